@@ -24,12 +24,11 @@ from mailstack.store import StoreError
 from mailstack.store.accounts import Account
 
 MAX_NAME = 320
-"""Octets of an address (RFC 3696, erratum 1690: fewer); what is longer is no account, and is counted by its beginning."""
+"""Maximum characters of a user name; failures of longer ones count for their beginning."""
 
 
 MAX_CONCURRENT = 8
-"""Maximum concurrent logins of one client: so the first failures slow the next guesses, and no client alone fills the
-queue for passwords."""
+"""Maximum concurrent logins of one client, so that failures slow its next guesses, and it can't fill the queue alone."""
 MAX_WAITING = 64
 """Maximum logins of one client that wait; further ones are deferred."""
 
@@ -46,7 +45,7 @@ class TokenRefused(UnauthorizedLogin):
         self.trouble = trouble
 
 
-class KeyKeeper(Protocol):
+class ScramKeySource(Protocol):
     """Source of SCRAM keys: `mailstack.accounts.scram_checker`."""
 
     async def keys(self, username: str) -> ScramKeys:
@@ -72,44 +71,43 @@ class CredAuthenticator:
         domains: Sequence[str] = (),
         interface: type[Interface] = ISubmitter,
         *,
-        keeper: KeyKeeper | None = None,
+        key_source: ScramKeySource | None = None,
         accounts: AccountLookup | None = None,
     ) -> None:
-        """`domains`: a user name without @ is completed by the first. `interface` is what the login is for.
+        """The first of `domains` completes a user name without @. `interface` is that of the avatar.
 
-        Without a `keeper` SCRAM is not offered. `accounts` tell the credentials that a login rests on; without them no
-        change ends a login.
+        Without `key_source` SCRAM is not offered. Without `accounts` changed credentials don't end a login.
         """
         self._portal = portal
         self._clock = clock
         self._throttle = throttle
         self._domain = domains[0] if domains else ""
         self._interface = interface
-        self._keeper = keeper
+        self._key_source = key_source
         self._accounts = accounts
-        self._undecided: dict[str, DeferredSemaphore] = {}
+        self._semaphores: dict[str, DeferredSemaphore] = {}
         self._rereads = 0
         self._rereads_since = 0.0
         decided = {KINDS[kind] for kind in portal.listCredentialsInterfaces() if kind in KINDS}
-        self.kinds: frozenset[type[Proof]] = frozenset(decided - ({ScramProof} if keeper is None else set()))
-        """The kinds of proof that can be decided here."""
+        self.kinds: frozenset[type[Proof]] = frozenset(decided - ({ScramProof} if key_source is None else set()))
+        """Supported kinds of proof."""
 
     async def scram_keys(self, username: str) -> ScramKeys:
         """SCRAM keys of a user, invented ones for an unknown name. Raises Unavailable."""
-        assert self._keeper is not None, "SCRAM is not offered without a keeper"
+        assert self._key_source is not None, "SCRAM is not offered without a key_source"
         try:
-            return await self._keeper.keys(self._complete(username))
+            return await self._key_source.keys(self._complete(username))
         except StoreError as error:
             raise Unavailable(str(error)) from error
 
     async def login(self, proof: Proof, remote: HostPort) -> AccountLogin:
-        """The login to the account, after the delay that earlier failures cost.
+        """Log in, after the delay for earlier failures.
 
-        Raises Denied, also when an identity other than the account's own is asked for (RFC 4616 §2); Unavailable.
+        Raises Denied, also for another authorization identity than the account's own (RFC 4616 §2); Unavailable.
         """
         username = self._complete(proof.username)
-        # However an account is spelled, its failures are counted together. A token or certificate may name the account by
-        # itself; its failures then count for where it came from alone.
+        # Failures of all spellings of an account are counted together. A token or certificate may name the account itself;
+        # its failures then count for the client alone.
         spelled = account_key(username.encode(errors="replace")) or username.lower()
         name = spelled[:MAX_NAME] or f"@{remote.host}"
         async with self._acquire(remote.host):
@@ -121,29 +119,29 @@ class CredAuthenticator:
 
     @asynccontextmanager
     async def _acquire(self, host: str) -> AsyncIterator[None]:
-        """One of the places of a client. Raises Unavailable."""
+        """Acquire a client's semaphore. Raises Unavailable."""
         client = client_network(host)
-        places = self._undecided.setdefault(client, DeferredSemaphore(MAX_CONCURRENT))
-        if len(places.waiting) >= MAX_WAITING:
+        semaphore = self._semaphores.setdefault(client, DeferredSemaphore(MAX_CONCURRENT))
+        if len(semaphore.waiting) >= MAX_WAITING:
             raise Unavailable(f"{MAX_WAITING} logins from {client} wait already")
-        await places.acquire()
+        await semaphore.acquire()
         try:
             yield
         finally:
-            if places.waiting:
-                # In a later turn: else very many waiting logins would be resumed one within the other.
-                self._clock.call_later(0, lambda: self._release(client, places))
+            if semaphore.waiting:
+                # In a later turn of the reactor, because nested resumptions of many logins would exhaust the stack.
+                self._clock.call_later(0, lambda: self._release(client, semaphore))
             else:
-                self._release(client, places)
+                self._release(client, semaphore)
 
-    def _release(self, client: str, places: DeferredSemaphore) -> None:
-        places.release()
-        if places.tokens == places.limit:
-            del self._undecided[client]
+    def _release(self, client: str, semaphore: DeferredSemaphore) -> None:
+        semaphore.release()
+        if semaphore.tokens == semaphore.limit:
+            del self._semaphores[client]
 
     async def _decide(self, username: str, proof: Proof, host: str, name: str) -> AccountLogin:
         """Result of the portal, counted. Raises as `login`."""
-        # Read before the proof is looked at: a change while that is decided ends the login.
+        # Read before the proof is checked, so that a change in the meantime ends the login.
         credentials = await self._credentials(name)
         try:
             try:
@@ -157,18 +155,18 @@ class CredAuthenticator:
                 account = await self._reload_account(username, proof)
         except Denied as denied:
             self._throttle.failed(host, name)
-            # The name helps to find guessers in the log; the client does not get it.
+            # The name is for the log only.
             raise Denied(": ".join([repr(username[:100]), *map(str, denied.args)]), trouble=denied.trouble) from None
         self._throttle.succeeded(host, name)
         return AccountLogin(account, credentials if account == name else await self._credentials(account))
 
     async def _reload_account(self, username: str, proof: Proof) -> str:
-        """Repeats the decision with an account that was read again. Raises Denied, Unavailable."""
+        """Check a proof again after the account was reread. Raises Denied, Unavailable."""
         try:
             return await self._account(username, proof)
         except Denied:
             if isinstance(proof, ScramProof):
-                # Its challenge had the salt of the old password, so that the right password can't fit either.
+                # The challenge had the salt of the old password, so that the new one can't match.
                 raise Unavailable("the password has just been changed") from None
             raise
 
@@ -202,7 +200,7 @@ class CredAuthenticator:
             raise Denied(*error.args[:1] if isinstance(error, UnauthorizedLogin) else ()) from None
         except StoreError as error:
             raise Unavailable(str(error)) from error
-        # The connection remembers the account by its name, so that the avatar has nothing more to do.
+        # Connections refer to the account by its name alone.
         logout()
         account: str = cast("Any", avatar).address
         if not proof.acts_for(account):
@@ -225,7 +223,7 @@ async def _session_state(reading: Awaitable[Account | None]) -> str:
 
 
 class UserAccess(Struct, frozen=True):
-    """Users of a server: how they log in, and which addresses they have."""
+    """Authentication of a server's users, and the directory of their addresses."""
 
     submitters: Authenticator
     """Authenticator for message submission."""

@@ -67,31 +67,31 @@ class StoreChecker:
         elif not await self._passwords.verify(account.address, words, account.password_hash):
             raise UnauthorizedLogin
         elif not account.scram:
-            await self._keep_scram(account, words)
+            await self._store_scram(account, words)
         return account.address.encode()
 
     async def _app_password(self, account: Account, password: str) -> str | None:
-        """The name of the app password that this is."""
-        looked_for = digest(account.address, password)
-        if looked_for is None:
+        """Name of the matching app password; None for no match."""
+        wanted = digest(account.address, password)
+        if wanted is None:
             return None
         for known in await self._store.app_passwords(account.address):
-            if hmac.compare_digest(known.digest, looked_for):
+            if hmac.compare_digest(known.digest, wanted):
                 return known.name
         return None
 
-    async def _keep_scram(self, account: Account, password: str) -> None:
-        """An account from before SCRAM: now its password is seen. No login fails for it."""
+    async def _store_scram(self, account: Account, password: str) -> None:
+        """Store SCRAM keys of an account without them, now that its password is known. Errors are logged only."""
         try:
             keys = await self._passwords.scram_of(password)
             if keys:
                 await self._store.set_scram(account.address, account.password_hash, keys)
         except (StoreError, Unavailable) as error:
-            _log.warning("the SCRAM keys of %s can't be kept: %s", account.address, error)
+            _log.warning("the SCRAM keys of %s can't be stored: %s", account.address, error)
 
 
 def account_key(username: bytes) -> str | None:
-    """Return the key of the address in a user name; None when it is no address."""
+    """Return the `Address.key` of a user name; None if it is not an address."""
     try:
         return Address.parse(username.decode()).key
     except (UnicodeDecodeError, AddressError):
@@ -99,8 +99,8 @@ def account_key(username: bytes) -> str | None:
 
 
 @implementer(ICredentialsChecker)
-class FirstOf:
-    """Accepts a login that any of its checkers accepts; the first one that does names the account."""
+class CheckerChain:
+    """Accepts a login that any of its checkers accepts, in their order."""
 
     credentialInterfaces = (IUsernamePassword,)  # noqa: N815
 
@@ -122,12 +122,12 @@ class FirstOf:
 
 @implementer(ICredentialsChecker)
 class AllowAnyChecker:
-    """Any address logs in with itself as the password, or with anything."""
+    """Accepts any address, with itself or anything as the password."""
 
     credentialInterfaces = (IUsernamePassword,)  # noqa: N815
 
     def __init__(self, excluded: Collection[str] = (), *, any_password: bool = False) -> None:
-        """`excluded` are domains with real accounts of their own."""
+        """`excluded` are domains with real accounts."""
         self._excluded = frozenset(domain.lower() for domain in excluded)
         self._any_password = any_password
 
@@ -145,20 +145,20 @@ class AllowAnyChecker:
 
 
 MAX_ENTRIES = 10_000
-"""Names in a file."""
+"""Maximum names in a file."""
 MAX_SECRET = 320
-"""Characters of a name, and of a password."""
+"""Maximum characters of a name, and of a password."""
 
 _BCRYPT = re.compile(r"\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}")
 _OTHER_HASH = re.compile(r"\$(apr1|[0-9a-z]{1,10})\$|\{[A-Za-z0-9-]{1,20}\}")
 _MAX_BCRYPT_COST = 14
-"""Rounds of bcrypt; one more takes twice as long, some seconds from here on."""
+"""Maximum rounds of bcrypt; each further one doubles the time of some seconds."""
 
 
 def parse_passwords(text: str) -> dict[str, str]:
-    """The secret of each name, from lines (or words) such as "ann:$2y$…" and "bob:plain".
+    """Secrets by name, from lines such as "ann:$2y$…" and "bob:plain".
 
-    Raises ValueError, which shows no secret.
+    Raises ValueError, without secrets in its message.
     """
     found: dict[str, str] = {}
     for number, line in enumerate(text.splitlines(), 1):
@@ -172,7 +172,7 @@ def parse_passwords(text: str) -> dict[str, str]:
         if bcrypt is None and _OTHER_HASH.match(secret):
             raise ValueError(f"the password in line {number} is hashed in a way that is not known; use htpasswd -B")
         if bcrypt is not None and not 4 <= int(bcrypt[1]) <= _MAX_BCRYPT_COST:
-            raise ValueError(f"the hash in line {number} has {bcrypt[1]} rounds, and 4 to {_MAX_BCRYPT_COST} are taken")
+            raise ValueError(f"the hash in line {number} has {bcrypt[1]} rounds; use 4 to {_MAX_BCRYPT_COST}")
         found[name] = secret
         if len(found) > MAX_ENTRIES:
             raise ValueError(f"there are more than {MAX_ENTRIES} names")
@@ -183,7 +183,7 @@ def parse_passwords(text: str) -> dict[str, str]:
 
 @implementer(ICredentialsChecker)
 class FileChecker:
-    """Accepts the names in the file. The avatar id is the name as written there, in UTF-8."""
+    """Accepts the names in a password file. The avatar id is the name as written there, in UTF-8."""
 
     credentialInterfaces = (IUsernamePassword,)  # noqa: N815
 
@@ -212,7 +212,7 @@ class FileChecker:
 
 @implementer(ICredentialsChecker)
 class CertificateChecker:
-    """The account that a verified certificate names: by a table of fingerprints first, by its mail addresses else."""
+    """Finds the account of a verified certificate, by its fingerprint or else by its mail addresses."""
 
     credentialInterfaces = (ICertificate,)  # noqa: N815
 

@@ -24,10 +24,10 @@ from mailstack.protocols.sasl import AccountLogin, Authenticator, Proof, ScramKe
 
 
 class LoginNames:
-    """Names in memory, each of one account."""
+    """Login names in memory, each with the address of an account."""
 
     def __init__(self, first: Mapping[str, str]) -> None:
-        """`first`: names and addresses (`Address.key`) of the start."""
+        """`first` has the initial names with their addresses (`Address.key`)."""
         self._first = dict(first)
         self._addresses = dict(first)
 
@@ -39,11 +39,11 @@ class LoginNames:
         """Login name of the account with this address."""
         return next((name for name, each in self._addresses.items() if each == address), None)
 
-    def give(self, name: str, address: str) -> None:
+    def assign(self, name: str, address: str) -> None:
         """Assigns a name to an account."""
         self._addresses[name] = address
 
-    def take(self, address: str) -> None:
+    def remove(self, address: str) -> None:
         """Removes the login of a deleted account."""
         self._addresses = {name: each for name, each in self._addresses.items() if each != address}
 
@@ -52,7 +52,7 @@ class LoginNames:
         self._addresses = dict(self._first)
 
 
-class ByName:
+class LoginNameAuthenticator:
     """Authenticator that replaces a login name by its address."""
 
     def __init__(self, names: LoginNames, others: Authenticator) -> None:
@@ -78,7 +78,7 @@ class ByName:
 
 @implementer(ICredentialsChecker)
 class SharedSecretChecker:
-    """Knows passwords by address; where an account is stored, its password must still be that one."""
+    """Checks digests of shared secrets; an account in the store must still have that password."""
 
     credentialInterfaces = (IDigest,)  # noqa: N815
 
@@ -109,27 +109,27 @@ KEY_ID = "dev"
 
 
 class Issuer:
-    """Signs with a key of its own, which is made in `directory` when it is first needed."""
+    """Token issuer with a key in `directory`, made on first use."""
 
     def __init__(self, directory: Path, rules: TokenRules = DEV_RULES) -> None:
         self._directory = directory
         self._rules = rules
 
-    def token(self, address: str, now: float, *, lasting: float = 3600.0, **claims: Any) -> str:
-        """A token for an account, from `now` for `lasting` seconds; `claims` add others or change these. Raises OSError."""
+    def token(self, address: str, now: float, *, lifetime: float = 3600.0, **claims: Any) -> str:
+        """Token for an account, valid from `now` for `lifetime` seconds; `claims` add to or replace the others. Raises OSError."""
         import jwt  # noqa: PLC0415
 
         rules = self._rules
-        said = {
+        payload = {
             "iss": rules.issuer,
             "aud": rules.audience,
             "scope": " ".join(rules.scopes),
             rules.claim: address,
             "iat": int(now),
-            "exp": int(now + lasting),
+            "exp": int(now + lifetime),
             **claims,
         }
-        return jwt.encode(said, self._key(), algorithm="EdDSA", headers={"kid": KEY_ID})
+        return jwt.encode(payload, self._key(), algorithm="EdDSA", headers={"kid": KEY_ID})
 
     async def keys(self) -> bytes:
         """The JWKS document (RFC 7517 §5). Raises OSError."""
@@ -151,7 +151,7 @@ class Issuer:
             new = self._directory / f"key.{os.getpid()}.new"
             with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
                 file.write(made)
-            # The server and a command may both be first: one key wins.
+            # A server and a command may make a key at the same time; the first one is used.
             with contextlib.suppress(FileExistsError):
                 os.link(new, path)
             new.unlink()

@@ -18,7 +18,7 @@ from mailstack.queue import route
 from mailstack.store.accounts import Account
 
 MAX_ALIASES = 1000
-"""Addresses looked at to find out whether one leads to an account."""
+"""Maximum addresses followed to decide whether an account owns an address."""
 
 
 class Directory(route.Directory, AddressOwners, Protocol):
@@ -46,10 +46,7 @@ _NOWHERE = _Entry()
 
 
 class StoreDirectory:
-    """Accounts and aliases of the store, remembered for a moment, so that a busy host asks the store now and then.
-
-    An answer that is remembered comes without suspending. Everything asked may raise StoreError.
-    """
+    """Accounts and aliases of the store, with a short-lived cache. All queries may raise StoreError."""
 
     def __init__(
         self,
@@ -66,10 +63,9 @@ class StoreDirectory:
         """`postmaster` receives letters for postmaster of each local domain without a postmaster account.
 
         Without it, the first of these receives them: the oldest account of that domain, postmaster of the first domain,
-        one of the `administrators`, a mailbox without an account. An account of an unrelated domain never receives
-        them.
+        one of the `administrators`, a mailbox without an account. No account of another domain receives them.
 
-        `subaddress`: user+anything@ is user@. `ttl`: lifetime of a cached answer in seconds, positive or negative.
+        `subaddress`: user+anything@ is user@. `ttl` is the lifetime of cached answers in seconds.
         """
         self._store = store
         self._domains = tuple(_fold_domain(domain) for domain in domains)
@@ -79,19 +75,19 @@ class StoreDirectory:
         self._subaddress = subaddress
         self._entries: TTLCache[str, _Entry] = TTLCache(clock.steady, ttl, capacity)
         self._oldest: TTLCache[str, dict[str, str]] = TTLCache(clock.steady, ttl, 1)
-        """The oldest account of each domain, under a single key."""
+        """Oldest account of each domain, under a single key."""
 
     def is_local(self, domain: str) -> bool:
-        """Whether mail for `domain` ends here, in any case, with A-labels or U-labels; "" is that of the bare postmaster."""
+        """Whether `domain` is local, in any case and form of labels; "" is the domain of the bare postmaster."""
         return _fold_domain(domain) in self._local
 
-    def forget(self) -> None:
-        """Drops cached answers after a change of the store."""
+    def invalidate(self) -> None:
+        """Drop cached answers after a change of the store."""
         self._entries.clear()
         self._oldest.clear()
 
     async def mailbox(self, address: Address) -> str | None:
-        """The key of the mailbox that this address names itself, or None."""
+        """Key of the mailbox of this address; None for an alias or an unknown address."""
         return (self._entries.get(address.key) or await self._entry(address)).mailbox
 
     async def alias(self, address: Address) -> tuple[Address, ...] | None:
@@ -99,18 +95,18 @@ class StoreDirectory:
         return (await self._entry(address)).targets
 
     async def owns(self, account: str, sender: Address) -> bool:
-        """Whether letters for `sender` would come to `account` (an `Address.key`): itself, a +tag of it, an alias."""
+        """Whether `sender` is `account` (an `Address.key`), a subaddress of it, or an alias delivered to it."""
         if sender.key == account:
             return True
-        met = {sender.key}
+        visited = {sender.key}
         waiting = [sender]
         while waiting:
             entry = await self._entry(waiting.pop())
             if entry.mailbox == account:
                 return True
             for target in entry.targets or ():
-                if target.key not in met and len(met) < MAX_ALIASES:
-                    met.add(target.key)
+                if target.key not in visited and len(visited) < MAX_ALIASES:
+                    visited.add(target.key)
                     waiting.append(target)
         return False
 
@@ -124,7 +120,7 @@ class StoreDirectory:
         return entry
 
     async def _look_up(self, address: Address) -> _Entry:
-        """The address itself goes before the one without its tag, whether account or alias."""
+        """Look up an address, then the one without its tag, each as account and alias."""
         if not address.domain and self._domains:
             address = replace(address, domain=self._domains[0]) if address.local.lower() == "postmaster" else address
         for name in (address, self._without_tag(address)):
@@ -147,12 +143,12 @@ class StoreDirectory:
         name = f"@{domain}"
         entry = self._entries.get(name)
         if entry is None:
-            entry = await self._appointed() or await self._of_domain(domain)
+            entry = await self._configured_postmaster() or await self._domain_fallback(domain)
             self._entries.put(name, entry)
         return entry
 
-    async def _appointed(self) -> _Entry | None:
-        """The setting, as long as it leads somewhere."""
+    async def _configured_postmaster(self) -> _Entry | None:
+        """Destination of the configured postmaster; None without one."""
         chosen = self._postmaster
         if chosen is None or self._is_postmaster(chosen):
             return None
@@ -161,7 +157,7 @@ class StoreDirectory:
         entry = await self._entry(chosen)
         return None if entry is _NOWHERE else entry
 
-    async def _of_domain(self, domain: str) -> _Entry:
+    async def _domain_fallback(self, domain: str) -> _Entry:
         """Return an account of the domain, or of the administrators."""
         if not self._domains:
             return _NOWHERE
@@ -188,10 +184,10 @@ class StoreDirectory:
 
 
 class OpenDirectory:
-    """Every address of every domain has a mailbox: a server that plays the rest of the world."""
+    """Directory in which every address has a mailbox, for the rest of the world of a dev environment."""
 
     def __init__(self, excluded: Collection[str] = (), hostname: str = "localhost") -> None:
-        """`excluded` are domains that live elsewhere; `hostname` completes the bare postmaster."""
+        """`excluded` are domains of other servers; `hostname` completes the bare postmaster."""
         self._excluded = frozenset(_fold_domain(domain) for domain in excluded)
         self._hostname = hostname
 
@@ -204,7 +200,7 @@ class OpenDirectory:
         return (address if address.domain else replace(address, domain=self._hostname)).key
 
     async def alias(self, address: Address) -> tuple[Address, ...] | None:  # noqa: ARG002
-        """There are none."""
+        """None: there are no aliases."""
         return None
 
     async def owns(self, account: str, sender: Address) -> bool:
@@ -217,7 +213,7 @@ def _fold_domain(domain: str) -> str:
 
 
 def _parse_addresses(texts: Sequence[str]) -> list[Address]:
-    """The targets that are addresses; the store may have been filled by others."""
+    """Valid targets; other programs may have written invalid ones to the store."""
     addresses = []
     for text in texts:
         try:

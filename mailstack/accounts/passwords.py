@@ -26,11 +26,11 @@ from mailstack.protocols.sasl import ScramKeys, Unavailable
 from mailstack.protocols.sasl.scram_keys import saslprep
 
 MAX_OCTETS = 72
-"""Maximum octets of a password: bcrypt ignores all behind them."""
+"""Maximum octets of a password; bcrypt ignores further ones."""
 
 
 class PasswordError(ValueError):
-    """The password cannot be set; str() says why, and what to do."""
+    """The password can't be set; str() has the reason and the remedy."""
 
 
 class StoredPassword(Redacted, frozen=True):
@@ -39,17 +39,16 @@ class StoredPassword(Redacted, frozen=True):
     SECRETS: ClassVar[tuple[str, ...]] = ("password_hash", "scram")
 
     password_hash: bytes
-    """bcrypt's."""
+    """Hash of bcrypt."""
     scram: str
-    """`str(ScramKeys)`; empty when SCRAM is off, or can't say this password."""
+    """`str(ScramKeys)`; empty without SCRAM, and for passwords that SASLprep refuses."""
 
 
 class Passwords:
-    """Bounded use of bcrypt: few threads, a bounded queue, and a cache of right passwords.
+    """Bounded use of bcrypt: few threads, a bounded queue, and a cache of verified passwords.
 
-    A right password is remembered for a while, by a digest under a key that only this process has, so that a client
-    that logs in for each letter costs no hash. The digest is over the stored hash too: a new password ends the memory
-    of the old one. Wrong passwords are not remembered.
+    The cache has keyed digests of password and stored hash, so that a client that logs in for each letter costs no
+    bcrypt, and a new password invalidates the old one. Wrong passwords are not cached.
     """
 
     def __init__(
@@ -64,19 +63,19 @@ class Passwords:
         remember: float = 300.0,
         capacity: int = 10000,
     ) -> None:
-        """`scram_iterations`: 0 keeps nothing for SCRAM. `remember` in seconds; `capacity` counts remembered passwords. Threads start when the first is needed."""
+        """`scram_iterations`: 0 is without SCRAM. `remember` is the seconds, `capacity` the passwords of the cache."""
         self._reactor = reactor
         self._rounds = rounds
         self._scram_iterations = scram_iterations
         self._queue_limit = queue_limit
         self._key = secrets.token_bytes(32)
         self._right: TTLCache[bytes, bool] = TTLCache(clock.steady, remember, capacity)
-        # Only its form and its cost matter: no password needs to fit it.
-        self._nobody = b"$2b$%02d$" % rounds + b"." * 53
+        # Hash for unknown users: it costs the same, and no password matches it.
+        self._dummy_hash = b"$2b$%02d$" % rounds + b"." * 53
         self._waiting: dict[Hashable, list[Deferred[Any]]] = {}
         self._closed = False
         self._pool = ThreadPool(0, threads, "passwords")
-        # A hash that is cut off harms nothing, so that a forgotten `close` need not keep the process from ending.
+        # Daemon threads: an unfinished hash does no harm, so that the process can end without `close`.
         self._pool.threadFactory = partial(Thread, daemon=True)  # type: ignore[assignment]
         self._pool.start()
 
@@ -86,7 +85,7 @@ class Passwords:
         if octets == b"":
             raise PasswordError("the password is empty; choose one")
         if octets is None or b"\0" in octets:
-            raise PasswordError("the password holds characters that no client can send; choose another")
+            raise PasswordError("the password has characters that no client can send; choose another")
         if len(octets) > MAX_OCTETS:
             raise PasswordError(f"the password has {len(octets)} octets in UTF-8; choose one of at most {MAX_OCTETS}")
         rounds = self._rounds
@@ -105,9 +104,9 @@ class Passwords:
         return cast("str", await self._in_thread(object(), lambda: self._scram_of(password)))
 
     async def verify(self, user: str, password: str, stored: bytes | None) -> bool:
-        """Whether `password` is the one of `stored`; None, for an unknown user, takes as long and is never right.
+        """Whether a password matches `stored`; None, for an unknown user, takes as long and never matches.
 
-        `user` only keeps remembered passwords apart. Raises Unavailable when too many wait.
+        `user` is part of the cache key. Raises Unavailable when too many calls wait.
         """
         octets = _octets(password)
         if octets is None or len(octets) > MAX_OCTETS:
@@ -138,7 +137,7 @@ class Passwords:
                 return bcrypt.checkpw(octets, stored)
             except ValueError:
                 pass
-        bcrypt.checkpw(octets, self._nobody)
+        bcrypt.checkpw(octets, self._dummy_hash)
         return False
 
     def _scram_of(self, password: str) -> str:
@@ -152,7 +151,7 @@ class Passwords:
         return str(ScramKeys.derive(prepared, secrets.token_bytes(16), self._scram_iterations)) if prepared else ""
 
     def _digest(self, *parts: bytes) -> bytes:
-        """Lengths go in too, so that no two lists of parts make the same text."""
+        """Keyed digest of parts and their lengths, so that no two lists have the same one."""
         text = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
         return hmac.digest(self._key, text, "sha256")
 
@@ -169,15 +168,15 @@ class Passwords:
         return waiter
 
     def _done(self, name: Hashable, result: object) -> None:
-        """Pass on a result, or the Failure of the work. After `close` no call waits any longer."""
+        """Pass a result, or the Failure of the work, to all waiting calls; there are none after `close`."""
         for waiter in self._waiting.pop(name, ()):
             waiter.callback(result)
 
 
 def _octets(password: str) -> bytes | None:
-    """The password as it is hashed: composed, because one keyboard sends "é" and another "e" and an accent (RFC 8265 §4.2.2).
+    """UTF-8 of a composed password (RFC 8265 §4.2.2), because keyboards differ in how they send "é".
 
-    None when it holds half a character, which UTF-8 cannot say.
+    None for a lone surrogate, which UTF-8 can't encode.
     """
     try:
         return unicodedata.normalize("NFC", password).encode()
@@ -186,7 +185,7 @@ def _octets(password: str) -> bytes | None:
 
 
 ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
-"""Letters and digits without those that look alike: l, o, 0 and 1."""
+"""Letters and digits except l, o, 0 and 1, which look alike."""
 LETTERS = 20
 """Number of letters, of 5 bits each: 100 bits can't be guessed, so that a fast digest is enough."""
 
@@ -210,15 +209,15 @@ def digest(address: str, password: str) -> bytes | None:
 
 
 MIN_LENGTH = 8
-"""Characters that a password has at least, where the configuration does not say (NIST SP 800-63B §5.1.1.2)."""
+"""Default minimum characters of a password (NIST SP 800-63B §5.1.1.2)."""
 COMMON_PASSWORDS_FILE = "common_passwords.txt"
 
 
 def check_password(password: str, address: str, *, min_length: int = MIN_LENGTH) -> None:
-    """Refuses a weak password. Raises PasswordError, which names the rule and no secret.
+    """Refuses a weak password. Raises PasswordError, without the password in its message.
 
-    Refused are: passwords of fewer than `min_length` characters, the address or its local part, and the 1,000 most
-    common passwords, in any case. Length and case are those of the composed form, which bcrypt gets.
+    Refused are passwords of fewer than `min_length` characters, the address or its local part, and the 1,000 most
+    common passwords, in any case. Length and case are those of the composed form.
     """
     composed = unicodedata.normalize("NFC", password)
     if not composed:
@@ -237,6 +236,6 @@ def check_password(password: str, address: str, *, min_length: int = MIN_LENGTH)
 
 @cache
 def common_passwords() -> frozenset[str]:
-    """The list, read once."""
+    """Common passwords, read once."""
     text = (resources.files("mailstack.accounts") / COMMON_PASSWORDS_FILE).read_text(encoding="ascii")
     return frozenset(line for line in text.splitlines() if line and not line.startswith("#"))

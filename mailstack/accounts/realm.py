@@ -14,13 +14,13 @@ from mailstack.protocols.sasl import CertificateProof, Credentials, DigestProof,
 
 
 class ISubmitter(Interface):
-    """May hand in letters."""
+    """Avatar that may submit letters."""
 
     address = Attribute("The account, an Address.key.")
 
 
 class IReader(Interface):
-    """May fetch letters."""
+    """Avatar that may read a mailbox."""
 
     address = Attribute("The account, an Address.key; also the name of the mailbox.")
 
@@ -51,7 +51,7 @@ class Realm:
         mind: object,  # noqa: ARG002
         *interfaces: type[Interface],
     ) -> tuple[type[Interface], object, Callable[[], None]]:
-        """The avatar for the first interface that is known. Raises NotImplementedError for others, and for anonymous."""
+        """The avatar for the first known interface. Raises NotImplementedError for others and for anonymous logins."""
         if isinstance(avatarId, bytes):
             for interface, avatar in _AVATARS:
                 if interface in interfaces:
@@ -60,7 +60,7 @@ class Realm:
 
 
 def _logout() -> None:
-    """An avatar holds nothing that would have to be given back."""
+    """Does nothing: an avatar holds no resources."""
 
 
 class IScramProof(ICredentials):
@@ -71,24 +71,24 @@ class IScramProof(ICredentials):
 
 
 class IDigest(ICredentials):
-    """An MD5 digest of a password that is no secret."""
+    """MD5 digest of a shared secret."""
 
     username = Attribute("An account's whole address, in UTF-8.")
     proof = Attribute("A sasl.DigestProof.")
 
 
 class IBearerToken(ICredentials):
-    """A token of an issuer."""
+    """Bearer token of an issuer."""
 
-    username = Attribute("The account that the client means, in UTF-8; empty when it leaves that to the token.")
+    username = Attribute("The requested account, in UTF-8; empty for the account of the token.")
     token = Attribute("The token, a text.")
 
 
 class ICertificate(ICredentials):
-    """A certificate that was verified."""
+    """Verified client certificate."""
 
-    username = Attribute("The account that the client means, in UTF-8; empty when it leaves that to the certificate.")
-    certificate = Attribute("A wire.ClientCertificate.")
+    username = Attribute("The requested account, in UTF-8; empty for the account of the certificate.")
+    certificate = Attribute("An envelope.ClientCertificate.")
 
 
 @implementer(IScramProof)
@@ -122,11 +122,11 @@ KINDS: dict[type[Interface], type[Proof]] = {
     IBearerToken: Token,
     ICertificate: CertificateProof,
 }
-"""Kind of proof that a checker of each interface decides."""
+"""Kind of proof for each interface of credentials."""
 
 
 def cred(proof: Proof, username: str) -> ICredentials:
-    """The proof as twisted.cred knows it; `username` is the completed one. Raises UnicodeEncodeError."""
+    """Credentials of twisted.cred for a proof; `username` is the completed one. Raises UnicodeEncodeError."""
     name = username.encode()
     match proof:
         case Credentials():

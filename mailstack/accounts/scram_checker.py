@@ -21,7 +21,7 @@ from mailstack.store import StoreError
 from mailstack.store.accounts import Account
 
 COUNT_TTL_S = 60.0
-"""Seconds for which the iterations of the accounts are not counted again."""
+"""Seconds between two counts of the accounts' iterations."""
 
 
 class ScramStore(Protocol):
@@ -40,9 +40,8 @@ def _no_public_password(_key: str) -> str | None:
 class ScramChecker:
     """Keys of accounts, and invented ones for other names, so that both look alike (RFC 5802 §9).
 
-    An invented salt is as long as a real one. Invented iterations are shared out as those of the accounts are, of which
-    older ones have what the setting was when their password was set. A name keeps both, as an account does until its
-    next password. Either answer costs the same look-ups.
+    Invented salts are as long as real ones. Invented iterations are distributed as those of the accounts, which have the
+    setting of the time of their password. Both are constant for a name, and either answer costs the same lookups.
     """
 
     credentialInterfaces = (IScramProof,)  # noqa: N815
@@ -56,18 +55,18 @@ class ScramChecker:
         *,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`secret` makes invented salts the same each time. `public` knows passwords, by address, that are no secret."""
+        """`secret` is the key of invented salts. `public` returns the shared secret of an address."""
         self._store = store
         self._secret = secret
         self._iterations = iterations
         self._public = public
         self._monotonic = monotonic
         self._counted: list[tuple[int, int]] = []
-        """Iterations, the fewest first, and how many accounts have them."""
+        """Iterations in ascending order, each with its number of accounts."""
         self._counted_until = -1.0
 
     async def keys(self, username: str) -> ScramKeys:
-        """Never fails for a stranger. May raise StoreError, also for keys that can't be read."""
+        """Keys of an account, or invented ones for an unknown name. Raises StoreError, also for unreadable keys."""
         await self._count()
         invented = self._invented(username)
         return await self._stored_keys(username) or invented
@@ -80,7 +79,7 @@ class ScramChecker:
         username = credentials.username.decode()
         key, invented = account_key(credentials.username), self._invented(username)
         kept = await self._stored_keys(username)
-        # A stranger's proof is looked at too: it costs the same.
+        # The proof for an unknown name is checked too, at the same cost.
         right = credentials.proof.fits(kept or invented)
         if not right or kept is None or key is None:
             raise UnauthorizedLogin
@@ -100,12 +99,12 @@ class ScramChecker:
             raise StoreError(f"the SCRAM keys of {key} can't be read") from error
 
     async def _count(self) -> None:
-        """Learn how many iterations the accounts have, now and then. May raise StoreError."""
+        """Count the accounts' iterations, at most once in COUNT_TTL_S. Raises StoreError."""
         now = self._monotonic()
         if now < self._counted_until:
             return
         counted = await self._store.scram_iterations()
-        # An account without keys looks as if it had those of today.
+        # An account without keys counts as one with the current setting.
         counted[self._iterations] = counted.get(self._iterations, 0) + counted.pop(0, 0)
         self._counted = sorted(counted.items())
         self._counted_until = now + COUNT_TTL_S
@@ -121,7 +120,7 @@ class ScramChecker:
         return self._iterations
 
     def _invented(self, username: str) -> ScramKeys:
-        # The same for every spelling of an address, as an account's are.
+        # The same for every spelling of an address, as for an account.
         name = account_key(username.encode(errors="replace")) or username.lower()
         made = hmac.digest(self._secret, b"keys\0" + name.encode(errors="replace"), "sha512")
         return ScramKeys(self._salt(name), self._iterations_of(name), made[:32], made[32:])
@@ -131,7 +130,7 @@ class ScramChecker:
 
 
 def server_secret(data: Path) -> bytes:
-    """Octets that only this server knows, made once in its data directory. Raises OSError."""
+    """Secret octets of this server, made once in its data directory. Raises OSError."""
     path = data / "secret"
     try:
         found = path.read_bytes()

@@ -14,7 +14,7 @@ from mailstack.store import StoreError
 _log = logging.getLogger(__name__)
 
 POLL = 0.25
-"""Seconds between two looks for changed accounts, while any session is open."""
+"""Seconds between scans for changed accounts, while any session is open."""
 
 
 class SessionStore(Protocol):
@@ -43,43 +43,43 @@ class RegisteredSession:
         self._is_closed = False
 
     async def holds(self) -> bool:
-        """Whether its credentials are those of this moment. Raises StoreError."""
+        """Whether its credentials are current. Raises StoreError."""
         if not self.ended:
             await self._registry.check()
         return not self.ended
 
     def close(self) -> None:
-        """Forget the session, which has ended by itself. Harmless when it was ended here."""
+        """Deregister a session that has ended by itself; does nothing after `end`."""
         self._is_closed = True
         self._registry.discard(self)
 
     def end(self) -> None:
-        """End what was opened; nothing happens to a session that is closed by now."""
+        """End the session, unless it is closed."""
         if not self._is_closed:
             self._end()
 
 
 class SessionRegistry:
-    """A sasl.Sessions. All sessions of one process, compared with the store of all processes.
+    """A sasl.Sessions: open sessions of one process, compared with the accounts in the store.
 
-    | the store says | the session |
+    | in the store | session |
     | --- | --- |
-    | the account has the credentials of the login | goes on |
-    | other ones: a new password, a removed app password, `user kick`, another holder | ends |
+    | the account has the credentials of the login | continues |
+    | the account has others: a new password, a removed app password, `user kick`, another holder | ends |
     | no account, where there was one | ends |
     | the browser's session has logged out | ends |
 
-    The store is asked when its version of the accounts has changed, or each POLL seconds where it has no version.
+    The store is read when its version of the accounts has changed, or each POLL seconds if it has no version.
     A store that can't be reached ends nothing.
     """
 
     def __init__(self, accounts: SessionStore, call_later: Callable[..., Any]) -> None:
-        """`call_later` is the reactor's: sessions live in real time, wherever the clock of letters has travelled."""
+        """`call_later` is the reactor's, because sessions don't follow an adjustable clock."""
         self._accounts = accounts
         self._call_later = call_later
         self._open: set[RegisteredSession] = set()
         self._unchecked = False
-        """Whether a session was opened since the last look; its login may rest on what was read before a change."""
+        """Whether a session was opened since the last scan; its login may use credentials read before a change."""
         self._version: object = None
         self._waiting: list[Deferred[None]] = []
         self._is_reading = False
@@ -89,7 +89,7 @@ class SessionRegistry:
         return len(self._open)
 
     def open(self, login: AccountLogin, end: Callable[[], None]) -> RegisteredSession:
-        """Register a session. `end` is called once, in a turn of its own, when the login does not hold any longer."""
+        """Register a session. `end` is called once, in a turn of its own, when the credentials change."""
         session = RegisteredSession(self, login, end)
         if login.credentials is not None:
             self._open.add(session)
@@ -98,7 +98,7 @@ class SessionRegistry:
         return session
 
     async def login_of(self, account: str) -> AccountLogin:
-        """A login to an account that another host has authenticated. Raises Unavailable."""
+        """Login to an account that another host has authenticated. Raises Unavailable."""
         try:
             found = await self._accounts.get(account)
         except StoreError as error:
@@ -109,19 +109,19 @@ class SessionRegistry:
         self._open.discard(session)
 
     async def check(self) -> None:
-        """Compare every open session with the store, as it is after this call. Raises StoreError."""
+        """Compare every open session with the current store. Raises StoreError."""
         if self._is_current():
             return
-        # A comparison that is under way may have read before the change: the next one has not.
+        # A comparison under way may have read before the change, so this call waits for the next one.
         waiter: Deferred[None] = Deferred()
         self._waiting.append(waiter)
         if not self._is_reading:
             self._is_reading = True
-            Deferred.fromCoroutine(self._read()).addErrback(lambda failure: _log.error("a bug: %s", failure))
+            Deferred.fromCoroutine(self._read()).addErrback(lambda failure: _log.error("unhandled error: %s", failure))
         await waiter
 
     def _is_current(self) -> bool:
-        """Whether nothing can have changed since the last look."""
+        """Whether nothing can have changed since the last scan."""
         if self._unchecked:
             return False
         version = self._accounts.version()
@@ -145,7 +145,7 @@ class SessionRegistry:
 
     async def _compare(self) -> None:
         version, self._unchecked = self._accounts.version(), False
-        # Sessions that are opened meanwhile rest on newer credentials than those that are read now.
+        # Sessions opened in the meantime have newer credentials than those read now.
         sessions = list(self._open)
         accounts = list({session.login.account for session in sessions})
         cookies = list({session.login.session for session in sessions} - {""})
@@ -162,7 +162,7 @@ class SessionRegistry:
             session.ended = True
             self._open.discard(session)
             _log.info("a session of %s ends: its credentials have changed", session.login.account)
-            # Not from here: the session may be the one that asked for the comparison.
+            # In a later turn, because the session itself may have called `check`.
             self._call_later(0, session.end)
 
     def _poll(self) -> None:
@@ -173,7 +173,7 @@ class SessionRegistry:
     def _tick(self) -> None:
         self._is_polling = False
         if self._open:
-            Deferred.fromCoroutine(self._check()).addErrback(lambda failure: _log.error("a bug: %s", failure))
+            Deferred.fromCoroutine(self._check()).addErrback(lambda failure: _log.error("unhandled error: %s", failure))
 
     async def _check(self) -> None:
         try:

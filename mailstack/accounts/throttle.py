@@ -8,23 +8,22 @@ from mailstack.protocols.connection import Clock
 from mailstack.protocols.sasl import Unavailable
 
 _UNTIL, _COUNT, _FREE_AT = 0, 1, 2
-"""Columns of failures, each row under a client and an account, "" for any: expiry, number, and time of the next attempt,
-in seconds since 1970."""
+"""Columns of failures: expiry, number, and time of the next attempt, in seconds of the steady clock. The name of a row is a
+client and an account, "" for any."""
 
 
 class Throttle:
     """Delays that grow with failures, for a client (an IPv4 address, an IPv6 site), an account, and both together.
 
-    | failures of | delay | at most | hold up |
+    | failures of | delay | maximum | delayed logins |
     | --- | --- | --- | --- |
-    | this account from this client | doubles, one attempt after the other | refused behind 2 x `longest` | this account from there |
-    | this account, wherever from | doubles | `longest` | its user at places that are new |
-    | this client, whatever account, beyond `shared` | grows by a tenth of `first` each, one attempt after the other | 2 x `longest`, never refused | accounts that are new there |
+    | this account from this client | doubles, one attempt after the other | refused beyond 2 x `max_delay` | this account from this client |
+    | this account, from any client | doubles | `max_delay` | this account from new clients |
+    | this client, any account, beyond `shared` | grows by a tenth of `first` each, one attempt after the other | 2 x `max_delay`, never refused | accounts that are new at this client |
 
-    So a guesser of one password is as slow on many connections as on one. A client that tries one password on many
-    accounts (spraying) is slowed too, while a right login from an address that many people share waits for half a
-    minute at most. Where a user has logged in before, only the first row counts: failures of
-    strangers do not slow that user down. fail2ban, beside this, may read the log and close the port to a client.
+    So guessing on many connections is as slow as on one. Password spraying over many accounts is slowed too, while a
+    correct login from an address that many users share waits for half a minute at most. At a client where the account has
+    logged in before, only the first row applies, so that failures elsewhere do not delay it.
     """
 
     def __init__(
@@ -32,34 +31,33 @@ class Throttle:
         clock: Clock,
         *,
         first: float = 1.0,
-        longest: float = 15.0,
+        max_delay: float = 15.0,
         free: int = 3,
         shared: int = 10,
-        forget: float = 600.0,
-        welcome: float = 2592000.0,
+        failure_ttl: float = 600.0,
+        place_ttl: float = 2592000.0,
         tables: tuple[CounterTable, CounterTable] | None = None,
     ) -> None:
-        """Times in seconds. `free` failures cost nothing; the next delay is `first`, and doubles up to `longest`.
+        """Times are in seconds. After `free` failures the delay is `first`, and doubles up to `max_delay`.
 
-        `shared` failures of one client, for any accounts, cost other accounts nothing.
-
-        Failures are forgotten `forget` seconds after the last one, a place that a user came from after `welcome`.
-        `tables`: for failures and for places, which other processes may share.
+        The first `shared` failures of one client do not delay other accounts. Failures expire `failure_ttl` seconds after
+        the last one, the client of a successful login after `place_ttl`. `tables` are those of failures and of clients,
+        which other processes may share.
         """
         self._clock = clock
         self._first = first
-        self._longest = longest
+        self._max_delay = max_delay
         self._free = free
         self._shared = shared
-        self._forget = forget
-        self._welcome = welcome
+        self._failure_ttl = failure_ttl
+        self._place_ttl = place_ttl
         self._failures, self._places = tables or (
             LocalCounterTable(clock.steady, 10_000),
             LocalCounterTable(clock.steady, 10_000),
         )
 
     def delay(self, host: str, account: str) -> float:
-        """Seconds that an attempt has to wait, which takes its turn. Raises Unavailable when too many wait."""
+        """Reserve the next attempt and return its delay in seconds. Raises Unavailable when too many attempts wait."""
         client = client_network(host)
         with self._places.entry(_name(client, account)) as place:
             known = bool(place[0])
@@ -71,18 +69,18 @@ class Throttle:
         return max(own, slowed, self._share(client))
 
     def failed(self, host: str, account: str) -> None:
-        """A wrong user name or password."""
+        """Count a failed login."""
         client = client_network(host)
         for name in (_name(client, ""), _name("", account), _name(client, account)):
             with self._failures.entry(name) as failures:
-                failures[_UNTIL] = self._clock.steady() + self._forget
+                failures[_UNTIL] = self._clock.steady() + self._failure_ttl
                 failures[_COUNT] += 1
 
     def succeeded(self, host: str, account: str) -> None:
-        """Count a login: earlier failures for this account from here were typing errors, and are forgiven."""
+        """Count a successful login, and reset the failures of this account from this client."""
         client = client_network(host)
         with self._places.entry(_name(client, account)) as place:
-            place[_UNTIL] = self._clock.steady() + self._welcome
+            place[_UNTIL] = self._clock.steady() + self._place_ttl
         with self._failures.entry(_name(client, account)) as own:
             forgiven = own[_COUNT]
             own[:] = [0.0, 0.0, 0.0]
@@ -97,28 +95,28 @@ class Throttle:
                 return 0.0
             now = self._clock.steady()
             turn = max(now, failures[_FREE_AT]) + delay
-            if turn - now > 2 * self._longest:
+            if turn - now > 2 * self._max_delay:
                 raise Unavailable(f"too many logins from {client} wait after failures")
             failures[_FREE_AT] = turn
             return turn - now
 
     def _share(self, client: str) -> float:
-        """The wait of an account that is new at a client with many failures."""
+        """Delay of an account that is new at a client with many failures."""
         with self._failures.entry(_name(client, "")) as failures:
             beyond = failures[_COUNT] - self._shared
             if beyond <= 0:
                 return 0.0
             now = self._clock.steady()
             # With a full queue a login waits as long as the last one in it, so that guesses refuse no login.
-            turn = max(now, failures[_FREE_AT]) + min(self._longest, self._first * beyond / 10)
-            failures[_FREE_AT] = turn = min(turn, now + 2 * self._longest)
+            turn = max(now, failures[_FREE_AT]) + min(self._max_delay, self._first * beyond / 10)
+            failures[_FREE_AT] = turn = min(turn, now + 2 * self._max_delay)
             return turn - now
 
     def _growth(self, count: float) -> float:
         beyond = count - self._free - 1
-        return 0.0 if beyond < 0 else min(self._longest, self._first * 2.0 ** min(beyond, 60))
+        return 0.0 if beyond < 0 else min(self._max_delay, self._first * 2.0 ** min(beyond, 60))
 
 
 def _name(client: str, account: str) -> str:
-    # No client has a blank in it.
+    # A client has no space in it.
     return f"{client} {account}"

@@ -42,27 +42,27 @@ class TokenRules(Struct, frozen=True):
 
     issuer: str
     audience: str
-    """Ours, as the issuer knows us."""
+    """Name of this server at the issuer."""
     scopes: tuple[str, ...] = ()
-    """All of them must be granted."""
+    """Scopes that must all be granted."""
     claim: str = "email"
-    """The claim that names the account."""
+    """Claim with the account."""
     leeway: float = 30.0
-    """Seconds that clocks may differ."""
+    """Permitted difference between clocks, in seconds."""
     domain: str = ""
-    """Completes a claim without @."""
+    """Domain for a claim without @."""
 
 
 class TokenReader(Protocol):
     """Source of claims: `SignedTokens` or `IntrospectedTokens`."""
 
     async def claims(self, token: str) -> Claims:
-        """Raises BadToken; sasl.Unavailable when it can't be known now."""
+        """Claims of a token. Raises BadToken; sasl.Unavailable for a temporary error."""
 
 
 @implementer(ICredentialsChecker)
 class TokenChecker:
-    """The account that a token names, if the token is for us, for this, and valid at this moment."""
+    """Finds the account of a token with the required issuer, audience, scopes and times."""
 
     credentialInterfaces = (IBearerToken,)  # noqa: N815
 
@@ -110,7 +110,7 @@ class TokenChecker:
         named = claims.get(self._rules.claim)
         if not isinstance(named, str) or len(named) > 320:
             raise BadToken(f"no claim {self._rules.claim}")
-        # OpenID Connect Core §5.1: at some issuers people say any address of themselves.
+        # OpenID Connect Core §5.1: at some issuers users may claim any address.
         if self._rules.claim == "email" and claims.get("email_verified", True) not in (True, "true"):
             raise BadToken("the issuer has not verified the address")
         if "@" not in named and self._rules.domain:
@@ -121,7 +121,7 @@ class TokenChecker:
         return key
 
     def _refused(self, status: str, reason: str) -> TokenRefused:
-        """RFC 7628 §3.2.2: what a client needs to ask its user again."""
+        """Refusal with the parameters for a new authorization (RFC 7628 §3.2.2)."""
         trouble = {"status": status, "openid-configuration": f"{self._rules.issuer}/.well-known/openid-configuration"}
         if self._rules.scopes:
             trouble["scope"] = " ".join(self._rules.scopes)
@@ -138,19 +138,19 @@ def _words(value: object) -> set[str]:
 def _time(value: object) -> float:
     """Seconds since 1970 (RFC 7519 §2). Raises BadToken."""
     if not isinstance(value, int | float) or isinstance(value, bool) or not abs(value) < 1e15:
-        raise BadToken("its times are missing, or are none")
+        raise BadToken("a time is missing or invalid")
     return float(value)
 
 
 MAX_DOCUMENT = 262144
-"""Octets of an answer."""
+"""Maximum octets of a response."""
 
 
 class IssuerClient:
-    """Asks one URL."""
+    """HTTP client for one URL of an issuer."""
 
     def __init__(self, reactor: Any, url: str, *, timeout: float, user: str = "", password: str = "") -> None:
-        """`timeout` in seconds, for the whole. With a `user` it authenticates (RFC 7617)."""
+        """`timeout` is the total seconds of a request. With a `user` it authenticates (RFC 7617)."""
         self._reactor = reactor
         self._url = url
         self._timeout = timeout
@@ -168,7 +168,7 @@ class IssuerClient:
         return await self._request(b"POST", {"Content-Type": "application/x-www-form-urlencoded"}, form)
 
     async def _request(self, method: bytes, more: Mapping[str, str], body: bytes | None) -> bytes:
-        # Imported here, since most servers have no issuer, and the client for the web is large.
+        # Imported here: a large library that few servers need.
         from twisted.web.client import Agent, ResponseFailed  # noqa: PLC0415
         from twisted.web.http_headers import Headers  # noqa: PLC0415
 
@@ -188,7 +188,7 @@ class IssuerClient:
             raise Unavailable(f"{host}: {error}") from None
         except Unavailable:
             raise
-        except Exception as error:  # noqa: BLE001 - time-outs, and what OpenSSL says of certificates, come in many types
+        except Exception as error:  # noqa: BLE001 - timeouts and errors of OpenSSL have many types
             raise Unavailable(f"{host}: {type(error).__name__} {error}") from None
         return answer
 
@@ -204,7 +204,7 @@ async def _request(agent: Any, request: tuple[bytes, bytes, Any], body: Any) -> 
 
 
 Ask = Callable[[bytes], Awaitable[bytes]]
-"""Posts a form to the issuer, gives its answer. Raises OSError, sasl.Unavailable."""
+"""Posts a form to the issuer and returns the response. Raises OSError, sasl.Unavailable."""
 
 
 class IntrospectedTokens:
@@ -228,7 +228,7 @@ class IntrospectedTokens:
         except (OSError, ValueError, RecursionError) as error:
             raise Unavailable(f"the issuer can't be asked about a token: {error}") from None
         if not isinstance(answer, dict) or answer.get("active") is not True:
-            raise BadToken("the issuer says that it is not active")
+            raise BadToken("the token is not active")
         answer.setdefault("iss", self._issuer)
         self._known.put(digest, answer)
         return answer
@@ -240,11 +240,11 @@ ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES
 MAX_KEYS = 32
 
 Source = Callable[[], Awaitable[bytes]]
-"""Gives the JWKS document, of a file or from the network. Raises OSError, sasl.Unavailable."""
+"""Returns the JWKS document, from a file or the network. Raises OSError, sasl.Unavailable."""
 
 
 class SignedTokens:
-    """A tokens.TokenReader. Keys are read when they are first needed, and again when they are old or one is missing."""
+    """TokenReader for JWTs. Keys are read on first use, and again when they are old or one is missing."""
 
     def __init__(
         self,
@@ -276,51 +276,51 @@ class SignedTokens:
         except (jwt.InvalidTokenError, RecursionError) as error:
             raise BadToken(str(error)) from None
         options: Any = dict.fromkeys(("verify_exp", "verify_nbf", "verify_iat", "verify_aud", "verify_iss"), False)
-        for key in await self._fitting(name):
+        for key in await self._keys_for(name):
             try:
-                # The key says which algorithm it is for; the token's word on that counts only if it is the same.
+                # The algorithm is that of the key; a token with another one is invalid.
                 claims: Claims = jwt.decode(token, key, algorithms=self._algorithms, options=options)
             except jwt.InvalidTokenError:
                 continue
-            except Exception as error:  # noqa: BLE001 - a key and a token that do not go together at all
-                _log.debug("a token and a key do not go together: %s", error)
+            except Exception as error:  # noqa: BLE001 - a key of another kind
+                _log.debug("a key can't verify a token: %s", error)
                 continue
             return claims
-        raise BadToken("no key of the issuer has signed it")
+        raise BadToken("no key of the issuer verifies its signature")
 
-    async def _fitting(self, name: object) -> list[PyJWK]:
-        """The keys that may have signed, by the name that the token gives."""
+    async def _keys_for(self, name: object) -> list[PyJWK]:
+        """Keys for the key id of a token."""
         now = self._clock.now()
         if now - self._read_at >= self._refresh:
             await self._read(now)
-        found = self._named(name)
+        found = self._keys_named(name)
         if not found and now - self._tried_at >= self._pause:
             # The issuer may have changed its key a moment ago.
             await self._read(now)
-            found = self._named(name)
+            found = self._keys_named(name)
         return found
 
-    def _named(self, name: object) -> list[PyJWK]:
+    def _keys_named(self, name: object) -> list[PyJWK]:
         return [key for key in self._keys if name is None or key.key_id is None or key.key_id == name]
 
     async def _read(self, now: float) -> None:
-        """Read the keys again, and keep the old ones when that fails: an issuer may be down for an hour."""
+        """Read the keys again. After an error the old ones stay in use. Raises Unavailable without keys."""
         if now - self._tried_at < self._pause:
             if not self._keys:
-                raise Unavailable("the issuer's keys could not be had a moment ago")
+                raise Unavailable("the issuer's keys could not be read a moment ago")
             return
         self._tried_at = now
         try:
             self._keys = _valid_keys(await self._source(), self._algorithms)
             self._read_at = now
         except (OSError, ValueError, RecursionError, Unavailable) as error:
-            _log.warning("the keys of the tokens' issuer can't be had: %s", error)
+            _log.warning("cannot read the keys of the token issuer: %s", error)
             if not self._keys:
-                raise Unavailable("the issuer's keys can't be had") from None
+                raise Unavailable("the issuer's keys can't be read") from None
 
 
 def _valid_keys(document: bytes, algorithms: Sequence[str]) -> list[PyJWK]:
-    """The public keys for our algorithms. Raises ValueError when there is none."""
+    """Public keys for these algorithms. Raises ValueError without one."""
     import jwt  # noqa: PLC0415
 
     whole = json.loads(document)
@@ -329,7 +329,7 @@ def _valid_keys(document: bytes, algorithms: Sequence[str]) -> list[PyJWK]:
     for each in (listed if isinstance(listed, list) else [])[:MAX_KEYS]:
         try:
             key = jwt.PyJWK.from_dict(each)
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with one key, the others are still good
+        except Exception as error:  # noqa: BLE001 - one bad key must not affect the others
             _log.debug("a key of the issuer can't be used: %s", error)
             continue
         if key.algorithm_name in algorithms:

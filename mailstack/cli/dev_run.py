@@ -21,7 +21,7 @@ from mailstack.net.clock import ReactorClock
 from mailstack.net.log import LineJournal, SilentJournal, log_to
 from mailstack.net.process import raise_limit
 from mailstack.net.reactor_patches import freeze_startup_objects
-from mailstack.net.thread_pool import end_in_time
+from mailstack.net.thread_pool import limit_shutdown_time
 from mailstack.sandbox.dev import DevEnvironment, DevSettings
 from mailstack.sandbox.faults import Fault
 
@@ -87,7 +87,7 @@ def _run(settings: DevSettings, *, as_json: bool, quiet: bool) -> None:
 
     reactor: Any = installed
     log_to(sys.stderr, "warn")
-    end_in_time(reactor)
+    limit_shutdown_time(reactor)
     raise_limit()
     environment = DevEnvironment(
         reactor, settings, SilentJournal() if quiet else LineJournal(sys.stderr, ReactorClock(reactor))

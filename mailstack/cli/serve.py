@@ -40,7 +40,7 @@ def serve(file: Path) -> None:
     from twisted.internet import reactor
 
     from mailstack.net.log import log_to
-    from mailstack.net.thread_pool import end_in_time
+    from mailstack.net.thread_pool import limit_shutdown_time
     from mailstack.server.service import CannotStart, MailService
 
     failures: list[CannotStart] = []
@@ -50,7 +50,7 @@ def serve(file: Path) -> None:
         reactor.callWhenRunning(reactor.stop)
 
     log_to(sys.stdout, settings.log.level)
-    end_in_time(reactor)
+    limit_shutdown_time(reactor)
     service: Any
     reread = partial(load, file.absolute(), os.environ)
     if settings.workers.count > 1:

@@ -14,7 +14,7 @@ from mailstack.cli import argument_types
 from mailstack.cli.output import CommandError, print_json, print_table
 from mailstack.cli.target import TargetServer, with_target_finder
 from mailstack.config import Config, ConfigError, load
-from mailstack.config.derived import made_by_mailstack, own_directory
+from mailstack.config.derived import made_by_mailstack, private_ca_directory
 from mailstack.config.values import Domain, HostName
 from mailstack.letter.times import clean
 from mailstack.web.autoconfig.clients import BY_NAME, GUIDES
@@ -41,7 +41,7 @@ def client_info_of(target: TargetServer) -> ClientInfo:
         config = load(target.config, os.environ)
     except ConfigError as error:
         raise CommandError(str(error.problems[0])) from error
-    ca_file = str(own_directory(config) / "ca.pem") if made_by_mailstack(config) else ""
+    ca_file = str(private_ca_directory(config) / "ca.pem") if made_by_mailstack(config) else ""
     return ClientInfo(config, services_from_config(config), ca_file)
 
 

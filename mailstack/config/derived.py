@@ -30,23 +30,23 @@ class WorkerSlot(Struct, frozen=True):
         return self.number == 1
 
     def owner(self, server: str) -> str:
-        """Return the owner name of its claims, the same after a restart."""
-        return _owner(self._here(server), self.number) if self.count > 1 else self._here(server)
+        """Return the claim owner, which is the same after a restart."""
+        return _owner(self._node_owner(server), self.number) if self.count > 1 else self._node_owner(server)
 
     def stale_owners(self, server: str) -> list[str]:
         """Return the claim owners of slots that no longer exist, after a change of the number of workers."""
         if not self.is_primary:
             return []
-        server = self._here(server)
+        server = self._node_owner(server)
         if self.count == 1:
             return [_owner(server, number) for number in range(1, MAX_WORKERS + 1)]
         return [server, *(_owner(server, number) for number in range(self.count + 1, MAX_WORKERS + 1))]
 
-    def _here(self, server: str) -> str:
+    def _node_owner(self, server: str) -> str:
         return f"{server}@{self.node}" if self.node else server
 
     def share(self, limit: int) -> int:
-        """Return its part of a limit of the server; the parts of all slots sum to `limit`."""
+        """Return the slot's share of a server's limit; the shares of all slots sum to `limit`."""
         return limit // self.count + (self.number <= limit % self.count)
 
 
@@ -55,8 +55,8 @@ def _owner(server: str, number: int) -> str:
     return f"{server}#{number}"
 
 
-def are_sent(config: Config) -> bool:
-    """Return whether TLS reports are sent. "auto" means: if a DKIM key signs for their author domain.
+def tls_reports_enabled(config: Config) -> bool:
+    """Return whether TLS reports are sent. "auto": if a DKIM key signs for the domain of their author.
 
     Receivers must ignore unsigned reports (RFC 8460 §3).
     """
@@ -64,12 +64,12 @@ def are_sent(config: Config) -> bool:
         return config.tls_reports.send == "on"
     if not config.domains:
         return False
-    author = author_of(config).ascii_domain.lower()
+    author = tls_report_author(config).ascii_domain.lower()
     domains = [domain for key in config.dkim.keys for domain in key.domains or config.domains]
     return any(author == domain or author.endswith(f".{domain}") for domain in domains)
 
 
-def author_of(config: Config) -> Address:
+def tls_report_author(config: Config) -> Address:
     """Return the From address of TLS reports."""
     return config.tls_reports.author or Address("postmaster", config.domains[0])
 
@@ -79,20 +79,20 @@ def made_by_mailstack(config: Config) -> bool:
     return config.tls.certificate is None
 
 
-def own_directory(config: Config) -> Path:
+def private_ca_directory(config: Config) -> Path:
     """Directory of the private CA."""
     return config.data / "tls"
 
 
-def identities(config: Config) -> list[CertificateFiles]:
-    """Certificates for clients; the first is for clients that name no host."""
-    tls, ours = config.tls, own_directory(config)
+def certificate_files(config: Config) -> list[CertificateFiles]:
+    """Certificate files of the server; the first are the default."""
+    tls, ours = config.tls, private_ca_directory(config)
     others = [(each.certificate, each.key) for each in tls.certificates]
     pairs = [(tls.certificate or ours / "cert.pem", tls.key or ours / "key.pem"), *others]
     return [CertificateFiles(file, key) for file, key in pairs if file is not None and key is not None]
 
 
-def patience(config: Config) -> WarningThresholds:
+def warning_thresholds(config: Config) -> WarningThresholds:
     """Remaining lifetimes at which an expiring certificate is logged."""
     return WarningThresholds(config.tls.warn_before, config.tls.urgent_before)
 

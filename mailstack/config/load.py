@@ -176,9 +176,9 @@ def _from_text(kind: Any, text: str) -> object:
 
 
 def load(path: Path | None, environ: Mapping[str, str]) -> Config:
-    """The configuration of `path`, MAILSTACK_… variables over it; without a path, the defaults under the variables.
+    """The configuration in a file, if any, overridden by MAILSTACK_… variables.
 
-    Relative paths, wherever they are set, are relative to the file, or to the current directory without one.
+    Relative paths are relative to the file, or to the current directory without a file.
     Raises ConfigError.
     """
     tables, keys = _names()
@@ -186,9 +186,9 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
     config, problems = read_model(Config, source)
     if problems:
         raise ConfigError(problems)
-    config = _rooted(config, Path.cwd() if path is None else path.absolute().parent)
-    config = structs.replace(config, hostname=config.hostname or _own_name())
-    config, problems = _with_password(config, source)
+    config = _absolute_paths(config, Path.cwd() if path is None else path.absolute().parent)
+    config = structs.replace(config, hostname=config.hostname or _machine_name())
+    config, problems = _add_secrets(config, source)
     problems += check(config, source)
     if problems:
         raise ConfigError(problems)
@@ -196,13 +196,13 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
 
 
 def _names() -> tuple[frozenset[str], frozenset[str]]:
-    """The tables and the plain keys at the top of a file."""
+    """Names of tables and of other keys at the top level."""
     fields = structs.fields(Config)
     tables = frozenset(known.encode_name for known in fields if is_table(known.type))
     return tables, frozenset(known.encode_name for known in fields) - tables
 
 
-def _rooted(config: Config, root: Path) -> Config:
+def _absolute_paths(config: Config, root: Path) -> Config:
     """The configuration with absolute paths."""
     tls, relay, oauth, contents = config.tls, config.relay, config.accounts.oauth, config.contents
     password_file, ca_file = relay.smart_host_password_file, relay.ca_file
@@ -257,7 +257,7 @@ def _rooted(config: Config, root: Path) -> Config:
     )
 
 
-def _own_name() -> HostName:
+def _machine_name() -> HostName:
     """Host name of the machine; empty if it is no domain name. It sends no DNS query, which may hang."""
     try:
         return read_host_name(socket.gethostname())
@@ -265,8 +265,8 @@ def _own_name() -> HostName:
         return HostName("")
 
 
-def _with_password(config: Config, source: Source) -> tuple[Config, list[Problem]]:
-    """The smart hosts with the password of the file, or where their token is, where they want one."""
+def _add_secrets(config: Config, source: Source) -> tuple[Config, list[Problem]]:
+    """Add the passwords or token files of smart hosts that need them."""
     hosts, file, tokens = (
         config.relay.smart_host,
         config.relay.smart_host_password_file,
@@ -285,7 +285,7 @@ def _with_password(config: Config, source: Source) -> tuple[Config, list[Problem
     key = ("relay", "smart_host_password_file")
     wanting = [host for host in hosts if host.credentials is not None and not host.credentials.password]
     if not wanting:
-        return config, [source.problem(key, "smart_host has a password already", "keep one of the two")]
+        return config, [source.problem(key, "smart_host already has a password", "remove one of the two")]
     try:
         password = file.read_text().strip()
     except (OSError, UnicodeDecodeError) as error:

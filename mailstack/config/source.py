@@ -47,7 +47,7 @@ def closest(word: str, known: Iterable[str], likeness: float = 0.6) -> str | Non
 
 
 KeyPath = tuple[str, ...]
-"""The names from the top down: ("relay", "schedule", "first")."""
+"""Names from the top table down: ("relay", "schedule", "first")."""
 
 _BLANK = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
 _SPACE = re.compile(r"[ \t]*")
@@ -65,10 +65,7 @@ _PIECE = re.compile(
 
 
 def key_lines(text: str) -> dict[KeyPath, int]:
-    """The line, from 1, of every table and key of a text that `tomllib` has accepted.
-
-    Keys inside an inline table, and items of arrays, are not listed: they stand on, or under, the line of their key.
-    """
+    """Line, from 1, of every table and key of a valid TOML text, except in inline tables and arrays."""
     lines: dict[KeyPath, int] = {}
     table: KeyPath = ()
     position = _skip(_BLANK, text, 0)
@@ -88,7 +85,7 @@ def key_lines(text: str) -> dict[KeyPath, int]:
 
 
 def line_of(lines: dict[KeyPath, int], path: KeyPath) -> int | None:
-    """The line of the key, or of the nearest table above it that is written somewhere."""
+    """Line of a key, or of its nearest table in the file."""
     for length in range(len(path), 0, -1):
         if path[:length] in lines:
             return lines[path[:length]]
@@ -101,7 +98,7 @@ def _skip(pattern: re.Pattern[str], text: str, position: int) -> int:
 
 
 def _key(text: str, position: int) -> tuple[KeyPath, int]:
-    """A dotted key and where it ends."""
+    """A dotted key, and the position of its end."""
     names = []
     while found := _NAME.match(text, _skip(_SPACE, text, position)):
         written = found.group()
@@ -114,7 +111,7 @@ def _key(text: str, position: int) -> tuple[KeyPath, int]:
 
 
 def _end_of_value(text: str, position: int) -> int:
-    """Return the end of the statement with a key that ends at `position`: a newline outside strings and brackets."""
+    """Return the end of the value after `position`: a newline outside strings and brackets."""
     depth = 0
     while found := _PIECE.match(text, position):
         piece = found.group()
@@ -141,13 +138,13 @@ class Source(Struct, frozen=True):
     """Environment variable of each setting from the environment. Its value is text, whatever its type."""
 
     def problem(self, path: KeyPath, trouble: str, cure: str = "", item: str = "") -> Problem:
-        """A Problem at the place of `path`; `item` says which part of its value is meant."""
+        """Problem of the setting `path`; `item` is the part of its value, such as "[2]"."""
         key = ".".join(name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else f'"{name}"' for name in path) + item
         for length in range(len(path), 0, -1):
             if path[:length] in self.variables:
                 return Problem(self.variables[path[:length]], None, key, trouble, cure)
         if path not in self.lines:
-            # A table that no file has was made by the variables of what is in it.
+            # A table that is not in the file comes from variables.
             for inner, name in self.variables.items():
                 if inner[: len(path)] == path:
                     return Problem(name, None, key, trouble, cure)
@@ -167,13 +164,13 @@ def read_source(path: Path | None, environ: Mapping[str, str], tables: frozenset
     source = Source("" if path is None else str(path), given, key_lines(text), {})
     for name in sorted(environ):
         keypath = tuple(name[len(PREFIX) :].lower().split("__"))
-        if name.startswith(PREFIX) and _is_ours(keypath, tables, keys):
-            _lay_over(given, keypath, environ[name])
+        if name.startswith(PREFIX) and _is_setting(keypath, tables, keys):
+            _set_nested(given, keypath, environ[name])
             source.variables[keypath] = name
     return source
 
 
-def _is_ours(path: KeyPath, tables: frozenset[str], keys: frozenset[str]) -> bool:
+def _is_setting(path: KeyPath, tables: frozenset[str], keys: frozenset[str]) -> bool:
     """Returns whether a variable is a setting, perhaps a mistyped one.
 
     Container platforms set similar names for the ports of a service "mailstack". So a name without a table counts only
@@ -182,8 +179,8 @@ def _is_ours(path: KeyPath, tables: frozenset[str], keys: frozenset[str]) -> boo
     return closest(path[0], tables if len(path) > 1 else keys | tables, 0.8) is not None
 
 
-def _lay_over(given: dict[str, Any], path: KeyPath, value: str) -> None:
-    """Put a value into nested tables. What is in the way there is a mistake of the file and will be found there."""
+def _set_nested(given: dict[str, Any], path: KeyPath, value: str) -> None:
+    """Set a value in nested tables, unless a parent is no table; the conversion reports that."""
     for name in path[:-1]:
         given = given.setdefault(name, {})
         if not isinstance(given, dict):
@@ -209,5 +206,5 @@ def _syntax_problem(path: Path | None, text: str, error: Exception) -> Problem:
     found = _PLACE.fullmatch(str(error))
     trouble, line = (found.group(1), found.group(2)) if found else (str(error), None)
     number = int(line) if line else text.count("\n") + 1
-    cure = 'a text stands in quotes, as in name = "value"' if trouble == "Invalid value" else ""
+    cure = 'put text in quotes, as in name = "value"' if trouble == "Invalid value" else ""
     return Problem(str(path), number, "", f"is not TOML: {trouble}", cure)

@@ -17,8 +17,8 @@ SizeOrNone = NewType("SizeOrNone", int)
 UNITS = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 """Octets per unit. There is no "MB": it may mean 1,000,000 or 1,048,576 octets."""
 
-LARGEST = 1 << 40
-"""Octets; beyond a tebibyte something else was meant."""
+MAX_SIZE = 1 << 40
+"""Maximum size in octets: a larger one is a mistake."""
 
 EXPECTED_SIZE = 'a number of octets from 1, or a size such as "50MiB"'
 
@@ -26,20 +26,20 @@ _SYNTAX = re.compile(r"([0-9]{1,13})[ ]?(|KiB|MiB|GiB)")
 
 
 def read_size(value: object) -> Size:
-    """Octets from a whole number or a text. Raises ValueError."""
+    """Parses a number of octets, or a text such as "50MiB". Raises ValueError."""
     if isinstance(value, int) and not isinstance(value, bool):
         octets = value
     elif isinstance(value, str) and (found := _SYNTAX.fullmatch(value)):
         octets = int(found.group(1)) * UNITS[found.group(2)]
     else:
         raise ValueError(EXPECTED_SIZE)
-    if not 1 <= octets <= LARGEST:
+    if not 1 <= octets <= MAX_SIZE:
         raise ValueError(EXPECTED_SIZE)
     return Size(octets)
 
 
 def read_size_or_none(value: object) -> SizeOrNone:
-    """The same, or 0 for no limit, as a number or a text. Raises ValueError."""
+    """Parses a size, or 0 for no limit. Raises ValueError."""
     if value in (0, "0") and value is not False:
         return SizeOrNone(0)
     try:
@@ -61,7 +61,7 @@ _TCP_NAMES = ("port", "interface", "backlog")
 
 
 def read_endpoint(text: object) -> Endpoint:
-    """The description as it is. "tcp" and "tcp6" are checked; other types are Twisted's business. Raises ValueError."""
+    """Checks a description; the arguments of "tcp" and "tcp6" too. Raises ValueError."""
     description = text if isinstance(text, str) else ""
     kind, *arguments = _parts(description.removeprefix(PROXIED))
     if description.startswith(PROXIED) and kind not in ("tcp", "tcp6"):
@@ -80,7 +80,7 @@ def read_endpoint(text: object) -> Endpoint:
 
 
 def port_of(endpoint: str) -> tuple[str, int] | None:
-    """Interface and port of a "tcp" or "tcp6" description, be it behind a proxy; None for other types. The interface is "" for all."""
+    """Interface ("": all) and port of a "tcp" or "tcp6" description, also behind a proxy; None for other types."""
     kind, *arguments = _parts(endpoint.removeprefix(PROXIED))
     if kind not in ("tcp", "tcp6"):
         return None
@@ -89,7 +89,7 @@ def port_of(endpoint: str) -> tuple[str, int] | None:
 
 
 def _parts(text: str) -> list[str]:
-    """The text cut at its colons, a backslash before a colon keeping it whole; escapes stay. Raises ValueError."""
+    """Split a text at its unescaped colons; escapes stay. Raises ValueError."""
     parts = []
     position = 0
     while found := _PART.match(text, position):
@@ -101,7 +101,7 @@ def _parts(text: str) -> list[str]:
 
 
 def _named(arguments: list[str]) -> dict[str, str]:
-    """Arguments by name; the first without a name is the port. Raises ValueError."""
+    """Arguments by name; an unnamed first one is the port. Raises ValueError."""
     named = {}
     for place, argument in enumerate(arguments):
         name, equals, value = argument.partition("=")

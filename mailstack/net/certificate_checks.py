@@ -39,22 +39,22 @@ class WarningThresholds(Struct, frozen=True):
 
 
 def certificate_warnings(
-    identities: Sequence[CertificateFiles], hostname: str, now: float, patience: WarningThresholds
+    identities: Sequence[CertificateFiles], hostname: str, now: float, thresholds: WarningThresholds
 ) -> list[CertificateWarning]:
     """Warnings at `now`, in seconds since 1970. Raises TlsError for unusable files."""
     chains = [(files.certificate, read_identity(files.certificate, files.key)[0]) for files in identities]
     return [
         *(
-            concern
+            warning
             for file, chain in chains
-            for concern in (*date_warnings(file, chain[0], now, patience), *_chain_warnings(file, chain))
+            for warning in (*date_warnings(file, chain[0], now, thresholds), *_chain_warnings(file, chain))
         ),
         *_name_warnings(chains[0][0], chains[0][1][0], hostname),
     ]
 
 
 def date_warnings(
-    file: Path, leaf: x509.Certificate, now: float, patience: WarningThresholds
+    file: Path, leaf: x509.Certificate, now: float, thresholds: WarningThresholds
 ) -> Iterator[CertificateWarning]:
     """Warnings about a certificate's dates."""
     at, end = datetime.fromtimestamp(now, UTC), leaf.not_valid_after_utc
@@ -64,9 +64,9 @@ def date_warnings(
     elif at < leaf.not_valid_before_utc:
         begin = f"{leaf.not_valid_before_utc:%Y-%m-%d %H:%M} UTC"
         yield CertificateWarning(f"{file}: not valid before {begin}; check the system clock", grave=True)
-    elif remaining < patience.urgent:
+    elif remaining < thresholds.urgent:
         yield CertificateWarning(f"{file}: expires on {end:%Y-%m-%d}; renew it now", grave=True)
-    elif remaining < patience.warn:
+    elif remaining < thresholds.warn:
         yield CertificateWarning(f"{file}: expires on {end:%Y-%m-%d}; renew it soon", grave=False)
 
 

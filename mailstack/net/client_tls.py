@@ -16,7 +16,7 @@ from zope.interface import implementer
 
 from mailstack.net.certificate_checks import name_fault
 from mailstack.net.certificates import TlsError, read_identity
-from mailstack.net.server_tls import CIPHERS, modern
+from mailstack.net.server_tls import CIPHERS, tls_context
 from mailstack.protocols.connection import Dane, Tlsa
 
 DANE_TA = 2
@@ -36,15 +36,15 @@ def dane_fault(chain: Sequence[x509.Certificate], dane: Dane) -> str | None:
     """None when a record matches `chain`, the server's certificate first; else the reason, for people."""
     if not chain:
         return "the server presented no certificate"
-    if any(record.usage == DANE_EE and _names(record, chain[0]) for record in dane.records):
+    if any(record.usage == DANE_EE and _matches(record, chain[0]) for record in dane.records):
         return None
-    faults = [_below(authority, chain, dane.names) for authority in _authorities(chain, dane.records)]
+    faults = [_chain_fault(authority, chain, dane.names) for authority in _authorities(chain, dane.records)]
     if not faults:
         return "no TLSA record matches it (DANE)"
     return None if None in faults else faults[0]
 
 
-def _names(record: Tlsa, certificate: x509.Certificate) -> bool:
+def _matches(record: Tlsa, certificate: x509.Certificate) -> bool:
     """Whether the record matches this certificate."""
     digest = _DIGESTS.get(record.matching)
     if digest is None or record.selector not in (0, 1):
@@ -61,7 +61,7 @@ def _authorities(chain: Sequence[x509.Certificate], records: Iterable[Tlsa]) -> 
     found = []
     for record in records:
         if record.usage == DANE_TA:
-            found += [certificate for certificate in chain if _names(record, certificate)]
+            found += [certificate for certificate in chain if _matches(record, certificate)]
             if (record.selector, record.matching) == (0, 0):
                 try:
                     found.append(x509.load_der_x509_certificate(record.data))
@@ -70,7 +70,7 @@ def _authorities(chain: Sequence[x509.Certificate], records: Iterable[Tlsa]) -> 
     return found
 
 
-def _below(authority: x509.Certificate, chain: Sequence[x509.Certificate], names: Sequence[str]) -> str | None:
+def _chain_fault(authority: x509.Certificate, chain: Sequence[x509.Certificate], names: Sequence[str]) -> str | None:
     """None when the server's certificate is issued below this authority for one of the names; else the reason."""
     store = crypto.X509Store()
     store.add_cert(crypto.X509.from_cryptography(authority))
@@ -102,9 +102,9 @@ _FAULTS = {
 """Descriptions of certificate errors, by OpenSSL's X509_V_ERR_ numbers."""
 _TYPES = {10: "certificate-expired", **dict.fromkeys((18, 19, 20, 21, 24), "certificate-not-trusted")}
 """TLS report types of certificate errors (RFC 8460 §4.3.1); all others are "validation-failure"."""
-_OF_ANY = frozenset({9, 10, 23})
-"""Errors that any certificate of the chain can have; the message tells when it is not the server's own."""
-_ANY_FAULT = "validation-failure"
+_CHAIN_ERRORS = frozenset({9, 10, 23})
+"""Errors of any certificate of a chain; the message names those of certificates above the server's."""
+_OTHER_ERROR = "validation-failure"
 _UNREADABLE = "the certificate is unreadable"
 
 LOST = "the connection was lost during the handshake"
@@ -163,7 +163,7 @@ class ClientTls:
         return self._trusting
 
     def _context(self) -> SSL.Context:
-        context = modern(SSL.TLS_CLIENT_METHOD, _CIPHERS)
+        context = tls_context(SSL.TLS_CLIENT_METHOD, _CIPHERS)
         if self._certificate is not None and self._key is not None:
             chain, private = read_identity(self._certificate, self._key)
             context.use_certificate(chain[0])
@@ -225,11 +225,11 @@ class Handshake:
             self._fault = dane_fault(connection.get_peer_cert_chain(as_cryptography=True) or [], self._dane) or ""
         except Exception as error:  # noqa: BLE001 - untrusted certificates: an unreadable one matches nothing
             self._fault = f"{_UNREADABLE} ({type(error).__name__})"
-        self.fault_type = _ANY_FAULT if self._fault else ""
+        self.fault_type = _OTHER_ERROR if self._fault else ""
         return not self._fault
 
     def why(self, failure: Failure) -> str:
-        """Reason, for people, why a connection that ended with this failure has no TLS."""
+        """Reason of a handshake that ended with this failure, for people."""
         error = failure.value
         if self._fault:
             return f"certificate verify failed: {self._fault}"
@@ -243,8 +243,8 @@ class Handshake:
     ) -> bool:
         """OpenSSL's callback for each certificate of the chain, the server's last; checks the name of that one."""
         if not good:
-            above = " (a certificate above it)" if depth and error in _OF_ANY else ""
-            self.fault_type = self.fault_type or _TYPES.get(error, _ANY_FAULT)
+            above = " (a certificate above it)" if depth and error in _CHAIN_ERRORS else ""
+            self.fault_type = self.fault_type or _TYPES.get(error, _OTHER_ERROR)
             self._fault = self._fault or _FAULTS.get(error, f"OpenSSL error {error}") + above
             return False
         if depth == 0:
@@ -252,7 +252,7 @@ class Handshake:
                 self._fault = name_fault(certificate.to_cryptography(), (self._server_name.rstrip("."),)) or ""
                 self.fault_type = "certificate-host-mismatch" if self._fault else ""
             except Exception as trouble:  # noqa: BLE001 - as above
-                self._fault, self.fault_type = f"{_UNREADABLE} ({type(trouble).__name__})", _ANY_FAULT
+                self._fault, self.fault_type = f"{_UNREADABLE} ({type(trouble).__name__})", _OTHER_ERROR
         return not self._fault
 
 

@@ -113,7 +113,7 @@ class AdjustableClock(ReactorClock):
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run a coroutine, and count it as `busy` until it ends."""
         self.busy += 1
-        Task(work, self._over).resume()
+        Task(work, self._finish).resume()
 
     def move_to(self, at: float) -> None:
         """Move to a later time (seconds since 1970), and make the calls due until then, in order."""
@@ -133,7 +133,7 @@ class AdjustableClock(ReactorClock):
         except Exception:  # noqa: BLE001 - as in a reactor, a failed call stops no other
             _log.failure("unhandled error in a delayed call")
 
-    def _over(self, failure: Failure | None) -> None:
+    def _finish(self, failure: Failure | None) -> None:
         self.busy -= 1
         if failure is not None:
             _log.failure("unhandled error in a task", failure)

@@ -74,7 +74,7 @@ class ServerContext:
         self._identities = tuple(identities)
         self._client_ca = client_ca
         self._ciphers = ciphers
-        self._shown = self.read()
+        self._loaded = self.read()
 
     @property
     def files(self) -> list[Path]:
@@ -84,14 +84,14 @@ class ServerContext:
 
     def reload(self) -> None:
         """Read the files again, for later connections. Raises TlsError; the old certificates then stay in use."""
-        self.show(self.read())
+        self.install(self.read())
 
-    def show(self, shown: Shown) -> None:
+    def install(self, contexts: LoadedContexts) -> None:
         """Use these contexts for later connections."""
-        self._shown = shown
+        self._loaded = contexts
 
     def serverConnectionForTLS(self, _protocol: object) -> SSL.Connection:  # noqa: N802 (Twisted's name)
-        return ServerConnection(self._shown.first, self._shown, asked=self._client_ca is not None)
+        return ServerConnection(self._loaded.first, self._loaded, asked=self._client_ca is not None)
 
     def context(self, _service: str) -> ServerContext:
         """Context of each service: this one."""
@@ -103,23 +103,23 @@ class ServerContext:
 
     def web_connection(self) -> SSL.Connection:
         """A connection for HTTP, without a request for a client certificate: a browser would ask its user."""
-        connection = ServerConnection(self._shown.first, self._shown, asked=False, web=True)
+        connection = ServerConnection(self._loaded.first, self._loaded, asked=False, web=True)
         connection.set_verify(SSL.VERIFY_NONE)
         return connection
 
-    def read(self) -> Shown:
-        """Contexts from the present files, for `show`. Raises TlsError. Can run in a thread."""
+    def read(self) -> LoadedContexts:
+        """Contexts from the present files, for `install`. Raises TlsError. Can run in a thread."""
         contexts: list[SSL.Context] = []
         by_name: dict[str, SSL.Context] = {}
         for files in self._identities:
             chain, private = read_identity(files.certificate, files.key)
-            context = modern(SSL.TLS_SERVER_METHOD, self._ciphers.encode())
+            context = tls_context(SSL.TLS_SERVER_METHOD, self._ciphers.encode())
             _install_certificate(context, files, chain, private)
             _request_client_certificate(context, self._client_ca)
             contexts.append(context)
             for name in covered_names(chain[0]):
                 by_name.setdefault(name, context)
-        return Shown(contexts[0], by_name)
+        return LoadedContexts(contexts[0], by_name)
 
 
 @implementer(IOpenSSLServerConnectionCreator)
@@ -138,7 +138,7 @@ def server_context(certificate: Path, key: Path) -> ServerContext:
     return ServerContext([CertificateFiles(certificate, key)])
 
 
-def modern(method: int, ciphers: bytes) -> SSL.Context:
+def tls_context(method: int, ciphers: bytes) -> SSL.Context:
     """A context for TLS 1.2 and 1.3 without compression and renegotiation. Raises TlsError without a known cipher."""
     context = SSL.Context(method)
     context.set_min_proto_version(SSL.TLS1_2_VERSION)
@@ -152,7 +152,7 @@ def modern(method: int, ciphers: bytes) -> SSL.Context:
     return context
 
 
-class Shown:
+class LoadedContexts:
     """Contexts of one read of the files, by host name."""
 
     __slots__ = ("_by_name", "first")
@@ -225,7 +225,7 @@ def _select_protocol(connection: SSL.Connection, offered: list[bytes]) -> Any:
 Stamps = dict[Path, tuple[int, int, int] | None]
 """Versions of files: inode, size and modification time in nanoseconds. None: the file can't be read."""
 
-FileChange = tuple[Shown, list[CertificateWarning]]
+FileChange = tuple[LoadedContexts, list[CertificateWarning]]
 
 
 def stamps_of(files: Sequence[Path]) -> Stamps:
@@ -241,7 +241,7 @@ def _stamp(path: Path) -> tuple[int, int, int] | None:
     return found.st_ino, found.st_size, found.st_mtime_ns
 
 
-class Renewal:
+class CertificateReloader:
     """Reloads and checks the certificates of a running server, in a thread because the check of an RSA key takes long."""
 
     def __init__(
@@ -249,36 +249,36 @@ class Renewal:
         reactor: Any,
         context: ServerContext,
         *,
-        concerns: Callable[[], list[CertificateWarning]],
+        check: Callable[[], list[CertificateWarning]],
         issue: Callable[[], object] = lambda: None,
         watch: float = 60.0,
     ) -> None:
-        """`concerns` checks the files, and `issue` makes new ones when they are due; both may raise TlsError.
+        """`check` checks the files, and `issue` makes new ones when they are due; both may raise TlsError.
 
         `watch` is the interval in seconds between checks for replaced files; 0: no such checks.
         """
         self._reactor = reactor
         self._context = context
-        self._concerns = concerns
+        self._check = check
         self._issue = issue
         self._watch = watch
         self._seen = self._read = stamps_of(context.files)
         self._busy = False
         self._again = False
-        self._looking = LoopingCall(self._poll)
-        self._daily = LoopingCall(self.reload)
-        self._looking.clock = self._daily.clock = reactor
+        self._poll_call = LoopingCall(self._poll)
+        self._daily_call = LoopingCall(self.reload)
+        self._poll_call.clock = self._daily_call.clock = reactor
 
     def start(self) -> None:
         """Watch the files, and check the certificates every day."""
         if self._watch:
-            self._looking.start(self._watch, now=False)
+            self._poll_call.start(self._watch, now=False)
         # The first check is now: files that only root could read are reported at the start, not at the next renewal.
-        self._daily.start(DAY)
+        self._daily_call.start(DAY)
 
     def stop(self) -> None:
         """Stop; does nothing if it never started."""
-        for call in (self._looking, self._daily):
+        for call in (self._poll_call, self._daily_call):
             if call.running:
                 call.stop()
         self._again = False
@@ -290,8 +290,8 @@ class Renewal:
             return
         self._read = stamps_of(self._context.files)
         self._busy = True
-        news = deferToThreadPool(self._reactor, self._reactor.getThreadPool(), self._changes)
-        news.addCallbacks(self._apply, self._keep_old).addBoth(self._rest)
+        loading = deferToThreadPool(self._reactor, self._reactor.getThreadPool(), self._changes)
+        loading.addCallbacks(self._apply, self._log_failed_reload).addBoth(self._finish)
 
     def _poll(self) -> None:
         """Reload files that have changed since the last read, but not since the last scan: both files may be in writing."""
@@ -301,28 +301,28 @@ class Renewal:
 
     def _changes(self) -> FileChange:
         self._issue()
-        return self._context.read(), self._concerns()
+        return self._context.read(), self._check()
 
-    def _apply(self, news: FileChange) -> None:
-        shown, concerns = news
-        self._context.show(shown)
+    def _apply(self, change: FileChange) -> None:
+        contexts, warnings = change
+        self._context.install(contexts)
         _log.info("loaded certificates: {files}", files=", ".join(str(path) for path in self._context.files))
-        log_warnings(concerns)
+        log_warnings(warnings)
 
-    def _keep_old(self, failure: Failure) -> None:
+    def _log_failed_reload(self, failure: Failure) -> None:
         if failure.check(TlsError):
             _log.error("{why}; the certificates loaded before stay in use", why=failure.getErrorMessage())
         else:
             _log.failure("cannot load the certificates; those loaded before stay in use", failure)
 
-    def _rest(self, _: object) -> None:
+    def _finish(self, _: object) -> None:
         self._busy = False
         if self._again:
             self._again = False
             self.reload()
 
 
-def log_warnings(concerns: Sequence[CertificateWarning]) -> None:
+def log_warnings(warnings: Sequence[CertificateWarning]) -> None:
     """Log the warnings."""
-    for concern in concerns:
-        (_log.error if concern.grave else _log.warn)("{text}", text=concern.text)
+    for warning in warnings:
+        (_log.error if warning.grave else _log.warn)("{text}", text=warning.text)

@@ -109,7 +109,7 @@ class BoundedPool:
             job.deferred.callback(result)
 
 
-def end_in_time(reactor: Any) -> None:
+def limit_shutdown_time(reactor: Any) -> None:
     """Makes a process exit at most `EXIT_TIMEOUT_S` seconds after the start of its shutdown, whatever its threads do."""
     pool = reactor.getThreadPool()
     pool.threadFactory = partial(threading.Thread, daemon=True)

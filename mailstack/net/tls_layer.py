@@ -220,7 +220,7 @@ def start_tls(transport: Any, tls: Any, *, client: bool, handshake_timeout: floa
         transport.registerProducer(producer, streaming)
 
 
-class OnOurTime:
+class StartTlsMixin:
     """Mixin for Twisted's TCP transports: TLS by `start_tls`."""
 
     _tlsClientDefault: bool  # noqa: N815
@@ -230,25 +230,25 @@ class OnOurTime:
         start_tls(self, ctx, client=self._tlsClientDefault == normal)
 
 
-class OwnServer(OnOurTime, tcp.Server):
+class TcpServer(StartTlsMixin, tcp.Server):
     """Inbound connection."""
 
 
-class OwnPort(tcp.Port):
+class TcpPort(tcp.Port):
     """Listening port."""
 
-    transport = OwnServer
+    transport = TcpServer
 
 
-class OwnClient(OnOurTime, tcp.Client):
+class TcpClient(StartTlsMixin, tcp.Client):
     """Outbound connection."""
 
 
-class OwnConnector(tcp.Connector):
+class TcpConnector(tcp.Connector):
     """Connector with a timeout."""
 
-    def _makeTransport(self) -> OwnClient:
-        return OwnClient(self.host, self.port, self.bindAddress, self, self.reactor)  # type: ignore[no-untyped-call]
+    def _makeTransport(self) -> TcpClient:
+        return TcpClient(self.host, self.port, self.bindAddress, self, self.reactor)  # type: ignore[no-untyped-call]
 
 
 @implementer(IHandshakeListener)

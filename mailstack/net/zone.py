@@ -82,7 +82,7 @@ class Zone(common.ResolverBase):
         self.queries = [*self.queries[-999:], (key, kind)]
         if (error := self._failures.get(key)) is not None:
             return defer.fail(error(key))
-        records = self._of(key)
+        records = self._records_of(key)
         if records is None:
             return defer.fail(DNSNameError(key))
         chosen = [each for each in records if kind in (each.TYPE, dns.ALL_RECORDS)]
@@ -92,7 +92,7 @@ class Zone(common.ResolverBase):
         answers = [dns.RRHeader(name, each.TYPE, cls, each.ttl or 0, each) for each in chosen]
         return defer.succeed((authenticated(answers) if key in self._signed else answers, [], []))
 
-    def _of(self, key: str) -> list[Record] | None:
+    def _records_of(self, key: str) -> list[Record] | None:
         """Records of a name. None: no such name."""
         known = self._records.get(key)
         if known is None and self._everything_else is not None:

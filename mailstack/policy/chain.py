@@ -12,18 +12,18 @@ from mailstack.protocols.smtp.commands import Mail, Rcpt
 from mailstack.protocols.smtp.receiving_rules import Client
 from mailstack.protocols.smtp.replies import reply
 
-OfClient = Callable[[Client], Awaitable[Verdict]]
-OfSender = Callable[[Client, Mail], Awaitable[Verdict]]
-OfRecipient = Callable[[Client, Rcpt], Awaitable[Verdict]]
+ClientPolicy = Callable[[Client], Awaitable[Verdict]]
+SenderPolicy = Callable[[Client, Mail], Awaitable[Verdict]]
+RecipientPolicy = Callable[[Client, Rcpt], Awaitable[Verdict]]
 
 
 class PolicyChain(Struct, frozen=True):
-    """Policies by phase; an empty phase costs nothing. Clients in `allowlist` and logged-in accounts are not judged."""
+    """Policies by phase; an empty phase costs nothing. Clients in `allowlist` and logged-in accounts are exempt."""
 
     allowlist: tuple[IpNetwork, ...] = ()
-    at_connection: tuple[OfClient, ...] = ()
-    at_sender: tuple[OfSender, ...] = ()
-    at_recipient: tuple[OfRecipient, ...] = ()
+    at_connection: tuple[ClientPolicy, ...] = ()
+    at_sender: tuple[SenderPolicy, ...] = ()
+    at_recipient: tuple[RecipientPolicy, ...] = ()
 
     async def check_client(self, client: Client) -> None:
         """Raise the Refusal with which the client is greeted (RFC 5321 §3.1)."""
@@ -46,13 +46,13 @@ class PolicyChain(Struct, frozen=True):
 
 
 MAX_HOPS = 100
-"""RFC 5321 §6.3: at least 100."""
+"""Maximum Received fields; RFC 5321 §6.3 requires at least 100."""
 
 LOOP = reply(554, "5.4.6", "too many hops, this letter is looping")
 
 
 def too_many_hops(count: int, limit: int = MAX_HOPS) -> Verdict:
-    """`count` is the number of `Received:` fields that the letter came with."""
+    """Verdict on a letter with `count` Received fields."""
     if count <= limit:
         return PASS
     return Refuse(LOOP, f"{count} Received fields, {limit} are allowed")

@@ -36,7 +36,7 @@ class ConnectionCounts(Protocol):
     def total(self) -> int:
         """Return the number of all connections."""
 
-    def of(self, client: str) -> int:
+    def count(self, client: str) -> int:
         """Return the number for one client; never less than the true number."""
 
     def add(self, client: str) -> None:
@@ -111,7 +111,7 @@ class LocalConnectionCounts:
         """See ConnectionCounts, also for the methods below."""
         return self._total
 
-    def of(self, client: str) -> int:
+    def count(self, client: str) -> int:
         return self._clients.get(client, 0)
 
     def add(self, client: str) -> None:
@@ -243,7 +243,7 @@ class MmapConnectionCounts:
         """Return the number of connections of each worker."""
         return self._totals.tolist()
 
-    def of(self, client: str) -> int:
+    def count(self, client: str) -> int:
         slot = self._slot(client)
         return sum([self._clients[worker * _SLOTS + slot] for worker in self._workers])
 

@@ -17,46 +17,44 @@ from mailstack.protocols.smtp.replies import Reply, clean, reply
 
 
 class Lookups(Protocol):
-    """Every answer is None when the DNS could not say in time; a name that does not exist has no records."""
+    """DNS lookups. An answer is None without a reply in time; a missing name has no records."""
 
     async def addresses(self, host: str) -> tuple[str, ...] | None:
         """The IP addresses of a host."""
 
     async def exchanges(self, domain: str) -> tuple[str, ...] | None:
-        """The hosts of a domain's MX records; "" is the root, which says that it takes no mail (RFC 7505)."""
+        """The hosts of a domain's MX records; "" is the root, for a domain without mail (RFC 7505)."""
 
     async def texts(self, name: str) -> tuple[str, ...] | None:
         """The TXT records of a name, each with its strings joined."""
 
     async def pointers(self, address: str) -> tuple[str, ...] | None:
-        """The names that an IP address leads to (PTR)."""
+        """The names in an IP address's PTR records."""
 
 
-_TURNED_AWAY = reply(554, "5.7.1", "")
+_LISTED_AT_CONNECTION = reply(554, "5.7.1", "")
 _LISTED = reply(550, "5.7.1", "")
 
 _LISTS = ipaddress.ip_network("127.0.0.0/8")
 """Form of an answer that means "listed" (RFC 5782 §2.1). Any other answer is from a list that has ended."""
 _TROUBLE = ipaddress.ip_network("127.255.255.0/24")
-"""Network of answers that mean a refused query: they say nothing about the client."""
+"""Network of answers that mean a refused query, not a listing."""
 
 
 class DnsBlockLists:
-    """Fails open: a list that does not answer blocks no client. Answers are cached for some minutes."""
+    """DNS block lists, with a cache. Fails open: without an answer the client passes."""
 
-    def __init__(
-        self, zones: Sequence[str], lookups: Lookups, now: Callable[[], float], *, believed: float = 300.0
-    ) -> None:
+    def __init__(self, zones: Sequence[str], lookups: Lookups, now: Callable[[], float], *, ttl: float = 300.0) -> None:
         self._zones = tuple(zones)
         self._lookups = lookups
-        self._known: TTLCache[str, str] = TTLCache(now, believed, 10_000)
+        self._known: TTLCache[str, str] = TTLCache(now, ttl, 10_000)
 
     async def at_connection(self, client: Client) -> Verdict:
-        """The refusal is the greeting (RFC 5321 §3.1)."""
-        return await self._verdict(client, _TURNED_AWAY)
+        """Verdict on the client; a refusal is the greeting (RFC 5321 §3.1)."""
+        return await self._verdict(client, _LISTED_AT_CONNECTION)
 
     async def at_recipient(self, client: Client, rcpt: Rcpt) -> Verdict:
-        """Judge the client, but for letters to the postmaster (RFC 5321 §4.5.1)."""
+        """Verdict on the client; letters to the postmaster always pass (RFC 5321 §4.5.1)."""
         if rcpt.address.local.lower() == "postmaster":
             return PASS
         return await self._verdict(client, _LISTED)
@@ -65,15 +63,15 @@ class DnsBlockLists:
         host = client.remote.host
         zone = self._known.get(host)
         if zone is None:
-            zone = await self._ask(host)
+            zone = await self._find_zone(host)
             self._known.put(host, zone)
         if not zone:
             return PASS
         text = clean(f"{host} is listed by {zone}")
         return Refuse(Reply(refusal.code, text, refusal.status), text)
 
-    async def _ask(self, host: str) -> str:
-        """The first list that has the host; "" when none has."""
+    async def _find_zone(self, host: str) -> str:
+        """The first list that has the host; "" for none."""
         address = ip_address(host)
         if address is None or address.is_loopback:
             return ""
@@ -85,7 +83,7 @@ class DnsBlockLists:
 
 
 def reversed_name(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:
-    """The address as it is looked up: octets, or half octets, the last first (RFC 5782 §2.1, §2.4)."""
+    """Reversed octets of an IPv4 address, or hexadecimal digits of an IPv6 address (RFC 5782 §2.1, §2.4)."""
     return address.reverse_pointer.removesuffix(".in-addr.arpa").removesuffix(".ip6.arpa")
 
 
@@ -101,7 +99,7 @@ NO_RECIPIENT_DOMAIN = reply(550, "5.1.2", "the recipient's domain does not exist
 
 
 class SenderDomain:
-    """Refuses a sender that no report could reach (RFC 7505 §4.2, RFC 5321 §4.5.5)."""
+    """Refuses senders in domains without mail, which no report can reach (RFC 7505 §4.2, RFC 5321 §4.5.5)."""
 
     def __init__(self, lookups: Lookups) -> None:
         self._lookups = lookups
@@ -113,15 +111,15 @@ class SenderDomain:
 
 
 class RecipientDomain:
-    """Refuses a recipient in a domain without mail, instead of a report later (RFC 7505 §4.1)."""
+    """Refuses recipients in domains without mail, instead of a later bounce (RFC 7505 §4.1)."""
 
-    def __init__(self, lookups: Lookups, is_asked_about: Callable[[Address], bool]) -> None:
-        """`is_asked_about` excludes addresses that the DNS does not lead to: local ones, and those with a route."""
+    def __init__(self, lookups: Lookups, is_routed_by_dns: Callable[[Address], bool]) -> None:
+        """`is_routed_by_dns` is false for local addresses and those with a static route."""
         self._lookups = lookups
-        self._is_asked_about = is_asked_about
+        self._is_routed_by_dns = is_routed_by_dns
 
     async def at_recipient(self, client: Client, rcpt: Rcpt) -> Verdict:  # noqa: ARG002
-        if rcpt.address.is_literal or not self._is_asked_about(rcpt.address):
+        if rcpt.address.is_literal or not self._is_routed_by_dns(rcpt.address):
             return PASS
         return await _judge(self._lookups, rcpt.address.domain, RECIPIENT_NULL_MX, NO_RECIPIENT_DOMAIN)
 
@@ -141,13 +139,13 @@ _MAX_NAMES = 5
 
 
 class ReverseDnsRequired:
-    """Refuses clients without a confirmed name; without an answer of the DNS they are accepted."""
+    """Refuses clients without a confirmed name. Fails open without an answer of the DNS."""
 
     def __init__(self, lookups: Lookups) -> None:
         self._lookups = lookups
 
     async def at_recipient(self, client: Client, rcpt: Rcpt) -> Verdict:
-        """Judge the client, but for letters to the postmaster (RFC 5321 §4.5.1)."""
+        """Verdict on the client; letters to the postmaster always pass (RFC 5321 §4.5.1)."""
         address = ip_address(client.remote.host)
         if address is None or address.is_loopback or rcpt.address.local.lower() == "postmaster":
             return PASS
@@ -165,7 +163,7 @@ _MAX_POINTERS = 5
 
 
 class ClientNames:
-    """Looks names up beside the conversation, which never waits for it: a name that comes too late is left out."""
+    """Cache of confirmed names of clients, looked up in the background while their sessions continue."""
 
     def __init__(
         self,
@@ -173,46 +171,46 @@ class ClientNames:
         now: Callable[[], float],
         spawn: Callable[[Coroutine[Any, Any, None]], None],
         *,
-        believed: float = 600.0,
+        ttl: float = 600.0,
         capacity: int = 10_000,
-        most_at_once: int = 100,
+        max_lookups: int = 100,
     ) -> None:
-        """`believed`: seconds for which an answer holds. Beyond `most_at_once` look-ups a client goes without a name."""
+        """`ttl` is in seconds. Beyond `max_lookups` concurrent lookups a client has no name."""
         self._lookups = lookups
         self._spawn = spawn
-        self._most_at_once = most_at_once
-        self._known: TTLCache[str, str] = TTLCache(now, believed, capacity)
-        self._sought: set[str] = set()
+        self._max_lookups = max_lookups
+        self._known: TTLCache[str, str] = TTLCache(now, ttl, capacity)
+        self._pending: set[str] = set()
 
-    def seek(self, host: str) -> None:
-        """Begin to look for the name of an IP address, if it isn't known."""
-        if host in self._sought or len(self._sought) >= self._most_at_once or self._known.get(host) is not None:
+    def start_lookup(self, host: str) -> None:
+        """Start a lookup for an IP address, unless it is cached or under way."""
+        if host in self._pending or len(self._pending) >= self._max_lookups or self._known.get(host) is not None:
             return
         address = ip_address(host)
         if address is not None and not address.is_loopback:
-            self._sought.add(host)
-            self._spawn(self._seek(host))
+            self._pending.add(host)
+            self._spawn(self._lookup(host))
 
-    def known(self, host: str) -> str:
-        """The confirmed name, as far as it is known; "" for none."""
+    def cached(self, host: str) -> str:
+        """The cached confirmed name; "" for none."""
         return self._known.get(host) or ""
 
-    async def find(self, host: str) -> str:
-        """The confirmed name, for a policy that must know it; "" for none."""
+    async def resolve(self, host: str) -> str:
+        """The confirmed name, looked up if it is not cached; "" for none."""
         known = self._known.get(host)
         if known is None:
             known = await self._confirmed(host)
             self._known.put(host, known)
         return known
 
-    async def _seek(self, host: str) -> None:
+    async def _lookup(self, host: str) -> None:
         try:
             self._known.put(host, await self._confirmed(host))
         finally:
-            self._sought.discard(host)
+            self._pending.discard(host)
 
     async def _confirmed(self, host: str) -> str:
-        """The first name of the address that has the address."""
+        """The first name of an address that resolves to it."""
         address = ip_address(host)
         if address is None:
             return ""

@@ -15,9 +15,7 @@ from mailstack.protocols.log import RateLimitedLog
 from mailstack.protocols.smtp.commands import Rcpt
 from mailstack.protocols.smtp.receiving_rules import Client
 from mailstack.protocols.smtp.replies import reply
-from mailstack.store import (
-    StoreError,
-)
+from mailstack.store import StoreError
 from mailstack.store.greylist import GreylistEntry, GreylistStore
 
 _log = logging.getLogger(__name__)
@@ -25,7 +23,7 @@ _log = logging.getLogger(__name__)
 GREYLISTED = reply(451, "4.7.1", "greylisted, please try again later")
 
 IPV4_BITS, IPV6_BITS = 24, 64
-"""RFC 6647 §5: the network and not the address counts, since big senders try again from a neighbour."""
+"""Prefix lengths of networks (RFC 6647 §5): large senders retry from neighbouring addresses."""
 
 
 class GreylistTimes(Struct, frozen=True):
@@ -36,11 +34,11 @@ class GreylistTimes(Struct, frozen=True):
     retry: float = 86400.0
     """Maximum time until the second attempt; a later one counts as the first."""
     keep: float = 3024000.0
-    """Time for which a known network stays known since its last letter: 35 days, so that monthly letters pass."""
+    """Time since the last letter for which a network stays known: 35 days, for monthly letters."""
 
 
 class Greylist:
-    """Stores networks with sender and recipient. A network is known after one letter that was tried again.
+    """Greylist of networks, senders and recipients. A network is known after the retry of one letter.
 
     Fails open: without the store no letter is deferred.
     """
@@ -94,7 +92,7 @@ class Greylist:
 
 
 def greylist_network(host: str) -> str:
-    """Return the network of an address, which counts as one client."""
+    """Return the network of an address; other text is unchanged."""
     address = ip_address(host)
     if address is None:
         return host

@@ -127,13 +127,13 @@ TOO_MANY = reply(421, "4.3.2", "too many connections, try again later", closes=T
 
 
 class Admission(Protocol):
-    """Decides which connections a listener serves."""
+    """Admission of connections to a listener."""
 
     def admit(self, remote: HostPort) -> Verdict:
-        """A Pass counts the connection, and `release` must follow; after a Defer it must not."""
+        """Verdict on a new connection. Only a Pass counts it, and requires a later `release`."""
 
     def release(self, remote: HostPort) -> None:
-        """An admitted connection has ended."""
+        """Uncount an admitted connection that has ended."""
 
 
 class ConnectionLimiter:
@@ -151,9 +151,9 @@ class ConnectionLimiter:
         rates: CounterTable | None = None,
         exempt: Sequence[IpNetwork] = (),
     ) -> None:
-        """`per_minute`: new connections of one client; 0 is no limit. `busy`: the part of `total` from which we are.
+        """`per_minute` limits new connections of one client; 0 is no limit. `busy` is a fraction of `total`.
 
-        `counts` and `rates` may be shared with other processes. `exempt`: networks for which only `total` holds.
+        `counts` and `rates` may be shared with other processes. Networks in `exempt` are limited by `total` alone.
         """
         self._exempt = exempt
         self._total = total
@@ -164,7 +164,7 @@ class ConnectionLimiter:
 
     @property
     def open(self) -> int:
-        """Connections admitted and not released."""
+        """Number of open connections."""
         return self._counts.total()
 
     def is_busy(self) -> bool:
@@ -172,9 +172,9 @@ class ConnectionLimiter:
         return self._counts.total() >= self._busy
 
     def admit(self, remote: HostPort) -> Verdict:
-        """A Pass counts the connection, and `release` must follow; after a Defer it must not."""
+        """See Admission."""
         client = client_network(remote.host)
-        count, total = self._counts.of(client), self._counts.total()
+        count, total = self._counts.count(client), self._counts.total()
         if total >= self._total:
             return Defer(TOO_MANY, f"{total} connections are open in all")
         if not is_exempt(remote.host, self._exempt):
@@ -186,7 +186,7 @@ class ConnectionLimiter:
         return PASS
 
     def release(self, remote: HostPort) -> None:
-        """An admitted connection has ended."""
+        """See Admission."""
         self._counts.remove(client_network(remote.host))
 
 
@@ -201,7 +201,7 @@ class ServiceLimiter:
         counts: ConnectionCounts | None = None,
         exempt: Sequence[IpNetwork] = (),
     ) -> None:
-        """`per_address`: maximum for one client. `counts` may be shared with other processes. `exempt`: networks without it."""
+        """`per_address` limits one client outside the networks in `exempt`. `counts` may be shared with other processes."""
         self._limits = limits
         self._per_address = per_address
         self._counts = counts or LocalConnectionCounts()
@@ -210,7 +210,7 @@ class ServiceLimiter:
     def admit(self, remote: HostPort) -> Verdict:
         """See Admission."""
         client = client_network(remote.host)
-        count = self._counts.of(client)
+        count = self._counts.count(client)
         if count >= self._per_address and not is_exempt(remote.host, self._exempt):
             return Defer(TOO_MANY, f"{client} has {count} connections open to this service")
         verdict = self._limits.admit(remote)
@@ -225,7 +225,7 @@ class ServiceLimiter:
 
 
 class PausingClock(Protocol):
-    """A clock that can be waited for."""
+    """Clock with `pause`."""
 
     async def pause(self, seconds: float) -> None: ...
 
@@ -242,14 +242,14 @@ class Tarpit:
         clock: PausingClock,
         *,
         first: float,
-        longest: float,
+        max_delay: float,
         free: int = 5,
         max_waiting: int = 100,
     ) -> None:
-        """`first` and `longest` are in seconds. After `free` errors the delay is `first`, and doubles up to `longest`."""
+        """`first` and `max_delay` are in seconds. After `free` errors the delay is `first`, and doubles up to `max_delay`."""
         self._clock = clock
         self._first = first
-        self._longest = longest
+        self._max_delay = max_delay
         self._free = free
         self._max_waiting = max_waiting
         self.waiting = 0
@@ -262,7 +262,7 @@ class Tarpit:
     def delay(self, errors: int) -> float:
         """Return the delay of the reply to the `errors`-th error of a connection, in seconds."""
         beyond = errors - self._free - 1
-        return 0.0 if beyond < 0 else min(self._longest, self._first * 2.0 ** min(beyond, 60))
+        return 0.0 if beyond < 0 else min(self._max_delay, self._first * 2.0 ** min(beyond, 60))
 
     async def hold(self, errors: int) -> None:
         """Return when the reply may be sent."""

@@ -16,12 +16,12 @@ IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 ONE_SITE = 64
-"""Bits of an IPv6 address that name one site (RFC 6177 §2): a client with one address of it has 2**64 of them."""
+"""Prefix length of an IPv6 site (RFC 6177 §2): one client has 2**64 addresses."""
 
 
-@lru_cache(maxsize=4096)  # the same clients come with letter after letter
+@lru_cache(maxsize=4096)  # the same clients connect again and again
 def ip_address(host: str) -> IpAddress | None:
-    """The address in `host`, an IPv4-mapped one as IPv4 (RFC 4291 §2.5.5.2); None for anything else, as a UNIX path."""
+    """Parses an IP address, an IPv4-mapped one as IPv4 (RFC 4291 §2.5.5.2); None for other text, as a UNIX path."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
@@ -30,18 +30,18 @@ def ip_address(host: str) -> IpAddress | None:
 
 
 def parse_networks(texts: Iterable[str]) -> tuple[IpNetwork, ...]:
-    """CIDR texts read; a bare address is a network of one. Raises ValueError when bits are set behind the mask."""
+    """Parses networks in CIDR notation, or single addresses. Raises ValueError, also for host bits."""
     return tuple(ipaddress.ip_network(text) for text in texts)
 
 
 def contains_host(host: str, networks: Iterable[IpNetwork]) -> bool:
-    """Whether the address in `host` is in one of the networks; False when there is no address in it."""
+    """Whether `host` is an IP address in one of the networks."""
     address = ip_address(host)
     return address is not None and bool([network for network in networks if address in network])
 
 
 def is_exempt(host: str, networks: Iterable[IpNetwork]) -> bool:
-    """Whether no limit of a client holds: its address is in one of the networks, or it came by a UNIX socket."""
+    """Whether a client is exempt from limits: by its network, or because it uses a UNIX socket."""
     address = ip_address(host)
     return address is None or bool([network for network in networks if address in network])
 
@@ -60,12 +60,12 @@ BLOCKED_AT_RECIPIENT = reply(550, "5.7.1", "no mail is taken from you here; ask 
 
 
 class BlockList:
-    """An entry is a network ("192.0.2.0/24"), a host name and all below it ("spam.test"), an address
-    ("eve@spam.test"), or all addresses of a domain ("@spam.test").
+    """Refuses networks ("192.0.2.0/24"), host names with their subdomains ("spam.test"), addresses ("eve@spam.test") and
+    all addresses of a domain ("@spam.test").
     """
 
     def __init__(self, entries: Iterable[str], name_of: Callable[[Client], Awaitable[str]] | None = None) -> None:
-        """`name_of` knows the confirmed name of a client, "" if none. Raises ValueError for a network that is none."""
+        """`name_of` returns the confirmed name of a client, "" for none. Raises ValueError for an invalid network."""
         entries = tuple(entry.lower() for entry in entries)
         networks = [entry for entry in entries if is_network(entry)]
         self.networks: tuple[IpNetwork, ...] = parse_networks(networks)
@@ -74,13 +74,13 @@ class BlockList:
         self._name_of = name_of
 
     async def at_connection(self, client: Client) -> Verdict:
-        """Judge the client by its address alone; the refusal is the greeting (RFC 5321 §3.1)."""
+        """Verdict on the client's address; a refusal is the greeting (RFC 5321 §3.1)."""
         if contains_host(client.remote.host, self.networks):
             return Refuse(CLIENT_BLOCKED, f"{client.remote.host} is on the block list")
         return PASS
 
     async def at_recipient(self, client: Client, rcpt: Rcpt) -> Verdict:
-        """Judge client, sender and recipient. The postmaster accepts letters of all, complaints too (RFC 5321 §4.5.1)."""
+        """Verdict on client and sender; letters to the postmaster always pass (RFC 5321 §4.5.1)."""
         if rcpt.address.local.lower() == "postmaster":
             return PASS
         if contains_host(client.remote.host, self.networks):
@@ -95,17 +95,17 @@ class BlockList:
         return sender is not None and not self._addresses.isdisjoint((sender.key, f"@{sender.ascii_domain.lower()}"))
 
     async def _entry_of_name(self, client: Client) -> str:
-        """The entry by which a name of the client is blocked: what it calls itself, or its confirmed name."""
+        """The entry that blocks the client's EHLO name or confirmed name; "" for none."""
         names = [client.helo.lower(), await self._name_of(client) if self._name_of is not None else ""]
         return next((entry for name in names for entry in _with_parents(name) if entry in self._names), "")
 
 
 def is_network(entry: str) -> bool:
-    """Whether an entry is to be read as a network: its part before the slash is an IP address."""
+    """Whether the part of an entry before the slash is an IP address."""
     return ip_address(entry.partition("/")[0]) is not None
 
 
 def _with_parents(name: str) -> Iterable[str]:
-    """The name and every domain above it: "a.b.c", "b.c", "c"."""
+    """The name and its parent domains: "a.b.c", "b.c", "c"."""
     labels = name.rstrip(".").split(".")
     return (".".join(labels[start:]) for start in range(len(labels)))

@@ -24,7 +24,7 @@ class Relaying:
     """Permits logged-in accounts and the networks of `[relay].from`."""
 
     def __init__(self, networks: Sequence[str] = ()) -> None:
-        """`networks` in CIDR notation. Raises ValueError for one that is not."""
+        """`networks` are in CIDR notation. Raises ValueError."""
         self._networks = parse_networks(networks)
 
     def trusts(self, remote: HostPort) -> bool:
@@ -32,7 +32,7 @@ class Relaying:
         return contains_host(remote.host, self._networks)
 
     def may_relay(self, remote: HostPort, account: str | None) -> Verdict:
-        """Judge a client; `account` is the one that is logged in on this connection, if any."""
+        """Verdict on a client; `account` is that of its login, if any."""
         if account is not None or self.trusts(remote):
             return PASS
         return Refuse(RELAY_DENIED, f"{remote.host} is in no network that may relay")
@@ -45,30 +45,30 @@ class AddressOwners(Protocol):
     """Directory of the addresses that an account owns."""
 
     async def owns(self, account: str, sender: Address) -> bool:
-        """Whether letters for `sender` would come to `account`."""
+        """Whether letters for `sender` are delivered to `account`."""
 
 
 class Ownership:
-    """An account sends as itself, or as an address that leads to it."""
+    """Permits an account's own address, and addresses delivered to it."""
 
     def __init__(self, directory: AddressOwners) -> None:
         self._directory = directory
 
     async def may_send_as(self, account: str, sender: ReversePath) -> Verdict:
-        """Judge a reverse-path. The null one is free: reports and read receipts need it (RFC 5321 §4.5.5)."""
+        """Verdict on a reverse-path. The null one is permitted for reports and read receipts (RFC 5321 §4.5.5)."""
         if sender is None or await self._directory.owns(account, sender):
             return PASS
-        return Refuse(SENDER_NOT_OWNED, f"{account} asked for {sender}")
+        return Refuse(SENDER_NOT_OWNED, f"{account} does not own {sender}")
 
 
 class TrustedHops(Struct, frozen=True):
-    """Networks that may give any priority, and the range for all others."""
+    """Networks that may set any priority, and the range for other clients."""
 
     networks: tuple[IpNetwork, ...] = field(default=())
     others: Priorities = field(default_factory=Priorities)
 
-    def of(self, client: Client) -> Priorities:
-        """The priorities of this client."""
+    def priorities_for(self, client: Client) -> Priorities:
+        """Permitted priorities of a client."""
         if self.networks and contains_host(client.remote.host, self.networks):
             return replace(ANY, min_priority=self.others.min_priority)
         return self.others
@@ -78,7 +78,7 @@ DOMAIN_NOT_ALLOWED = reply(550, "5.7.1", "this system sends no mail to that doma
 
 
 class AllowedDomains:
-    """An opinion at RCPT, where `[relay] others` is "refuse"."""
+    """Policy on recipients: local addresses, and domains that match `[relay] allowed_domains`."""
 
     def __init__(self, patterns: Sequence[str], is_local: Callable[[Address], bool]) -> None:
         self._patterns = tuple(patterns)

@@ -58,12 +58,12 @@ class MxRules:
     async def check_client(self, client: Client) -> None:
         """Starts the look-up of the client's name, and applies the policies for clients."""
         if self._client_names is not None:
-            self._client_names.seek(client.remote.host)
+            self._client_names.start_lookup(client.remote.host)
         await self._policy_chain.check_client(client)
 
     def name_of(self, client: Client) -> str:
         """Name of the client; "" if it has not been found yet."""
-        return "" if self._client_names is None else self._client_names.known(client.remote.host)
+        return "" if self._client_names is None else self._client_names.cached(client.remote.host)
 
     async def check_sender(self, client: Client, mail: Mail) -> None:
         """Accepts every sender that the policies allow, the null reverse-path included (RFC 5321 §4.5.5)."""
@@ -79,11 +79,11 @@ class MxRules:
 
     def priorities(self, client: Client) -> Priorities:
         """Priorities that the client may use: unrestricted for trusted hops, lowered for all others (RFC 6710 §5)."""
-        return self._priorities.of(client)
+        return self._priorities.priorities_for(client)
 
     def header_hooks(self, client: Client) -> Sequence[HeaderHook]:
         """Hooks for the MT-Priority field, which counts for trusted clients."""
-        return self._priorities.of(client).header_hooks
+        return self._priorities.priorities_for(client).header_hooks
 
     async def edit_header(self, section: bytes, letter: LetterId, envelope: Envelope, arrival: Arrival) -> bytes:  # noqa: ARG002
         """Removes the fields that only this server may write: HIDDEN, and forged results (RFC 8601 §5)."""

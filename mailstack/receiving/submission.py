@@ -16,7 +16,7 @@ from mailstack.letter.trace import date_field, message_id
 from mailstack.policy import enforce, evaluate
 from mailstack.policy.authentication.dkim import OutboundSigner
 from mailstack.policy.authentication.results import remove_results_of
-from mailstack.policy.chain import OfRecipient, OfSender
+from mailstack.policy.chain import RecipientPolicy, SenderPolicy
 from mailstack.policy.permissions import AddressOwners, Ownership
 from mailstack.protocols.smtp.commands import Mail, Rcpt
 from mailstack.protocols.smtp.receiving_rules import NO_FACTS, Client, Facts, HeaderHook, Priorities, ReceivedOctets
@@ -137,8 +137,8 @@ class SubmissionRules:
         *,
         priorities: Priorities | None = None,
         from_header_policy: FromHeaderPolicy | None = None,
-        at_sender: tuple[OfSender, ...] = (),
-        at_recipient: tuple[OfRecipient, ...] = (),
+        at_sender: tuple[SenderPolicy, ...] = (),
+        at_recipient: tuple[RecipientPolicy, ...] = (),
         signing: OutboundSigner | None = None,
         owners: AddressOwners | None = None,
         verp: Sequence[str] = (),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from mailstack.accounts.directory import Directory
 from mailstack.config import Config
-from mailstack.config.derived import WorkerSlot, are_sent
+from mailstack.config.derived import WorkerSlot, tls_reports_enabled
 from mailstack.letter import Address
 from mailstack.letter.delivery import Journal
 from mailstack.letter.envelope import HostPort
@@ -81,7 +81,7 @@ class DeliveryPipeline:
 
 def _collector(config: Config, store: Store, clock: ReactorClock) -> Collector | None:
     """Counter for TLS reports. None: the server sends none."""
-    if not are_sent(config):
+    if not tls_reports_enabled(config):
         return None
     # Only a server that sends reports loads it.
     from mailstack.server.wiring.tls_reports import collector  # noqa: PLC0415

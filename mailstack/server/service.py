@@ -21,7 +21,7 @@ from mailstack.net.clock import Heartbeat, ReactorClock, install_monotonic_time
 from mailstack.net.log import LineJournal, Stream
 from mailstack.net.process import notify_ready, notify_stopping, on_sighup
 from mailstack.net.reactor_patches import bound_turns, freeze_startup_objects
-from mailstack.net.server_tls import Renewal
+from mailstack.net.server_tls import CertificateReloader
 from mailstack.net.thread_pool import BoundedPool
 from mailstack.policy.authentication.dkim import SigningKey
 from mailstack.policy.counters import single_process
@@ -87,7 +87,7 @@ class MailService(Service):
         self._server: MailServer | None = None
         self._index: LetterIndex | None = None
         self._heartbeat = Heartbeat(reactor)
-        self._renewal: Renewal | None = None
+        self._renewal: CertificateReloader | None = None
         self._restore: Callable[[], object] = lambda: None
         self._web_pool = BoundedPool(reactor, "mailstack-web", config.web.threads, config.web.queue)
 

@@ -70,7 +70,7 @@ class SmtpListeners:
         self._tarpit = Tarpit(
             self._clock,
             first=limits.tarpit,
-            longest=limits.tarpit_longest,
+            max_delay=limits.tarpit_longest,
             max_waiting=workers.slot.share(limits.tarpit_connections),
         )
         self._recipient_budget = MemoryBudget()

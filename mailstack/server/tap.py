@@ -61,12 +61,12 @@ def makeService(options: Options) -> IService:  # noqa: N802 - Twisted's name
     from twisted.internet import reactor
 
     from mailstack.net.log import forward_stdlib_logging
-    from mailstack.net.thread_pool import end_in_time
+    from mailstack.net.thread_pool import limit_shutdown_time
     from mailstack.server.service import MailService
 
     config, reread = options["server"], options["reread"]
     forward_stdlib_logging(config.log.level)
-    end_in_time(reactor)
+    limit_shutdown_time(reactor)
     if config.workers.count > 1:
         # Only a server with workers pays for their master.
         from mailstack.server.workers.master import MasterService

@@ -22,7 +22,7 @@ from twisted.internet.interfaces import IConnector, IListeningPort
 from twisted.internet.protocol import ClientFactory, ServerFactory
 from twisted.python.failure import Failure
 
-from mailstack.net.tls_layer import OwnConnector, OwnPort
+from mailstack.net.tls_layer import TcpConnector, TcpPort
 
 T = TypeVar("T")
 
@@ -61,7 +61,7 @@ class ThreadReactor(AsyncioSelectorReactor):
         self, port: int, factory: ServerFactory, backlog: int = 50, interface: str = ""
     ) -> IListeningPort:
         """Listen on a port; port 0 is any free port. Raises CannotListenError."""
-        listener = OwnPort(port, factory, backlog, interface, self)
+        listener = TcpPort(port, factory, backlog, interface, self)
         listener.startListening()
         return listener
 
@@ -73,7 +73,7 @@ class ThreadReactor(AsyncioSelectorReactor):
         timeout: float = 30.0,
         bindAddress: Any = None,  # noqa: N803 - Twisted's name
     ) -> IConnector:
-        connector = OwnConnector(host, port, factory, timeout, bindAddress, self)
+        connector = TcpConnector(host, port, factory, timeout, bindAddress, self)
         connector.connect()
         return connector
 

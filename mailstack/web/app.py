@@ -9,7 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 import mailstack
-from mailstack.config.derived import identities, made_by_mailstack, own_directory
+from mailstack.config.derived import certificate_files, made_by_mailstack, private_ca_directory
 from mailstack.net.clock import ReactorClock
 from mailstack.protocols.bounded_memory import MemoryBudget
 from mailstack.web.api.accounts import account_routes
@@ -35,8 +35,8 @@ async def protocol_factory(bound: Mapping[str, int], context: ApiContext) -> Pro
     """Return the protocol factory of a server; `bound` has the port of each service."""
     config, options = context.config, context.options
     reactor = context.requests.reactor
-    ca_file = own_directory(config) / "ca.pem" if made_by_mailstack(config) else None
-    signer = ProfileSigner(context.requests.in_thread, identities(config)[0])
+    ca_file = private_ca_directory(config) / "ca.pem" if made_by_mailstack(config) else None
+    signer = ProfileSigner(context.requests.in_thread, certificate_files(config)[0])
     services = services_from_config(config, bound)
     shown = PublicServerInfo(config, services, reactor.seconds, options.shown_accounts, ca_file, signer.sign)
     web = config.web

@@ -12,7 +12,7 @@ from twisted.cred.portal import Portal
 from twisted.internet.defer import Deferred, fail
 
 from mailstack.accounts.authenticator import MAX_REREADS, CredAuthenticator
-from mailstack.accounts.checker import AllowAnyChecker, FirstOf, StoreChecker
+from mailstack.accounts.checker import AllowAnyChecker, CheckerChain, StoreChecker
 from mailstack.accounts.passwords import Passwords
 from mailstack.accounts.realm import Realm
 from mailstack.accounts.scram_checker import ScramChecker
@@ -32,7 +32,7 @@ class Trouble(AllowAnyChecker):
 
 
 def ask(*checkers, user=b"carol@elsewhere.test", password=b"carol@elsewhere.test"):
-    return FirstOf(checkers).requestAvatarId(UsernamePassword(user, password))
+    return CheckerChain(checkers).requestAvatarId(UsernamePassword(user, password))
 
 
 def result(deferred: Deferred):
@@ -79,7 +79,7 @@ class TwoProcesses:
         # One wrong guess delays the next login.
         self.throttle = Throttle(self.clock, free=0)
         self.authenticator = CredAuthenticator(
-            portal, self.clock, self.throttle, ["home.test"], keeper=scram, accounts=self.worker.accounts
+            portal, self.clock, self.throttle, ["home.test"], key_source=scram, accounts=self.worker.accounts
         )
         self.log_in("old")
 

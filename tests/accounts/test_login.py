@@ -155,7 +155,7 @@ def test_guesses_that_come_at_once_are_decided_few_at_a_time(ground: Ground) -> 
 
 def test_a_client_without_logins_is_not_remembered(ground: Ground) -> None:
     assert ground.login("alice") == "alice@home.test"
-    assert not ground.submission._undecided
+    assert not ground.submission._semaphores
 
 
 def test_the_realm_gives_an_avatar_for_each_interface() -> None:

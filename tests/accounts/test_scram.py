@@ -40,7 +40,7 @@ class Ground:
         self.store.rows[ALICE] = replace(self.store.rows[ALICE], password_hash=old)
         self.checker = ScramChecker(self.store, b"k" * 32, 4096)
         portal = Portal(Realm(), [StoreChecker(self.store, self.passwords), self.checker])
-        self.door = CredAuthenticator(portal, self.clock, Throttle(self.clock), ["home.test"], keeper=self.checker)
+        self.door = CredAuthenticator(portal, self.clock, Throttle(self.clock), ["home.test"], key_source=self.checker)
 
     def keys(self, user: str) -> ScramKeys:
         return self.pump.run(self.door.scram_keys(user))

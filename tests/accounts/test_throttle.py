@@ -24,7 +24,7 @@ def fail(throttle: Throttle, times: int, host: str = HERE, account: str = ALICE)
 
 def test_some_failures_cost_nothing_then_the_delay_doubles_up_to_the_longest() -> None:
     clock = HandClock()
-    throttle = Throttle(clock, first=1, longest=15, free=3)
+    throttle = Throttle(clock, first=1, max_delay=15, free=3)
     delays = []
     for _ in range(10):
         clock.turn(100)
@@ -57,7 +57,7 @@ def test_ten_wrong_logins_from_a_shared_address_keep_out_nobody_else(accounts: i
 
 def test_right_logins_from_a_spraying_address_wait_and_are_never_refused() -> None:
     clock = HandClock()
-    throttle = Throttle(clock, longest=15)
+    throttle = Throttle(clock, max_delay=15)
     spray(throttle, 1000)
     assert all(throttle.delay(HERE, f"u{number}@home.test") <= 30 for number in range(500))
     throttle.succeeded(HERE, BOB)
@@ -93,7 +93,7 @@ def test_an_ipv6_site_is_one_address() -> None:
 
 
 def test_guesses_from_one_address_wait_for_each_other_and_too_many_are_unavailable() -> None:
-    throttle = Throttle(HandClock(), first=1, longest=4, free=0)
+    throttle = Throttle(HandClock(), first=1, max_delay=4, free=0)
     fail(throttle, 3)
     assert [throttle.delay(HERE, ALICE) for _ in range(2)] == [4, 8]
     with pytest.raises(Unavailable, match=HERE):
@@ -110,7 +110,7 @@ def test_the_user_is_let_in_at_once_where_he_was_before_whatever_others_try() ->
 
 def test_the_user_waits_at_a_new_place_but_is_never_refused() -> None:
     """AUTH-14: not locked out."""
-    throttle = Throttle(HandClock(), longest=15)
+    throttle = Throttle(HandClock(), max_delay=15)
     fail(throttle, 500, THERE)
     assert [throttle.delay(f"192.0.2.{number}", ALICE) for number in range(100)] == [15] * 100
 
@@ -133,7 +133,7 @@ def test_a_user_who_mistyped_is_forgiven_and_others_guesses_are_not() -> None:
 
 def test_failures_are_forgotten_after_a_while_without_any() -> None:
     clock = HandClock()
-    throttle = Throttle(clock, forget=600)
+    throttle = Throttle(clock, failure_ttl=600)
     fail(throttle, 10)
     clock.turn(600)
     assert throttle.delay(HERE, ALICE) == 0
@@ -143,7 +143,7 @@ def test_failures_are_forgotten_after_a_while_without_any() -> None:
 def test_no_delay_is_longer_than_the_bound_and_memory_is_bounded(moves: list[tuple[str, int]]) -> None:
     clock = HandClock()
     tables = LocalCounterTable(clock.now, 5), LocalCounterTable(clock.now, 5)
-    throttle = Throttle(clock, longest=15, free=0, tables=tables)
+    throttle = Throttle(clock, max_delay=15, free=0, tables=tables)
     for move, number in moves:
         host, account = f"192.0.2.{number % 4}", f"u{number % 5}@home.test"
         if move == "fail":
@@ -160,7 +160,7 @@ def test_no_delay_is_longer_than_the_bound_and_memory_is_bounded(moves: list[tup
 
 def test_a_clock_that_is_set_back_neither_prolongs_delays_nor_keeps_failures() -> None:
     clock = HandClock()
-    throttle = Throttle(clock, first=1, longest=15, free=3, forget=600)
+    throttle = Throttle(clock, first=1, max_delay=15, free=3, failure_ttl=600)
     fail(throttle, 6)
     clock.set_by(-86400)
     assert throttle.delay(HERE, ALICE) == 4
@@ -172,7 +172,7 @@ def test_a_clock_that_is_set_back_neither_prolongs_delays_nor_keeps_failures() -
 
 def test_a_clock_that_is_set_ahead_forgives_nothing() -> None:
     clock = HandClock()
-    throttle = Throttle(clock, first=1, longest=15, free=3, forget=600)
+    throttle = Throttle(clock, first=1, max_delay=15, free=3, failure_ttl=600)
     fail(throttle, 6)
     clock.set_by(86400)
     assert throttle.delay(HERE, ALICE) == 4

@@ -56,7 +56,7 @@ class Ground:
         return await self.issuer.keys()
 
     def token(self, address: str = BOB, *, lasting: float = 3600.0, **claims: Any) -> str:
-        return self.issuer.token(address, self.clock.now(), lasting=lasting, **claims)
+        return self.issuer.token(address, self.clock.now(), lifetime=lasting, **claims)
 
     def login(self, token: str, user: str = "") -> str:
         return run(self.door.login(Token(username=user, mechanism="OAUTHBEARER", token=token), HERE)).account

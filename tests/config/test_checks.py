@@ -130,7 +130,7 @@ def test_the_password_of_the_smart_host_may_come_from_a_file(tmp_path: Path) -> 
     assert config.relay.smart_host == (SmartHost.parse("smtp://user:hunter2@h.test"),)
     assert "hunter2" not in repr(config)
     [problem] = problems(tmp_path, text.replace("user@", "user:pw@"))
-    assert "keep one of the two" in problem
+    assert "remove one of the two" in problem
 
 
 def test_more_certificates_are_tables_with_paths_relative_to_the_file(tmp_path: Path) -> None:

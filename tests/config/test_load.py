@@ -212,7 +212,7 @@ def test_a_syntax_error_is_told_with_its_line(tmp_path: Path) -> None:
     [problem] = problems(tmp_path, 'hostname = "a.test"\nport 25\n')
     assert problem.startswith("mailstack.toml:2: is not TOML: Expected '='")
     [problem] = problems(tmp_path, "hostname = a.test\n")
-    assert problem == 'mailstack.toml:1: is not TOML: Invalid value; a text stands in quotes, as in name = "value"'
+    assert problem == 'mailstack.toml:1: is not TOML: Invalid value; put text in quotes, as in name = "value"'
     [problem] = problems(tmp_path, 'hostname = "a.test"\nstore = [\n')
     assert problem.startswith("mailstack.toml:3: is not TOML: ")
     [problem] = problems(tmp_path, "data = 'a'\ndata = 'b'\n")

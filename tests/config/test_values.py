@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.config.syntax import LARGEST, UNITS, read_size, read_size_or_none
+from mailstack.config.syntax import MAX_SIZE, UNITS, read_size, read_size_or_none
 from mailstack.config.values import (
     READERS,
     read_address,
@@ -125,7 +125,7 @@ def test_a_size_is_in_octets(value: object, octets: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [0, -1, True, 1.5, "0", "", "50MB", "50 mib", "MiB", "-1KiB", LARGEST + 1, "9999GiB", None]
+    "value", [0, -1, True, 1.5, "0", "", "50MB", "50 mib", "MiB", "-1KiB", MAX_SIZE + 1, "9999GiB", None]
 )
 def test_what_is_no_size_is_refused_with_an_example(value: object) -> None:
     with pytest.raises(ValueError, match='such as "50MiB"'):

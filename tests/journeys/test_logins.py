@@ -59,7 +59,7 @@ def home(internet: Internet, tmp_path: Path) -> SimulatedServer:
     portal = Portal(
         Realm(), [AllowAnyChecker(), scram, tokens, CertificateChecker(site.store.accounts, {}, ["home.test"])]
     )
-    authenticator = CredAuthenticator(portal, clock, Throttle(clock), ["home.test"], keeper=scram)
+    authenticator = CredAuthenticator(portal, clock, Throttle(clock), ["home.test"], key_source=scram)
     listeners = site.server.listeners
     everything = listeners.smtp.listener(
         SmtpService("smtp", site.server.submission, site.server.config.submission, authenticator=authenticator)

@@ -315,11 +315,11 @@ def test_a_dns_that_is_down_delays_a_report_and_ends_it_after_two_days(internet:
 
 def test_only_domains_of_ours_with_a_key_count_as_signed() -> None:
     from mailstack.config import Config
-    from mailstack.config.derived import are_sent
+    from mailstack.config.derived import tls_reports_enabled
 
     key = DkimKeySettings(selector=Selector("s1"), file=Path("key"))
     ours = Config(domains=(Domain("home.test"), Domain("other.test")), dkim=DkimSettings(keys=(key,)))
-    assert are_sent(ours)
+    assert tls_reports_enabled(ours)
     of_other = DkimKeySettings(selector=Selector("s1"), file=Path("key"), domains=(Domain("other.test"),))
-    assert not are_sent(Config(domains=ours.domains, dkim=DkimSettings(keys=(of_other,))))
-    assert not are_sent(Config(dkim=DkimSettings(keys=(key,))))
+    assert not tls_reports_enabled(Config(domains=ours.domains, dkim=DkimSettings(keys=(of_other,))))
+    assert not tls_reports_enabled(Config(dkim=DkimSettings(keys=(key,))))

@@ -15,7 +15,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from mailstack.net.certificate_checks import CertificateWarning
 from mailstack.net.certificates import CertificateFiles, TlsError, covered_names, private_ca
 from mailstack.net.client_tls import client_context
-from mailstack.net.server_tls import Renewal, ServerContext, server_context
+from mailstack.net.server_tls import CertificateReloader, ServerContext, server_context
 from mailstack.net.tls_layer import tls_facts
 from mailstack.sandbox.simulation import SimulatedReactor
 from tests.net.handshake import Connection, Odd, Side
@@ -248,12 +248,12 @@ class Rig:
         self.files = self.issue("old.test")
         self.reactor = SimulatedReactor()
         self.context = ServerContext([self.files])
-        self.concerns: list[CertificateWarning] = []
+        self.warnings: list[CertificateWarning] = []
         self.issued: list[float] = []
-        self.renewal = Renewal(
+        self.renewal = CertificateReloader(
             self.reactor.host("192.0.2.1"),
             self.context,
-            concerns=lambda: self.concerns,
+            check=lambda: self.warnings,
             issue=lambda: self.issued.append(self.reactor.seconds()),
             watch=60,
         )
@@ -314,8 +314,8 @@ def test_a_certificate_without_its_key_is_told_and_changes_nothing(rig: Rig, log
     rig.renewal.stop()
 
 
-def test_concerns_are_told_at_the_start_and_every_day(rig: Rig, logged: list[str]) -> None:
-    rig.concerns = [CertificateWarning("it ends soon", grave=False), CertificateWarning("it has ended", grave=True)]
+def test_warnings_are_logged_at_the_start_and_every_day(rig: Rig, logged: list[str]) -> None:
+    rig.warnings = [CertificateWarning("it ends soon", grave=False), CertificateWarning("it has ended", grave=True)]
     rig.renewal.start()
     rig.reactor.advance(1)
     assert [line for line in logged if "end" in line] == ["warn it ends soon", "error it has ended"]

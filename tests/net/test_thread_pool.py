@@ -121,7 +121,7 @@ def for_ever():
     print("stuck", flush=True)
     while True:
         pass
-thread_pool.end_in_time(reactor)
+thread_pool.limit_shutdown_time(reactor)
 pool = thread_pool.BoundedPool(reactor, "web", 1, 1)
 if sys.argv[1] == "bounded":
     reactor.callWhenRunning(pool.run, for_ever)

@@ -41,10 +41,10 @@ def main() -> None:
     assert [os.waitpid(pid, 0)[1] for pid in pids] == [0] * WORKERS
     counts = counters.connections
     with counters.failures.entry("alice") as failures, counters.logins.entry("allowed") as allowed:
-        print(int(failures[1]), int(allowed[1]), counts.by_worker(), counts.of("192.0.2.1"))  # noqa: T201
+        print(int(failures[1]), int(allowed[1]), counts.by_worker(), counts.count("192.0.2.1"))  # noqa: T201
     counts.detach(2)
     limits = ConnectionLimiter(total=4, per_address=50, counts=counts)
-    print(counts.total(), counts.of("192.0.2.1"), limits.admit(HERE))  # noqa: T201
+    print(counts.total(), counts.count("192.0.2.1"), limits.admit(HERE))  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -132,7 +132,7 @@ def test_no_client_is_counted_for_less_than_a_plain_counter_has(
             counts.remove(client)
             plain[client] -= 1
         assert counts.total() == plain.total()
-        assert all(plain[each] <= counts.of(each) <= plain.total() for each in CLIENTS)
+        assert all(plain[each] <= counts.count(each) <= plain.total() for each in CLIENTS)
 
 
 def test_workers_count_together() -> None:

@@ -148,30 +148,30 @@ def names(dns: Dns, spawned: list[Coroutine[Any, Any, None]] | None = None, **li
 )
 def test_only_a_confirmed_name_is_known(records: dict[str, tuple[str, ...] | None], name: str) -> None:
     known = names(Dns(records))
-    known.seek("198.51.100.7")
-    assert known.known("198.51.100.7") == name
-    assert run(names(Dns(records)).find("198.51.100.7")) == name
+    known.start_lookup("198.51.100.7")
+    assert known.cached("198.51.100.7") == name
+    assert run(names(Dns(records)).resolve("198.51.100.7")) == name
 
 
 def test_nobody_waits_and_a_host_is_asked_about_once() -> None:
     spawned: list[Coroutine[Any, Any, None]] = []
     dns = Dns({PTR: ("mx.other.test",), "A mx.other.test": ("198.51.100.7",)})
     known = names(dns, spawned)
-    known.seek("198.51.100.7")
-    known.seek("198.51.100.7")
-    assert known.known("198.51.100.7") == ""
+    known.start_lookup("198.51.100.7")
+    known.start_lookup("198.51.100.7")
+    assert known.cached("198.51.100.7") == ""
     for work in spawned:
         run(work)
-    known.seek("198.51.100.7")
-    assert known.known("198.51.100.7") == "mx.other.test"
+    known.start_lookup("198.51.100.7")
+    assert known.cached("198.51.100.7") == "mx.other.test"
     assert len(spawned) == 1
 
 
 def test_look_ups_at_once_are_bounded_and_loopback_has_no_name() -> None:
     spawned: list[Coroutine[Any, Any, None]] = []
-    known = names(Dns(), spawned, most_at_once=3)
+    known = names(Dns(), spawned, max_lookups=3)
     for host in ("127.0.0.1", "::1", "", *(f"198.51.100.{number}" for number in range(9))):
-        known.seek(host)
+        known.start_lookup(host)
     assert len(spawned) == 3
     for work in spawned:
         work.close()

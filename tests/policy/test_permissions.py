@@ -63,7 +63,7 @@ def test_another_sender_is_refused_with_553_5_7_1() -> None:
     assert isinstance(verdict, Refuse)
     assert str(verdict.reply).startswith("553 5.7.1 ")
     assert "bob@home.test" not in verdict.reply.text
-    assert verdict.reason == "alice@home.test asked for bob@home.test"
+    assert verdict.reason == "alice@home.test does not own bob@home.test"
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,13 @@ from mailstack.cli.checks.dns import check_names, check_published
 from mailstack.cli.checks.resources import check_objects, check_open_files, check_ports, check_storage
 from mailstack.cli.runner import run_reactor
 from mailstack.config import Config, ConfigError, load
-from mailstack.config.derived import identities, made_by_mailstack, own_directory, patience, signing_keys
+from mailstack.config.derived import (
+    certificate_files,
+    made_by_mailstack,
+    private_ca_directory,
+    signing_keys,
+    warning_thresholds,
+)
 from mailstack.net.certificate_checks import certificate_warnings, covers, date_warnings
 from mailstack.net.certificates import CertificateFiles, TlsError, covered_names, read_identity
 from mailstack.net.client_tls import ClientTls
@@ -34,7 +40,7 @@ CERTIFICATE = "certificate"
 def check_certificate(config: Config, now: float | None = None) -> Iterator[Finding]:
     """Checks the configured or the self-made certificates; `now` is in seconds since 1970."""
     now = time.time() if now is None else now
-    shown, ours = identities(config), own_directory(config)
+    shown, ours = certificate_files(config), private_ca_directory(config)
     if made_by_mailstack(config) and not shown[0].certificate.exists():
         yield good(
             CERTIFICATE, f"none is configured: a private CA and a certificate are created in {ours} at the first start"
@@ -42,7 +48,7 @@ def check_certificate(config: Config, now: float | None = None) -> Iterator[Find
         return
     try:
         server_context(config)
-        found = certificate_warnings(shown, config.hostname, now, patience(config))
+        found = certificate_warnings(shown, config.hostname, now, warning_thresholds(config))
     except TlsError as error:
         yield broken(CERTIFICATE, str(error))
         return
@@ -69,7 +75,7 @@ def _not_covered(shown: list[CertificateFiles], config: Config) -> list[str]:
 
 def _about(files: CertificateFiles, config: Config, now: float) -> Iterator[Finding]:
     leaf = read_identity(files.certificate, files.key)[0][0]
-    if not any(date_warnings(files.certificate, leaf, now, patience(config))):
+    if not any(date_warnings(files.certificate, leaf, now, warning_thresholds(config))):
         yield good(CERTIFICATE, f"{files.certificate} is valid until {leaf.not_valid_after_utc:%Y-%m-%d}")
     if files.key.stat().st_mode & 0o004:
         yield warning(CERTIFICATE, f"every user of this machine can read {files.key}; chmod o-r it")

@@ -132,7 +132,7 @@ def token(
     changes = {name: value for name, value in (("scope", scope), ("aud", audience)) if value is not None}
     begins = time.time() - (86400.0 + lasting if expired else 0.0)
     try:
-        click.echo(Issuer(target.data / "issuer").token(wanted.key, begins, lasting=lasting, **changes))
+        click.echo(Issuer(target.data / "issuer").token(wanted.key, begins, lifetime=lasting, **changes))
     except OSError as error:
         raise CommandError(f"{target.data}: {error.strerror}") from error
 

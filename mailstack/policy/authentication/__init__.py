@@ -1,7 +1,6 @@
-"""Sender authentication with DKIM, SPF, DMARC and ARC: signed and verified.
+"""Sender authentication with DKIM, SPF, DMARC and ARC: signatures and verification.
 
-Nothing here knows how names are looked up or threads are made: both are given. The cryptography is that of the library
-`cryptography`.
+Lookups and threads are passed in by the caller.
 """
 
 from __future__ import annotations
@@ -15,9 +14,9 @@ SIGNED = (
     "from", "sender", "reply-to", "to", "cc", "subject", "date", "message-id", "in-reply-to", "references",
     "mime-version", "content-type", "content-transfer-encoding", "list-id", "list-unsubscribe", "list-unsubscribe-post",
 )  # fmt: skip
-"""Header fields that are signed where they are (RFC 6376 §5.4.1)."""
+"""Header fields that are signed if present (RFC 6376 §5.4.1)."""
 OVERSIGNED = ("from", "to", "cc", "subject", "date", "reply-to", "content-type")
-"""Header fields that break the signature when added: they are named once more than they occur (§8.15)."""
+"""Header fields that are listed once more than they occur, so that an added one breaks the signature (§8.15)."""
 
 Fields = Sequence[tuple[bytes, bytes]]
 """Name in lower case and octets of each field of a header section, from the top (`mailstack.letter.header.fields`)."""
@@ -38,7 +37,7 @@ class Gather(Protocol):
 
 
 class Texts(Protocol):
-    """The one question that most of this asks of the DNS; `mailstack.policy.dns_checks` has them all."""
+    """Lookup of TXT records; `mailstack.policy.dns_checks.Lookups` has the other types."""
 
     async def texts(self, name: str) -> tuple[str, ...] | None:
         """The TXT records of a name, each with its strings joined; None without an answer in time."""

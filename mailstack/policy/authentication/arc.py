@@ -28,7 +28,7 @@ _MAX_RESULTS = 16384
 
 
 class Chain(Struct, frozen=True):
-    """Result of a chain."""
+    """Verified chain, or the reason of its failure."""
 
     result: ChainResult
     reason: str = ""
@@ -46,8 +46,8 @@ class ArcSet(Struct, frozen=True):
     seal: Signature
 
 
-def read_chain(fields: Fields, most: int = MAX_SETS) -> tuple[ArcSet, ...] | Chain:
-    """The links, the first one first; a Chain when there are none, or they are no chain (§5.2, steps 1 to 3)."""
+def read_chain(fields: Fields, limit: int = MAX_SETS) -> tuple[ArcSet, ...] | Chain:
+    """The sets in order, or a Chain if there are none or they form no chain (§5.2, steps 1 to 3)."""
     sets: dict[int, dict[bytes, bytes]] = {}
     signatures: dict[tuple[int, bytes], Signature] = {}
     try:
@@ -64,7 +64,11 @@ def read_chain(fields: Fields, most: int = MAX_SETS) -> tuple[ArcSet, ...] | Cha
                 return Chain("fail", f"two {name.decode()} of {instance}")
         if not sets:
             return Chain("none")
-        if len(sets) > most or sorted(sets) != list(range(1, len(sets) + 1)) or any(len(s) != 3 for s in sets.values()):
+        if (
+            len(sets) > limit
+            or sorted(sets) != list(range(1, len(sets) + 1))
+            or any(len(s) != 3 for s in sets.values())
+        ):
             return Chain("fail", "a link is missing")
     except InvalidSignature as unusable:
         return Chain("fail", unusable.reason)
@@ -113,7 +117,7 @@ async def _is_good(signature: Signature, signed: bytes, texts: Texts) -> bool:
 
 
 def _canonical(link: ArcSet) -> tuple[bytes, bytes, bytes]:
-    """Made once, for each seal behind it is made of it again."""
+    """Canonical fields of a set, which every later seal covers."""
     return (
         canonical_field(link.results, relaxed=True),
         canonical_field(link.message.field, relaxed=True),
@@ -129,7 +133,7 @@ def _sealed(canonical: Sequence[tuple[bytes, bytes, bytes]], last: ArcSet) -> by
 
 
 def _instance_of_results(field: bytes) -> int:
-    """i=, which comes first (§4.1.1). Raises Unusable."""
+    """Value of i=, the first tag (§4.1.1). Raises InvalidSignature."""
     tag, _, number = field[:_MAX_RESULTS].partition(b":")[2].partition(b";")[0].partition(b"=")
     number = number.strip()
     if tag.strip() != b"i" or not number.isdigit() or len(number) > 2 or not 1 <= int(number) <= MAX_SETS:

@@ -13,11 +13,11 @@ from mailstack.policy.authentication import InThread
 MAX_IN_REACTOR = 131072
 """Maximum octets that are hashed in the reactor's thread; larger contents are hashed in another, in pieces."""
 _CHUNK = 4096
-"""Empty lines that are hashed in one piece."""
+"""Number of empty lines that are hashed at once."""
 
 
 def canonical_field(field: bytes, *, relaxed: bool) -> bytes:
-    """A whole header field, with its final CRLF (RFC 6376 §3.4.1, §3.4.2)."""
+    """Canonical form of a header field with its CRLF (RFC 6376 §3.4.1, §3.4.2)."""
     if not relaxed:
         return field
     name, _, value = field.partition(b":")
@@ -26,7 +26,7 @@ def canonical_field(field: bytes, *, relaxed: bool) -> bytes:
 
 
 def remove_signature(field: bytes) -> bytes:
-    """A signature's own field with nothing behind b=, and no CRLF at its end (RFC 6376 §3.7)."""
+    """Signature field with an empty b= and without its final CRLF (RFC 6376 §3.7)."""
     name, colon, value = field.partition(b":")
     pieces = value.removesuffix(b"\r\n").split(b";")
     for place, piece in enumerate(pieces):
@@ -37,7 +37,7 @@ def remove_signature(field: bytes) -> bytes:
 
 
 class SignedFields:
-    """The fields of a header section as signatures choose them: of several with one name, the last first (RFC 6376 §5.4.2)."""
+    """Header fields in the order of signatures: of several with one name, the last first (RFC 6376 §5.4.2)."""
 
     def __init__(self, fields: Iterable[tuple[bytes, bytes]]) -> None:
         """Name in lower case and octets of each field, from the top."""
@@ -46,7 +46,7 @@ class SignedFields:
             self._fields.setdefault(name.decode("ascii", "replace"), []).append(field)
 
     def octets(self, names: Iterable[str], *, relaxed: bool) -> bytes:
-        """Hashed octets of these fields; a missing field has none."""
+        """Canonical octets of these fields; a missing field has none."""
         left = {name: len(fields) for name, fields in self._fields.items()}
         chosen = []
         for name in names:
@@ -69,27 +69,27 @@ class HashedBody(Struct, frozen=True):
 
     digest: bytes
     is_covered: bool
-    """Whether l= leaves nothing out."""
+    """Whether l= covers the whole body."""
     is_short: bool
-    """Whether l= speaks of more than there is."""
+    """Whether l= exceeds the body."""
 
 
 class BodyHash:
-    """SHA-256 of a body in pieces, with a small state between pieces."""
+    """SHA-256 of a canonical body, computed in pieces."""
 
     def __init__(self, form: BodyForm) -> None:
         self._relaxed = form.relaxed
         self._left = form.length
         self._hash = hashlib.sha256()
         self._ends = 0
-        """Line ends that are hashed if anything follows them."""
+        """Number of line ends that are hashed only if text follows."""
         self._held = b""
         """Octets that depend on the next piece: blanks, a CR."""
         self._begun = False
         self._is_covered = True
 
     def update(self, octets: bytes) -> None:
-        """The next piece of the body."""
+        """Hash the next piece of the body."""
         data = self._held + octets
         if self._relaxed:
             data = _compress_blanks(data).replace(b" \r\n", b"\r\n")
@@ -106,7 +106,7 @@ class BodyHash:
         self._held = rest[2 * ends :]
 
     def finish(self) -> HashedBody:
-        """The whole; nothing may follow."""
+        """Result after the last piece."""
         held = self._held.strip(b" ") if self._relaxed else self._held
         if held:
             self._flush_ends()

@@ -28,7 +28,7 @@ from mailstack.protocols.smtp.receiving_rules import NO_FACTS, Facts
 from mailstack.protocols.smtp.replies import Refusal
 
 SLACK = 3600
-"""Seconds by which clocks may differ."""
+"""Permitted difference between clocks, in seconds."""
 
 
 class DkimResult(Struct, frozen=True):
@@ -37,14 +37,14 @@ class DkimResult(Struct, frozen=True):
     result: Result
     reason: str = ""
     signature: Signature | None = None
-    """None when it could not be read."""
+    """None for a field that could not be parsed."""
 
 
-def read_signatures(fields: Fields, most: int) -> list[Signature | InvalidSignature]:
-    """The topmost `most` of the DKIM-Signature fields, those that are none among them."""
+def read_signatures(fields: Fields, limit: int) -> list[Signature | InvalidSignature]:
+    """The topmost `limit` DKIM-Signature fields, including invalid ones."""
     found: list[Signature | InvalidSignature] = []
     for name, field in fields:
-        if name == b"dkim-signature" and len(found) < most:
+        if name == b"dkim-signature" and len(found) < limit:
             try:
                 found.append(read_dkim(field))
             except InvalidSignature as unusable:
@@ -61,7 +61,7 @@ async def verify(
     *,
     gather: Gather,
 ) -> list[DkimResult]:
-    """An outcome for each signature, in their order. Their keys are looked up side by side."""
+    """A result for each signature, in their order. Keys are looked up concurrently."""
     chosen = SignedFields(fields)
     return await gather([_verify_body(signature, chosen, bodies, texts, now) for signature in signatures])
 
@@ -107,10 +107,10 @@ async def _outcome(
 
 
 async def fetch_key(signature: Signature, texts: Texts) -> DkimKeyRecord:
-    """The key record (RFC 6376 §6.1.2). Raises Unusable."""
+    """The key record (RFC 6376 §6.1.2). Raises InvalidSignature."""
     found = await texts.texts(signature.key_name)
     if found is None:
-        raise InvalidSignature("temperror", "the DNS did not say the key")
+        raise InvalidSignature("temperror", "no answer from the DNS for the key")
     if not found:
         raise InvalidSignature("permerror", "there is no key")
     if len(found) > 1:
@@ -129,20 +129,20 @@ _COLUMNS = 72
 
 
 class SigningKey(Struct, frozen=True):
-    """A key and the name under which the DNS has its other half."""
+    """Private key with the selector of its public key in the DNS."""
 
     selector: str
     key: PrivateKey
     domains: tuple[str, ...]
     """Domains in A-labels and lower case; their subdomains are included."""
 
-    def domain_for(self, author: str) -> str | None:
-        """The longest of its domains that an author's domain is, or is below."""
+    def domain_keys_for(self, author: str) -> str | None:
+        """The longest of its domains that contains an author's domain."""
         return max((domain for domain in self.domains if is_within(author, domain)), key=len, default=None)
 
 
 class Signer:
-    """Signs for the domain in From, with every key that is for it."""
+    """Signer for the domain in From, with each of its keys."""
 
     def __init__(
         self,
@@ -161,12 +161,12 @@ class Signer:
         self._oversigned = frozenset(("from", *oversigned))
 
     async def key_names(self, content: Content) -> list[str]:
-        """Domain names of the public keys for one author."""
-        found = self._for(list(fields(await _header_section(content))))
+        """Domain names of the public keys for the author of a content."""
+        found = self._keys_for(list(fields(await _header_section(content))))
         return [f"{key.selector}._domainkey.{domain}" for key, domain in found]
 
     async def names(self, content: Content) -> tuple[Address, ...] | None:
-        """The addresses in From and Sender, each once; None when a part of these fields can't be read."""
+        """The addresses in From and Sender, each once; None if a part of these fields can't be parsed."""
         found = list(fields(await _header_section(content)))
         authors, senders = authors_in(found), authors_in(found, b"sender")
         if not authors.is_whole or not senders.is_whole:
@@ -174,28 +174,28 @@ class Signer:
         return tuple(dict.fromkeys((*authors.addresses, *senders.addresses)))
 
     async def signatures(self, content: Content) -> bytes:
-        """The DKIM-Signature fields for a content, to be put above it; b"" when there is no key for its author."""
+        """The DKIM-Signature fields for a content, to be prepended; b"" without a key for its author."""
         section = await _header_section(content)
         found = list(fields(section))
         hashed = (await hash_body(content, len(section), [RELAXED], self._in_thread))[RELAXED]
         body = base64.b64encode(hashed.digest).decode()
         names = self._listed(found)
         chosen, at = SignedFields(found), int(self._now())
-        return b"".join([_signature(key, domain, names, chosen, body, at) for key, domain in self._for(found)])
+        return b"".join([_signature(key, domain, names, chosen, body, at) for key, domain in self._keys_for(found)])
 
-    def _for(self, found: Fields) -> list[tuple[SigningKey, str]]:
+    def _keys_for(self, found: Fields) -> list[tuple[SigningKey, str]]:
         """The keys to sign with, and the domain of each."""
         author = author_domain(found)
-        return [(key, domain) for key in self._keys if author and (domain := key.domain_for(author))]
+        return [(key, domain) for key in self._keys if author and (domain := key.domain_keys_for(author))]
 
     def _listed(self, found: Fields) -> list[str]:
-        """Names in h=: each as often as it occurs, and some once more."""
+        """Names in h=: each as often as it occurs, oversigned ones once more."""
         names = [name.decode("ascii") for name, _ in found]
         return [each for name in self._names for each in [name] * (names.count(name) + (name in self._oversigned))]
 
 
 def author_domain(found: Fields) -> str | None:
-    """The domain of the first author, in A-labels and lower case; None unless From is certain and all are of that domain."""
+    """The common domain of all authors, in A-labels and lower case; None without one, or for an unreadable From."""
     authors = authors_in(found)
     domains = {address.with_a_labels.domain.lower() for address in authors.addresses}
     return domains.pop() if not authors.trouble and len(domains) == 1 else None
@@ -215,7 +215,7 @@ async def _header_section(content: Content) -> bytes:
 def _signature(  # noqa: PLR0917  # each of a type of its own
     signing: SigningKey, domain: str, names: Sequence[str], chosen: SignedFields, body: str, at: int
 ) -> bytes:
-    """The field, with its CRLF. Relaxed, so that the folding doesn't matter."""
+    """DKIM-Signature field with its CRLF; the relaxed form permits folding."""
     start = f"v=1; a={signing.key.algorithm}; c=relaxed/relaxed;\r\n\td={domain}; s={signing.selector}; t={at};"
     listed = _folded([f"{name}:" for name in names])
     field = f"DKIM-Signature: {start}\r\n\th={listed[:-1]};\r\n\tbh={body};\r\n\tb="
@@ -226,7 +226,7 @@ def _signature(  # noqa: PLR0917  # each of a type of its own
 
 
 def _folded(pieces: Sequence[str]) -> str:
-    """The pieces in lines, none of which is too long unless a piece is."""
+    """Pieces folded into lines of at most _COLUMNS characters, unless a single piece is longer."""
     lines = [""]
     for piece in pieces:
         if lines[-1] and len(lines[-1]) + len(piece) > _COLUMNS:
@@ -240,22 +240,22 @@ Owns = Callable[[Address], Awaitable[bool]]
 
 
 class OutboundSigner:
-    """Puts DKIM signatures on letters, by the keys that there are now."""
+    """DKIM signer for outbound letters, with replaceable keys."""
 
     def __init__(self, signer: Signer | None = None) -> None:
         """None: nothing is signed."""
         self._signer = signer
 
     def use(self, signer: Signer | None) -> None:
-        """Sign by other keys from now on."""
+        """Replace the signer for later letters."""
         self._signer = signer
 
     async def signed(self, letter: Letter, owns: Owns | None = None) -> tuple[Letter, Facts]:
-        """The letter with our signatures on top, in octets that no host on the way needs to convert.
+        """The letter with its signatures prepended, in a form that no later host needs to convert.
 
-        The same letter when there is no key for its author, or when `owns` is false for an address in From or Sender: a
-        signature says that the domain answers for the letter (RFC 6376 §1). None: the letter is the server's own, or the operator
-        answers for what its client sends.
+        The letter is unchanged without a key for its author, or if `owns` is false for an address in From or Sender: a
+        signature takes responsibility for the letter (RFC 6376 §1). `owns` is None for letters of the server itself, and
+        for clients that the operator trusts.
         """
         signer = self._signer
         names = await signer.key_names(letter.content) if signer is not None else []

@@ -11,7 +11,7 @@ from mailstack.policy.authentication.signature import MalformedTags, is_within, 
 from mailstack.policy.dns_checks import Lookups
 
 Disposition = Literal["none", "quarantine", "reject"]
-"""Policy that the owner of a domain asks for."""
+"""Policy requested by the owner of a domain."""
 DmarcCode = Literal["none", "pass", "fail", "temperror", "permerror"]
 
 _MILDER: dict[Disposition, Disposition] = {"reject": "quarantine", "quarantine": "none", "none": "none"}
@@ -21,7 +21,7 @@ _MAX_LABELS = 8
 
 
 class NoAnswer(Exception):
-    """The DNS did not say in time; str() says what."""
+    """The DNS gave no answer in time; str() names the query."""
 
 
 class DmarcPolicy(Struct, frozen=True):
@@ -36,7 +36,7 @@ class DmarcPolicy(Struct, frozen=True):
     percent: int = 100
     """Percentage of letters to which the policy applies."""
     is_public_suffix: bool | None = None
-    """psd=: whether domains below this one are of different owners; None: not said."""
+    """Value of psd=: whether subdomains have different owners; None without the tag."""
 
 
 class DmarcResult(Struct, frozen=True):
@@ -51,7 +51,7 @@ class DmarcResult(Struct, frozen=True):
 
 
 def read_policy(text: str) -> DmarcPolicy | None:
-    """The policy in a TXT record; None when it is none (RFC 7489 §6.3)."""
+    """Parses a TXT record; None for another record (RFC 7489 §6.3)."""
     try:
         tags = read_tags(text)
     except MalformedTags:
@@ -81,7 +81,7 @@ def read_policy(text: str) -> DmarcPolicy | None:
 
 
 class Identifier(Struct, frozen=True):
-    """A domain that SPF or DKIM answers for, or might have if the DNS had answered (RFC 7489 §3.1)."""
+    """Domain that SPF or DKIM authenticated, or might have with an answer of the DNS (RFC 7489 §3.1)."""
 
     method: Literal["spf", "dkim"]
     domain: str
@@ -96,13 +96,13 @@ class Discovery(Struct, frozen=True):
     policy: DmarcPolicy | None = None
     wish: Disposition = "none"
     trouble: str = ""
-    """Reason why the policy is not known; "" when it is, or when there is none."""
+    """Reason of a failed lookup; else empty."""
 
 
 def judge_authors(found: Sequence[Discovery]) -> DmarcResult:
     """Judge a letter with authors of no domain, or of several (RFC 7489 §6.6.1).
 
-    The strictest wish holds. A domain that does not answer takes nothing from the wish of another one.
+    The strictest policy applies. A failed lookup of one domain does not weaken the policy of another.
     """
     reason = "From does not name one domain"
     strictest = max(found, key=lambda each: list(_DISPOSITIONS).index(each.wish), default=Discovery(""))
@@ -113,20 +113,17 @@ def judge_authors(found: Sequence[Discovery]) -> DmarcResult:
 
 
 class Dmarc:
-    """DMARC for one domain in From. What the DNS said is kept for its later questions.
-
-    All names are in A-labels and lower case.
-    """
+    """DMARC for one domain in From, with cached records. All names are in A-labels and lower case."""
 
     def __init__(self, author: str, lookups: Lookups, chance: Callable[[], float]) -> None:
-        """`chance` gives numbers in [0, 1), for pct=."""
+        """`chance` returns random numbers in [0, 1), for pct=."""
         self._author = author
         self._lookups = lookups
         self._chance = chance
         self._policies: dict[str, DmarcPolicy | None] = {}
 
     async def discover(self) -> Discovery:
-        """The policy for the domain, and what it wishes of its letters."""
+        """The policy of the domain, and its disposition for letters."""
         author = self._author
         if author.startswith("["):
             return Discovery(author)  # an address literal has no name in the DNS
@@ -167,7 +164,7 @@ class Dmarc:
         return DmarcResult("fail", author, wish)
 
     async def _is_aligned(self, other: str, *, strict: bool) -> bool:
-        """RFC 7489 §3.1. Of another organization's domains nothing is asked: their answers could only cost time."""
+        """Whether a domain is aligned with From (RFC 7489 §3.1). Domains of unrelated organizations are not looked up."""
         author = self._author
         if author == other or strict:
             return author == other
@@ -177,7 +174,7 @@ class Dmarc:
         return is_within(other, organization) and await self.organization(other) == organization
 
     async def organization(self, domain: str) -> str:
-        """The domain at which its owner's names begin; a walk up the DNS finds it, by the policies there."""
+        """Organizational domain, found by the policies of the domain and those above it."""
         found = domain
         for place, name in enumerate(_walk(domain)):
             policy = await self._policy(name)
@@ -186,12 +183,12 @@ class Dmarc:
             if policy.is_public_suffix is False:
                 return name
             if policy.is_public_suffix:
-                return domain if not place else _below(domain, name)
+                return domain if not place else _child_of(domain, name)
             found = name
         return found
 
     async def _exists(self) -> bool:
-        """RFC 9091 §2.7: it has an address, or mail hosts."""
+        """Whether the domain has an address or MX records (RFC 9091 §2.7)."""
         addresses = await self._lookups.addresses(self._author)
         exchanges = await self._lookups.exchanges(self._author) if addresses == () else None
         return addresses != () or exchanges != ()
@@ -202,19 +199,19 @@ class Dmarc:
             if texts is None:
                 raise NoAnswer(f"no answer about _dmarc.{domain}")
             found = [policy for text in texts if (policy := read_policy(text)) is not None]
-            # RFC 7489 §6.6.3: of several none holds.
+            # RFC 7489 §6.6.3: several records count as none.
             self._policies[domain] = found[0] if len(found) == 1 else None
         return self._policies[domain]
 
 
 def _walk(domain: str) -> list[str]:
-    """The domain and those above it, at most eight."""
+    """The domain and its parents, at most eight."""
     labels = domain.split(".")
     above = labels[1:] if len(labels) <= _MAX_LABELS else labels[-(_MAX_LABELS - 1) :]
     return [domain, *[".".join(above[start:]) for start in range(len(above))]]
 
 
-def _below(domain: str, suffix: str) -> str:
-    """The domain of one label more than a suffix of it."""
+def _child_of(domain: str, suffix: str) -> str:
+    """The part of a domain with one label more than its suffix."""
     count = suffix.count(".") + 2
     return ".".join(domain.split(".")[-count:])

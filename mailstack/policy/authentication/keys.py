@@ -25,7 +25,7 @@ from mailstack.policy.authentication.signature import (
 )
 from mailstack.policy.dns_checks import Lookups
 
-FEWEST_BITS, MOST_BITS = 1024, 8192
+MIN_BITS, MAX_BITS = 1024, 8192
 """RFC 8301 §3.2: shorter RSA keys are never valid; longer ones cost the verifier too much."""
 MAX_EXPONENT_BITS = 32
 """Maximum bits of a public exponent: nearly all are 65537, and one of the key's length costs a hundredfold."""
@@ -34,29 +34,29 @@ _PREFIX = bytes.fromhex("302a300506032b6570032100")
 
 
 class InvalidKey(Exception):
-    """A private key that can't be used; str() says why, for people."""
+    """A private key that can't be used; str() is the reason."""
 
 
 class DkimKeyRecord(Struct, frozen=True):
-    """A key record of the DNS, as far as it is to be used for mail."""
+    """Key record in the DNS (RFC 6376 §3.6.1)."""
 
     kind: str
     """"rsa" or "ed25519"."""
     octets: bytes
     is_test: bool = False
-    """t=y: the domain only tries it out."""
+    """t=y: the domain tests DKIM."""
     is_strict: bool = False
     """t=s: i= must be d= itself."""
 
 
 def read_record(text: str) -> DkimKeyRecord:
-    """RFC 6376 §3.6.1. Raises Unusable."""
+    """Parses a key record (RFC 6376 §3.6.1). Raises InvalidSignature."""
     try:
         tags = read_tags(text)
     except MalformedTags:
         raise InvalidSignature("permerror", "the key record is malformed") from None
     if tags.get("v", "DKIM1") != "DKIM1" or ("v" in tags and next(iter(tags)) != "v") or "p" not in tags:
-        raise InvalidSignature("permerror", "the key record is none")
+        raise InvalidSignature("permerror", "the record is not a DKIM key record")
     if "sha256" not in items(tags.get("h", "sha256")):
         raise InvalidSignature("permerror", "the key is not for sha256")
     if not {"*", "email"} & set(items(tags.get("s", "*"))):
@@ -76,7 +76,7 @@ def read_record(text: str) -> DkimKeyRecord:
 
 
 def check_use(signature: Signature, record: DkimKeyRecord) -> None:
-    """Whether the key is for this signature (RFC 6376 §3.6.1). Raises Unusable."""
+    """Check that a key may verify this signature (RFC 6376 §3.6.1). Raises InvalidSignature."""
     if record.kind != signature.algorithm.partition("-")[0]:
         raise InvalidSignature("permerror", "the key is of another kind")
     if record.is_strict and signature.identity not in ("", signature.domain):
@@ -84,7 +84,7 @@ def check_use(signature: Signature, record: DkimKeyRecord) -> None:
 
 
 def is_signed(record: DkimKeyRecord, signature: Signature, signed: bytes) -> bool:
-    """Whether the key's owner signed these octets. Raises Unusable for a key that is none."""
+    """Whether the signature of these octets is valid. Raises InvalidSignature for an unusable key."""
     der = _PREFIX + record.octets if record.kind == "ed25519" and len(record.octets) == 32 else record.octets
     try:
         key = serialization.load_der_public_key(der)
@@ -92,7 +92,7 @@ def is_signed(record: DkimKeyRecord, signature: Signature, signed: bytes) -> boo
         raise InvalidSignature("permerror", "the key can't be read") from None
     try:
         if isinstance(key, rsa.RSAPublicKey) and record.kind == "rsa":
-            if not FEWEST_BITS <= key.key_size <= MOST_BITS:
+            if not MIN_BITS <= key.key_size <= MAX_BITS:
                 raise InvalidSignature("policy", f"a key of {key.key_size} bits")
             if key.public_numbers().e.bit_length() > MAX_EXPONENT_BITS:
                 raise InvalidSignature("policy", "a key with an exponent that is too large")
@@ -111,20 +111,20 @@ def _sha256(octets: bytes) -> bytes:
 
 
 class PrivateKey(Struct, frozen=True):
-    """A key that signs."""
+    """Private key for signatures."""
 
     algorithm: str
     """Algorithm, as in a=."""
     _key: rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
 
     def sign(self, signed: bytes) -> bytes:
-        """RFC 6376 §3.3.2, RFC 8463 §3."""
+        """Signature of these octets (RFC 6376 §3.3.2, RFC 8463 §3)."""
         if isinstance(self._key, rsa.RSAPrivateKey):
             return self._key.sign(signed, padding.PKCS1v15(), hashes.SHA256())
         return self._key.sign(_sha256(signed))
 
     def record(self) -> str:
-        """The TXT record to publish for it."""
+        """TXT record with its public key."""
         kind = self.algorithm.partition("-")[0]
         if kind == "rsa":
             encoding, form = serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
@@ -156,8 +156,8 @@ def load_private(path: Path) -> PrivateKey:
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise InvalidKey(f"{path} has no private key in PEM without a password") from None
     if isinstance(key, rsa.RSAPrivateKey):
-        if key.key_size < FEWEST_BITS:
-            raise InvalidKey(f"{path} has {key.key_size} bits; verifiers accept {FEWEST_BITS} or more")
+        if key.key_size < MIN_BITS:
+            raise InvalidKey(f"{path} has {key.key_size} bits; verifiers accept {MIN_BITS} or more")
         return PrivateKey("rsa-sha256", key)
     if isinstance(key, ed25519.Ed25519PrivateKey):
         return PrivateKey("ed25519-sha256", key)
@@ -168,35 +168,34 @@ T = TypeVar("T")
 
 
 class Budget:
-    """Lookups that answers None once the budget is used up.
+    """Lookups with a limit of queries and time; beyond it every answer is None.
 
-    Only the time of its own questions counts: what else is done meanwhile, and the questions of another budget, cost
-    nothing of it. So a domain can use up no budget but that of its own check.
+    Only the time of its own queries counts, so that a domain can exhaust only the budget of its own check.
     """
 
-    def __init__(self, lookups: Lookups, now: Callable[[], float], seconds: float, max_questions: int) -> None:
-        """A question that was asked in time is waited for, even if its answer takes longer than `seconds`."""
+    def __init__(self, lookups: Lookups, now: Callable[[], float], seconds: float, max_queries: int) -> None:
+        """A query that starts in time may take longer than `seconds`."""
         self._lookups = lookups
         self._now = now
         self._seconds = seconds
-        self._questions = max_questions
+        self._queries = max_queries
 
     async def addresses(self, host: str) -> tuple[str, ...] | None:
-        return await self._asked(self._lookups.addresses, host)
+        return await self._within_budget(self._lookups.addresses, host)
 
     async def exchanges(self, domain: str) -> tuple[str, ...] | None:
-        return await self._asked(self._lookups.exchanges, domain)
+        return await self._within_budget(self._lookups.exchanges, domain)
 
     async def texts(self, name: str) -> tuple[str, ...] | None:
-        return await self._asked(self._lookups.texts, name)
+        return await self._within_budget(self._lookups.texts, name)
 
     async def pointers(self, address: str) -> tuple[str, ...] | None:
-        return await self._asked(self._lookups.pointers, address)
+        return await self._within_budget(self._lookups.pointers, address)
 
-    async def _asked(self, ask: Callable[[str], Awaitable[T | None]], name: str) -> T | None:
-        if not self._questions or self._seconds <= 0:
+    async def _within_budget(self, ask: Callable[[str], Awaitable[T | None]], name: str) -> T | None:
+        if not self._queries or self._seconds <= 0:
             return None
-        self._questions -= 1
+        self._queries -= 1
         began = self._now()
         try:
             return await ask(name)

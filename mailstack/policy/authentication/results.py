@@ -39,32 +39,32 @@ class AuthFinding(Struct, frozen=True):
 
 
 def results(authserv_id: str, findings: Sequence[AuthFinding]) -> bytes:
-    """The field, folded, with its CRLF."""
-    told = "".join([f";\r\n\t{finding}" for finding in findings]) or "; none"
-    return f"Authentication-Results: {authserv_id}{told}\r\n".encode("ascii", "replace")
+    """Folded Authentication-Results field with its CRLF."""
+    text = "".join([f";\r\n\t{finding}" for finding in findings]) or "; none"
+    return f"Authentication-Results: {authserv_id}{text}\r\n".encode("ascii", "replace")
 
 
 def remove_results_of(authserv_id: str, section: bytes) -> bytes:
-    """A header section less the fields that speak in this name; every other octet stays as it is (§5)."""
+    """Header section without the fields of this authserv-id; every other octet is unchanged (§5)."""
     if FIELD not in section.lower():
         return section
-    ours = authserv_id.lower().encode()
+    own_id = authserv_id.lower().encode()
     return b"".join(
-        [field for name, field in fields(section) if name != FIELD or not _speaks_as(ours, field.partition(b":")[2])]
+        [field for name, field in fields(section) if name != FIELD or not _has_id(own_id, field.partition(b":")[2])]
     )
 
 
-def _speaks_as(ours: bytes, body: bytes) -> bool:
+def _has_id(own_id: bytes, body: bytes) -> bool:
     """Returns whether a field body begins with this authserv-id, after comments and quotes."""
     at = _behind_comments(body)
     if at is None:
-        return True  # no honest program writes a comment without an end
+        return True  # a comment without an end is an attack
     match = _ID.match(body, at)
     if match is None:
         return False
     quoted, plain = match.groups()
     claimed: bytes = plain if quoted is None else _ESCAPED.sub(rb"\1", quoted)
-    return claimed.lower().rstrip(b".") == ours
+    return claimed.lower().rstrip(b".") == own_id
 
 
 def _behind_comments(body: bytes) -> int | None:
@@ -87,5 +87,5 @@ def _behind_comments(body: bytes) -> int | None:
 
 
 def _plain(value: str) -> str:
-    """Hostile text as a token that no reader takes for more."""
+    """Untrusted text as a single token."""
     return _NOT_PLAIN.sub("?", value[:_MAX_VALUE]) or "?"

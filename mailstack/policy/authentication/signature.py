@@ -19,13 +19,13 @@ _VALUE = re.compile(r"[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f;]*\Z")
 
 
 class MalformedTags(ValueError):
-    """The list does not follow the grammar; str() says where."""
+    """Malformed tag list; str() has the position."""
 
 
 def read_tags(text: str) -> dict[str, str]:
-    """Each tag with its value, white space around both left out; names keep their case.
+    """Values by tag, without surrounding white space; names keep their case.
 
-    Raises MalformedTags, also for a tag that stands there twice.
+    Raises MalformedTags, also for a repeated tag.
     """
     found: dict[str, str] = {}
     pieces = text.split(";")
@@ -37,13 +37,13 @@ def read_tags(text: str) -> dict[str, str]:
         if not equals or not _NAME.match(name) or not _VALUE.match(value):
             raise MalformedTags(f"no tag and value: {piece.strip(_BLANK)[:40]!r}")
         if name in found:
-            raise MalformedTags(f"{name}= stands there twice")
+            raise MalformedTags(f"{name}= is repeated")
         found[name] = value
     return found
 
 
 def remove_blanks(value: str) -> str:
-    """A value such as base64, that may be folded anywhere."""
+    """Value without white space, as base64 that was folded."""
     return "".join(value.split())
 
 
@@ -56,9 +56,9 @@ Result = Literal["none", "pass", "fail", "policy", "neutral", "temperror", "perm
 """Result of a signature (RFC 8601 §2.7.1)."""
 
 ALGORITHMS = ("rsa-sha256", "ed25519-sha256")
-"""RFC 8301 §3.1, RFC 8463 §3: rsa-sha1 is of the past, and never valid."""
+"""Accepted algorithms (RFC 8301 §3.1, RFC 8463 §3); rsa-sha1 is never valid."""
 MAX_FIELD = 16384
-"""Octets of a signature's field that is read."""
+"""Maximum octets of a signature field."""
 MAX_SELECTOR = 200
 _NUMBER = re.compile(r"[0-9]{1,15}\Z")
 _SELECTOR = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*\Z")
@@ -83,19 +83,19 @@ class Signature(Struct, frozen=True):
     domain: str
     selector: str
     names: tuple[str, ...]
-    """The header fields that are signed, in this order; lower case. None in a seal."""
+    """Names of the signed header fields, in order and lower case; empty in a seal."""
     relaxed: bool
-    """Whether the header fields are taken in the relaxed form."""
+    """Whether header fields are in relaxed canonical form."""
     body: BodyForm | None
     body_hash: bytes
     value: bytes
     """The signature itself."""
     identity: str = ""
-    """Domain of i= in DKIM, behind its "@"."""
+    """Domain in i= of DKIM."""
     instance: int = 0
-    """i= of ARC."""
+    """Value of i= in ARC."""
     chain: str = ""
-    """cv= of a seal."""
+    """Value of cv= in a seal."""
     signed_at: int | None = None
     expires: int | None = None
 
@@ -106,7 +106,7 @@ class Signature(Struct, frozen=True):
 
 
 def read_dkim(field: bytes) -> Signature:
-    """A DKIM-Signature (RFC 6376 §3.5, §6.1.1). Raises Unusable."""
+    """Parses a DKIM-Signature (RFC 6376 §3.5, §6.1.1). Raises InvalidSignature."""
     tags = _tags(field)
     if tags.get("v") != "1":
         raise InvalidSignature("neutral", "v= is not 1")
@@ -123,7 +123,7 @@ def read_dkim(field: bytes) -> Signature:
 
 
 def read_message_signature(field: bytes) -> Signature:
-    """An ARC-Message-Signature (RFC 8617 §4.1.2). Raises Unusable."""
+    """Parses an ARC-Message-Signature (RFC 8617 §4.1.2). Raises InvalidSignature."""
     tags = _tags(field)
     signature = _read(field, tags, instance=_instance(tags))
     if "arc-seal" in signature.names or "from" not in signature.names:
@@ -132,7 +132,7 @@ def read_message_signature(field: bytes) -> Signature:
 
 
 def read_seal(field: bytes) -> Signature:
-    """An ARC-Seal (RFC 8617 §4.1.3): only header fields, always relaxed. Raises Unusable."""
+    """Parses an ARC-Seal (RFC 8617 §4.1.3): only header fields, always relaxed. Raises InvalidSignature."""
     tags = _tags(field)
     if "h" in tags or "bh" in tags:
         raise InvalidSignature("permerror", "a seal with h= or bh=")
@@ -209,21 +209,21 @@ def _domain(text: str) -> str:
     try:
         domain = ascii_domain(parse_domain(remove_blanks(text))).lower()
     except AddressError:
-        raise InvalidSignature("neutral", "a domain in it is none") from None
+        raise InvalidSignature("neutral", "it has an invalid domain") from None
     if domain.startswith("["):
-        raise InvalidSignature("neutral", "a domain in it is none")
+        raise InvalidSignature("neutral", "it has an invalid domain")
     return domain
 
 
 def _selector(tags: dict[str, str]) -> str:
     selector = remove_blanks(_needed(tags, "s"))
     if not is_selector(selector):
-        raise InvalidSignature("neutral", "s= is no selector")
+        raise InvalidSignature("neutral", "s= is not a selector")
     return selector.lower()
 
 
 def is_selector(text: str) -> bool:
-    """Whether keys can be under this name (RFC 6376 §3.1)."""
+    """Whether a text is a selector (RFC 6376 §3.1)."""
     return len(text) <= MAX_SELECTOR and _SELECTOR.match(text) is not None
 
 
@@ -239,7 +239,7 @@ def _number(tags: dict[str, str], name: str) -> int | None:
     if text is None:
         return None
     if not _NUMBER.match(text):
-        raise InvalidSignature("neutral", f"{name}= is no number")
+        raise InvalidSignature("neutral", f"{name}= is not a number")
     return int(text)
 
 
@@ -251,5 +251,5 @@ def _base64(text: str) -> bytes:
 
 
 def is_within(domain: str, parent: str) -> bool:
-    """Whether a domain is the other, or below it."""
+    """Whether a domain is `parent` or a subdomain of it."""
     return domain == parent or domain.endswith("." + parent)

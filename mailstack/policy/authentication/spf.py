@@ -1,4 +1,4 @@
-"""SPF: evaluates permission of a host to send for a domain (RFC 7208)."""
+"""SPF: check_host() of a client for a domain (RFC 7208 §4, §5)."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from mailstack.policy.networks import IpAddress, ip_address
 SpfCode = Literal["none", "neutral", "pass", "fail", "softfail", "temperror", "permerror"]
 
 MAX_TERMS = 10
-"""§4.6.4: mechanisms and modifiers of one check that ask the DNS; also the hosts of one mx, and the names of one ptr."""
+"""Maximum terms with DNS queries in one check; also maximum hosts of an mx, and names of a ptr (§4.6.4)."""
 MAX_VOID = 2
-"""§4.6.4: answers without a record."""
+"""Maximum answers without a record (§4.6.4)."""
 _LABEL = re.compile(r"[ -~]{1,63}\Z")
 _MAX_NAME = 253
 
 
 class SpfResult(Struct, frozen=True):
-    """A result, and why, for the log and the header."""
+    """Result of SPF, with the reason for the log and the header."""
 
     result: SpfCode
     reason: str = ""
@@ -62,7 +62,7 @@ async def check_host(
 
 
 class _Check:
-    """One check: its limits hold over all the records that it comes to."""
+    """One check; its limits apply to all records together."""
 
     def __init__(self, address: IpAddress, sender: str, helo: str, lookups: Lookups, reverse_lookups: Lookups) -> None:
         self._is_4 = isinstance(address, ipaddress.IPv4Address)
@@ -116,7 +116,7 @@ class _Check:
         return _is_name(target) and await self._leads_to_client(directive, target)
 
     async def _leads_to_client(self, directive: Directive, target: str) -> bool:
-        """§5.3 to §5.7."""
+        """Whether a mechanism of §5.3 to §5.7 matches the client."""
         mechanism = directive.mechanism
         if mechanism == "ptr":
             return any(_is_within(name, target) for name in await self._names())
@@ -128,7 +128,7 @@ class _Check:
         return False
 
     async def _includes(self, domain: str) -> bool:
-        """§5.2: only a pass of the other record is a match."""
+        """Whether the included record passes (§5.2)."""
         result = await self.evaluate(domain) if _is_name(domain) else None
         if result is None:
             raise PermError(f"include of {domain[:40]}, which has no record")
@@ -157,7 +157,7 @@ class _Check:
         return tuple([host for host in hosts if _is_name(host)])
 
     async def _names(self) -> list[str]:
-        """The names of the client that lead back to it (§5.5); trouble means that there are fewer."""
+        """Confirmed names of the client (§5.5); names without an answer are left out."""
         if self._pointers is None:
             found = await self._reverse_lookups.pointers(str(self._address)) or ()
             self._count_void(not found)
@@ -197,6 +197,3 @@ def _is_name(text: str) -> bool:
 def _is_within(name: str, domain: str) -> bool:
     name, domain = name.lower().rstrip("."), domain.lower().rstrip(".")
     return name == domain or name.endswith("." + domain)
-
-
-__all__ = ["SpfCode", "SpfResult", "check_host"]

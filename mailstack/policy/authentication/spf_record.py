@@ -23,14 +23,14 @@ class Values(Struct, frozen=True):
     sender_domain: str
     domain: str
     address: str
-    """Dotted, or the 32 half octets of an IPv6 address with dots between."""
+    """Dotted IPv4 address, or the 32 hexadecimal digits of an IPv6 address with dots between."""
     family: str
     """"in-addr" or "ip6"."""
     helo: str
     pointer: str = "unknown"
     """A confirmed name of the client."""
 
-    def of(self, letter: str) -> str:
+    def value(self, letter: str) -> str:
         """Value of a macro letter."""
         return {
             "s": self.sender,
@@ -77,7 +77,9 @@ def _value(match: re.Match[str], values: Values) -> str:
         return {"%": "%", "_": " ", "-": "%20"}[escape]
     # No pattern is made of the delimiters: a record may have hundreds of macros, each with others.
     delimiters = delimiters or "."
-    parts = values.of(letter.lower()).translate(dict.fromkeys(map(ord, delimiters), delimiters[0])).split(delimiters[0])
+    parts = (
+        values.value(letter.lower()).translate(dict.fromkeys(map(ord, delimiters), delimiters[0])).split(delimiters[0])
+    )
     if backwards:
         parts.reverse()
     if digits:
@@ -89,7 +91,7 @@ def _value(match: re.Match[str], values: Values) -> str:
 Qualifier = Literal["pass", "fail", "softfail", "neutral"]
 
 MAX_RECORD = 4096
-"""Octets of a record that is read; §3.4 wants it to fit into 450."""
+"""Maximum octets of a record; §3.4 recommends 450."""
 _QUALIFIERS: dict[str, Qualifier] = {"+": "pass", "-": "fail", "~": "softfail", "?": "neutral"}
 _MODIFIER = re.compile(r"([A-Za-z][A-Za-z0-9_.-]*)=([!-~]*)\Z")
 _DIRECTIVE = re.compile(r"([+?~-]?)([A-Za-z][A-Za-z0-9_.-]*)(?:(:)([!-~]*))?(/[0-9/]*)?\Z")
@@ -102,7 +104,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class PermError(Exception):
-    """The record, or what it leads to, can't be interpreted (§2.6.7); str() says why."""
+    """Invalid record, or a limit exceeded (§2.6.7); str() is the reason."""
 
 
 class Directive(Struct, frozen=True):
@@ -111,7 +113,7 @@ class Directive(Struct, frozen=True):
     mechanism: str
     qualifier: Qualifier
     target: str = ""
-    """The domain-spec, with its macros; "" is the current domain."""
+    """Domain-spec with macros; "" is the current domain."""
     network: Network | None = None
     """Network of ip4 and ip6."""
     bits4: int = 32
@@ -131,7 +133,7 @@ def is_record(text: str) -> bool:
 
 
 def read_record(text: str) -> SpfRecord:
-    """Raises PermError for any error of syntax, wherever it stands (§4.6)."""
+    """Parses a record. Raises PermError for any syntax error, wherever it is (§4.6)."""
     if len(text) > MAX_RECORD or not text.isascii() or not text.isprintable():
         raise PermError("it is too long, or not printable ASCII")
     directives: list[Directive] = []
@@ -145,7 +147,7 @@ def read_record(text: str) -> SpfRecord:
         name, value = modifier.group(1).lower(), modifier.group(2)
         if name in ("redirect", "exp"):
             if name in modifiers:
-                raise PermError(f"{name}= stands there twice")
+                raise PermError(f"{name}= is repeated")
             modifiers[name] = _domain_spec(value)
         elif not has_good_macros(value):
             raise PermError(f"a bad macro in {term[:40]}")
@@ -172,7 +174,7 @@ def _directive(term: str) -> Directive:
 
 
 def _domain_spec(text: str) -> str:
-    """§7.1: it ends in a macro, or in a label that could be a top-level domain."""
+    """A domain-spec, which ends in a macro or a possible top-level label (§7.1). Raises PermError."""
     if not has_good_macros(text) or not (ends_in_macro(text) or _ends_in_top_label(text)):
         raise PermError(f"no domain: {text[:40]!r}")
     return text
@@ -196,8 +198,8 @@ def _with_bits(text: str) -> tuple[str, int, int]:
 
 def _network(name: str, text: str) -> Network:
     address, slash, bits = text.partition("/")
-    longest = 32 if name == "ip4" else 128
-    if (slash and not bits.isdecimal()) or (len(bits) > 1 and bits.startswith("0")) or int(bits[:4] or 0) > longest:
+    max_bits = 32 if name == "ip4" else 128
+    if (slash and not bits.isdecimal()) or (len(bits) > 1 and bits.startswith("0")) or int(bits[:4] or 0) > max_bits:
         raise PermError(f"no network: {text[:40]}")
     try:
         if name == "ip4" and _IP4.match(address):

@@ -144,7 +144,7 @@ class _Users:
         except ValueError as error:
             return _reply(f"Can not create user: {error}", 400)
         if login:
-            self._names.give(login, address.key)
+            self._names.assign(login, address.key)
         return json_response(self._user(address.key))
 
     async def remove(self, request: Request) -> Response:

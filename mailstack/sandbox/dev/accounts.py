@@ -12,8 +12,8 @@ from msgspec import Struct
 from twisted.cred.portal import Portal
 
 from mailstack.accounts.authenticator import CredAuthenticator
-from mailstack.accounts.checker import AllowAnyChecker, FirstOf, StoreChecker
-from mailstack.accounts.dev_logins import DEV_RULES, ByName, Issuer, LoginNames, SharedSecretChecker
+from mailstack.accounts.checker import AllowAnyChecker, CheckerChain, StoreChecker
+from mailstack.accounts.dev_logins import DEV_RULES, Issuer, LoginNameAuthenticator, LoginNames, SharedSecretChecker
 from mailstack.accounts.directory import StoreDirectory
 from mailstack.accounts.passwords import Passwords
 from mailstack.accounts.realm import IReader, ISubmitter, Realm
@@ -71,32 +71,34 @@ class DevAccounts:
             await self._store.accounts.remove(account.address)
         self.names.reset()
         await self.open()
-        self.directory.forget()
+        self.directory.invalidate()
 
     async def add(self, address: str, password: str) -> None:
         """Adds an account. Raises AddressError, Conflict, and ValueError for an invalid password."""
         stored = await self.passwords.hash(password)
         account = Account(Address.parse(address).key, stored.password_hash, self._clock.now(), scram=stored.scram)
         await self._store.accounts.add([account])
-        self.directory.forget()
+        self.directory.invalidate()
 
     async def add_alias(self, address: str, targets: Sequence[str]) -> None:
         """Sets the targets of an alias. Raises AddressError, Conflict."""
         targets = [str(Address.parse(target)) for target in targets]
         await self._store.accounts.set_alias(Address.parse(address).key, targets)
-        self.directory.forget()
+        self.directory.invalidate()
 
     async def remove(self, key: str) -> None:
         """Removes an account, but not its mailbox. Raises KeyError."""
         await self._store.accounts.remove(key)
-        self.names.take(key)
-        self.directory.forget()
+        self.names.remove(key)
+        self.directory.invalidate()
 
     def authenticators(self) -> tuple[Authenticator, Authenticator]:
         """Authenticators for submission and for reading, for one server."""
         any_password = self._settings.any_password
         checkers: list[Any] = [
-            FirstOf([StoreChecker(self._store.accounts, self.passwords), AllowAnyChecker(any_password=any_password)])
+            CheckerChain(
+                [StoreChecker(self._store.accounts, self.passwords), AllowAnyChecker(any_password=any_password)]
+            )
         ]
         scram: ScramChecker | None = None
         # SCRAM needs a known password.
@@ -111,15 +113,15 @@ class DevAccounts:
             checkers.append(SharedSecretChecker(_public_password, self._store.accounts, self.passwords))
         portal, throttle = Portal(Realm(), checkers), Throttle(self._clock)
         readers: Authenticator = CredAuthenticator(
-            portal, self._clock, throttle, [HOME_DOMAIN], IReader, keeper=scram, accounts=self._store.accounts
+            portal, self._clock, throttle, [HOME_DOMAIN], IReader, key_source=scram, accounts=self._store.accounts
         )
         shared = self._settings.pop3_logins
         if (named := logins(shared, self.passwords, self._clock, IReader)) is not None:
             readers = SharedReaders(tuple(shared), named, readers)
         submitters = CredAuthenticator(
-            portal, self._clock, throttle, [HOME_DOMAIN], ISubmitter, keeper=scram, accounts=self._store.accounts
+            portal, self._clock, throttle, [HOME_DOMAIN], ISubmitter, key_source=scram, accounts=self._store.accounts
         )
-        return ByName(self.names, submitters), ByName(self.names, readers)
+        return LoginNameAuthenticator(self.names, submitters), LoginNameAuthenticator(self.names, readers)
 
     def senders(self) -> RequestAuthenticator | None:
         """Authenticator of Mailpit's send API. None: the pages' authenticator."""

@@ -219,7 +219,7 @@ def dev_site(parts: EnvironmentParts, servers: Servers) -> WebOptions:
     settings, accounts = parts.settings, parts.accounts
     admin = AdminHooks(
         hash_password=accounts.passwords.hash,
-        invalidate_directory=accounts.directory.forget,
+        invalidate_directory=accounts.directory.invalidate,
         head=parts.head,
         check_spam=parts.check_spam if settings.spam_filter else None,
         release=servers.release if settings.relay else None,

@@ -26,7 +26,7 @@ from twisted.internet.interfaces import (
 from twisted.internet.protocol import ClientFactory, ServerFactory
 from zope.interface import implementer
 
-from mailstack.net.tls_layer import OnOurTime
+from mailstack.net.tls_layer import StartTlsMixin
 from mailstack.sandbox.simulation.loop import MAX_TURNS, Loop, NotReached
 from mailstack.sandbox.simulation.network import Machine
 from mailstack.sandbox.simulation.reactor_services import InlineThreadPool, LiteralNames, Trigger, first_address
@@ -220,7 +220,7 @@ class Host:
         return self._loop.poll.getWriters()
 
 
-class SimulatedServerTransport(OnOurTime, tcp.Server):
+class SimulatedServerTransport(StartTlsMixin, tcp.Server):
     """Transport of an inbound connection."""
 
 
@@ -235,7 +235,7 @@ class SimulatedPort(tcp.Port):
         return reactor.create_socket(self.addressFamily)  # type: ignore[no-any-return]
 
 
-class SimulatedClientTransport(OnOurTime, tcp.Client):
+class SimulatedClientTransport(StartTlsMixin, tcp.Client):
     """Transport of an outbound connection."""
 
     def createInternetSocket(self) -> SimulatedSocket:

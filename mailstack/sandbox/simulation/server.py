@@ -171,7 +171,7 @@ def _user_access(config: Config, store: Store, clock: ReactorClock) -> UserAcces
     scram = ScramChecker(store.accounts, b"k" * 32, MIN_ITERATIONS)
     portal, throttle = Portal(Realm(), [AllowAnyChecker(), scram]), Throttle(clock)
     submitters, readers = (
-        CredAuthenticator(portal, clock, throttle, config.domains, avatar, keeper=scram, accounts=store.accounts)
+        CredAuthenticator(portal, clock, throttle, config.domains, avatar, key_source=scram, accounts=store.accounts)
         for avatar in (ISubmitter, IReader)
     )
     return UserAccess(submitters, readers, StoreDirectory(store.accounts, config.domains, clock))

@@ -15,11 +15,11 @@ from mailstack.accounts.tokens import (
     TokenReader,
     TokenRules,
 )
-from mailstack.config.derived import identities, made_by_mailstack, own_directory, patience
+from mailstack.config.derived import certificate_files, made_by_mailstack, private_ca_directory, warning_thresholds
 from mailstack.config.model import Config, OAuthSettings
 from mailstack.net.certificate_checks import CertificateWarning, certificate_warnings
 from mailstack.net.certificates import TlsError, private_ca
-from mailstack.net.server_tls import Renewal, ServerContext
+from mailstack.net.server_tls import CertificateReloader, ServerContext
 from mailstack.protocols.connection import Clock
 from mailstack.store import StoreError
 from mailstack.store.data_directory import Location
@@ -28,12 +28,12 @@ from mailstack.store.data_directory import Location
 def issue(config: Config, now: float) -> None:
     """Make missing or expiring certificates of the private CA; `now` is in seconds since 1970. Raises TlsError."""
     if made_by_mailstack(config):
-        private_ca(own_directory(config), config.hostname, now)
+        private_ca(private_ca_directory(config), config.hostname, now)
 
 
 def server_context(config: Config) -> ServerContext:
     """TLS context with the configured certificates. Raises TlsError."""
-    return ServerContext(identities(config), client_ca=config.tls.client_ca, ciphers=config.tls.ciphers)
+    return ServerContext(certificate_files(config), client_ca=config.tls.client_ca, ciphers=config.tls.ciphers)
 
 
 def make_renewal(  # noqa: PLR0917  # dependencies, each of a type of its own
@@ -43,14 +43,14 @@ def make_renewal(  # noqa: PLR0917  # dependencies, each of a type of its own
     now: Callable[[], float],
     issued_at: Callable[[], float] | None,
     location: Location | None,
-) -> Renewal:
-    """Renewal of the certificates in `context`.
+) -> CertificateReloader:
+    """CertificateReloader of the certificates in `context`.
 
     `now` is the clock of this machine. `issued_at` is the clock for the private CA; None: another worker issues.
     """
 
     def check() -> list[CertificateWarning]:
-        return certificate_warnings(identities(config), config.hostname, now(), patience(config))
+        return certificate_warnings(certificate_files(config), config.hostname, now(), warning_thresholds(config))
 
     def renew() -> None:
         if issued_at is None:
@@ -62,7 +62,7 @@ def make_renewal(  # noqa: PLR0917  # dependencies, each of a type of its own
             raise TlsError(str(error)) from error
         issue(config, issued_at())
 
-    return Renewal(reactor, context, concerns=check, issue=renew, watch=config.tls.watch)
+    return CertificateReloader(reactor, context, check=check, issue=renew, watch=config.tls.watch)
 
 
 def certificate_checkers(config: Config, store: PasswordStore) -> list[CertificateChecker]:

@@ -19,7 +19,7 @@ from mailstack.net.scheduler import gather
 from mailstack.policy.authentication import InThread
 from mailstack.policy.authentication.dkim import OutboundSigner, Signer, SigningKey
 from mailstack.policy.authentication.keys import InvalidKey
-from mailstack.policy.chain import OfClient, OfRecipient, OfSender, PolicyChain
+from mailstack.policy.chain import ClientPolicy, PolicyChain, RecipientPolicy, SenderPolicy
 from mailstack.policy.counters import CounterTable, SharedCounters
 from mailstack.policy.dns_checks import (
     ClientNames,
@@ -49,11 +49,11 @@ def client_policies(  # noqa: PLR0917  # collaborators, each of a type of its ow
 ) -> PolicyChain:
     """Chain for the MX: cheap policies first, greylisting last, for clients that pass all others."""
     policy, exchange = config.policy, config.exchange
-    at_connection: list[OfClient] = []
-    at_sender: list[OfSender] = []
-    at_recipient: list[OfRecipient] = []
+    at_connection: list[ClientPolicy] = []
+    at_sender: list[SenderPolicy] = []
+    at_recipient: list[RecipientPolicy] = []
     if policy.block:
-        block = BlockList(policy.block, lambda client: names.find(client.remote.host))
+        block = BlockList(policy.block, lambda client: names.resolve(client.remote.host))
         if policy.refuse_at == "connection" and block.networks:
             at_connection.append(block.at_connection)
         at_recipient.append(block.at_recipient)
@@ -84,11 +84,11 @@ def client_policies(  # noqa: PLR0917  # collaborators, each of a type of its ow
 
 def account_policies(
     config: Config, clock: Clock, lookups: Lookups, is_local: Callable[[Address], bool], table: CounterTable
-) -> tuple[tuple[OfSender, ...], tuple[OfRecipient, ...]]:
+) -> tuple[tuple[SenderPolicy, ...], tuple[RecipientPolicy, ...]]:
     """Policies of submission for a sender and for a recipient (RFC 6409 §3.2, §6.2)."""
     ours, relay = config.submission, config.relay
-    at_sender: list[OfSender] = []
-    at_recipient: list[OfRecipient] = []
+    at_sender: list[SenderPolicy] = []
+    at_recipient: list[RecipientPolicy] = []
     if ours.letters_per_hour or ours.recipients_per_hour:
         rates = Rates(clock.steady, ours.letters_per_hour, ours.recipients_per_hour, table=table, service="submission")
         at_sender.append(rates.at_sender)

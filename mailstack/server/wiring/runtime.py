@@ -87,7 +87,7 @@ def web_options(
     admin = AdminHooks(
         hash_password=passwords.hash,
         check_password=partial(check_password, min_length=config.accounts.min_password_length),
-        invalidate_directory=directory.forget,
+        invalidate_directory=directory.invalidate,
     )
     return WebOptions(admin, session_secret=secret, in_thread=pool.run)
 

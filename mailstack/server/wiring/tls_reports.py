@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Sequence
 from typing import Any
 
-from mailstack.config.derived import author_of
+from mailstack.config.derived import tls_report_author
 from mailstack.config.model import Config
 from mailstack.letter import Letter
 from mailstack.net.client_tls import ClientTls
@@ -35,7 +35,7 @@ INTERNAL = parse_networks(
 
 def reporting_of(config: Config) -> Reporting:
     """Identity of this server in its reports."""
-    author, ours = author_of(config), config.tls_reports
+    author, ours = tls_report_author(config), config.tls_reports
     return Reporting(
         ours.organization or author.ascii_domain.lower(), ours.contact or str(author.with_a_labels), author
     )
@@ -44,7 +44,10 @@ def reporting_of(config: Config) -> Reporting:
 def collector(config: Config, store: Store, clock: Clock) -> Collector:
     """Collector of TLS results."""
     return Collector(
-        store.tls_results, clock, submitter=author_of(config).ascii_domain.lower(), spread=config.tls_reports.spread
+        store.tls_results,
+        clock,
+        submitter=tls_report_author(config).ascii_domain.lower(),
+        spread=config.tls_reports.spread,
     )
 
 
@@ -65,7 +68,7 @@ def reporter(  # noqa: PLR0917  # each of a type of its own
         try:
             signed, more = await signing.signed(letter)
             if not more:
-                raise SendFailed(f"no DKIM key signs for {author_of(config).ascii_domain}")
+                raise SendFailed(f"no DKIM key signs for {tls_report_author(config).ascii_domain}")
             await queue.accept(signed, "submitted", {**facts, **more})
         except (StoreError, Refusal) as trouble:
             raise SendFailed(str(trouble)) from None

@@ -68,12 +68,12 @@ def make_user_access(  # noqa: PLR0917  # dependencies, each of a type of its ow
     throttle = Throttle(
         clock,
         first=accounts.failure_delay,
-        longest=accounts.longest_delay,
+        max_delay=accounts.longest_delay,
         shared=accounts.shared_failures,
         tables=(counters.failures, counters.login_addresses),
     )
     submitters, readers = (
-        CredAuthenticator(portal, clock, throttle, config.domains, avatar, keeper=scram, accounts=store.accounts)
+        CredAuthenticator(portal, clock, throttle, config.domains, avatar, key_source=scram, accounts=store.accounts)
         for avatar in (ISubmitter, IReader)
     )
     return UserAccess(submitters, readers, directory)

@@ -18,7 +18,7 @@ from twisted.logger import globalLogPublisher
 from mailstack.config import Config
 from mailstack.config.derived import WorkerSlot
 from mailstack.net.log import LineStream, log_to
-from mailstack.net.thread_pool import end_in_time
+from mailstack.net.thread_pool import limit_shutdown_time
 from mailstack.policy.counters import MmapCounters
 from mailstack.server.privileged_setup import CannotStart, PrivilegedResources
 from mailstack.server.runtime import WorkerResources
@@ -103,7 +103,7 @@ class _Worker:
     def run(self) -> int:
         """Serve until a stop, and return the exit status."""
         args, reactor = self._args, self._reactor
-        end_in_time(reactor)
+        limit_shutdown_time(reactor)
         watch(reactor, args.channel, self._channel)
         signal.signal(signal.SIGTERM, lambda _number, _frame: reactor.callFromThread(self._stop))
         # Heartbeats never stop, so that a worker that hangs at its end is found.

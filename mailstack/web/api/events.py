@@ -55,7 +55,7 @@ class StreamLimits:
     def check(self, request: Request) -> None:
         """Checks both limits. Raises HttpError 503."""
         client = client_network(request.remote.host)
-        if self.used >= self._max_streams or self._counts.of(client) >= self._max_per_client:
+        if self.used >= self._max_streams or self._counts.count(client) >= self._max_per_client:
             raise HttpError(
                 503, "Too many open streams and waits; see [web] streams and streams_per_client.", ("Retry-After", "5")
             )

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from msgspec import Struct
 
 from mailstack.config import Config
-from mailstack.config.derived import identities, signing_keys
+from mailstack.config.derived import certificate_files, signing_keys
 from mailstack.net.certificates import TlsError, read_identity
 from mailstack.policy.authentication.keys import InvalidKey
 from mailstack.web.autoconfig.guide import SERVICE_KINDS, ClientServices
@@ -186,7 +186,7 @@ def dkim_records(config: Config) -> tuple[tuple[str, str, str], ...]:
 
 def key_hash(config: Config) -> str:
     """Return the SHA-256 of the public key in the server's certificate; "" without a readable certificate."""
-    shown = identities(config)[0]
+    shown = certificate_files(config)[0]
     try:
         chain, _ = read_identity(shown.certificate, shown.key)
     except TlsError:
