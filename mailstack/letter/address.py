@@ -10,13 +10,13 @@ from functools import lru_cache
 from msgspec import Struct
 
 MAX_LOCAL_PART = 64
-"""Octets, RFC 5321 §4.5.3.1.1."""
+"""Maximum octets of a local part (RFC 5321 §4.5.3.1.1)."""
 MAX_DOMAIN = 255
-"""Octets, RFC 5321 §4.5.3.1.2."""
+"""Maximum octets of a domain (RFC 5321 §4.5.3.1.2)."""
 
 # RFC 5321 §4.1.2: Local-part = Dot-string / Quoted-string; Domain = sub-domain *("." sub-domain).
-# An underscore in a domain is against the grammar, but real hosts have it and no harm comes of it.
-# RFC 6531 §3.3 adds what isn't ASCII to atext and qtextSMTP, and U-labels (RFC 5890 §2.3.2.1) to domains.
+# An underscore in a domain is invalid, but real hosts have it.
+# RFC 6531 §3.3 adds non-ASCII characters to atext and qtextSMTP, and U-labels (RFC 5890 §2.3.2.1) to domains.
 _NON_ASCII = "\x80-\U0010ffff"
 _ATEXT = rf"[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~{_NON_ASCII}-]"
 _DOT_STRING = re.compile(rf"{_ATEXT}+(?:\.{_ATEXT}+)*\Z")
@@ -30,7 +30,7 @@ _INVALID_DOMAIN = "the domain is not a name of letters, digits, hyphens and dots
 
 
 class AddressError(ValueError):
-    """The text is not an address; str() says what is wrong with it."""
+    """The text is not an address; str() is the reason."""
 
 
 class Address(Struct, frozen=True):
@@ -43,12 +43,12 @@ class Address(Struct, frozen=True):
 
     @classmethod
     def parse(cls, text: str) -> Address:
-        """Read `local@domain`, in ASCII or not; raises AddressError."""
+        """Parse `local@domain`, in ASCII or UTF-8; raises AddressError."""
         return _parse(text)
 
     @property
     def key(self) -> str:
-        """What local addresses are compared by: case folded, quotes gone (RFC 5321 §2.4 leaves that to the host).
+        """Key for comparison of local addresses: case-folded, without quotes (RFC 5321 §2.4 leaves this to the host).
 
         The local part is in form NFC (RFC 6532 §3.1), the domain in A-labels.
         """
@@ -56,12 +56,12 @@ class Address(Struct, frozen=True):
 
     @property
     def ascii_domain(self) -> str:
-        """The domain with every U-label as its A-label: what the DNS knows it by (RFC 5890 §2.3.2.1)."""
+        """The domain with A-labels, as in the DNS (RFC 5890 §2.3.2.1)."""
         return self.domain if self.domain.isascii() else ascii_domain(self.domain)
 
     @property
     def is_ascii(self) -> bool:
-        """Whether it can be written without SMTPUTF8; see `with_a_labels`."""
+        """Whether the address needs no SMTPUTF8; see `with_a_labels`."""
         return self.local.isascii()
 
     @property
@@ -78,7 +78,7 @@ class Address(Struct, frozen=True):
         return _written(self.local, self.domain)
 
 
-@lru_cache(maxsize=8192)  # the same people write and are written to all day
+@lru_cache(maxsize=8192)  # the same addresses recur all day
 def _parse(text: str) -> Address:
     local, at, domain = _split(text)
     if not at:
@@ -91,7 +91,7 @@ def _parse(text: str) -> Address:
 @lru_cache(maxsize=8192)
 def _key(local: str, domain: str) -> str:
     if not local.isascii():
-        # Folding can undo a composition, so the form is made once more.
+        # Case folding can undo the normal form, so it is applied again.
         local = unicodedata.normalize("NFC", unicodedata.normalize("NFC", local).casefold())
     return f"{local.lower()}@{ascii_domain(domain).lower()}"
 
@@ -108,7 +108,7 @@ ReversePath = Address | None
 
 
 def key_of(text: str) -> str:
-    """Address.key of a text; a text that is no address stays as it is, in lower case."""
+    """Address.key of a text; of a text other than an address, the text in lower case."""
     try:
         return Address.parse(text).key
     except AddressError:
@@ -116,7 +116,7 @@ def key_of(text: str) -> str:
 
 
 def _split(text: str) -> tuple[str, str, str]:
-    """Local part, "@" (or ""), domain: the @ that counts stands behind a quoted string, or is the first one."""
+    """Local part, "@" or "", and domain, split at the first @ after a leading quoted string."""
     if text.startswith('"'):
         end = 1
         while end < len(text) and text[end] != '"':
@@ -128,7 +128,7 @@ def _split(text: str) -> tuple[str, str, str]:
 def parse_local_part(text: str) -> str:
     """The local part without its quotes; raises AddressError."""
     if not text.isascii() and not text.isprintable():
-        raise AddressError("the local part holds characters that can't be printed")
+        raise AddressError("the local part has unprintable characters")
     if _DOT_STRING.match(text):
         local = text
     elif quoted := _QUOTED_STRING.match(text):
@@ -143,10 +143,7 @@ def parse_local_part(text: str) -> str:
 
 
 def parse_domain(text: str) -> str:
-    """A domain name or an address literal, as given but without a final dot; raises AddressError.
-
-    Labels may be U-labels.
-    """
+    """A domain name, with A-labels or U-labels, or an address literal, without a final dot; raises AddressError."""
     if text.startswith("["):
         return _parse_literal(text)
     if len(text) > MAX_DOMAIN:
@@ -160,10 +157,7 @@ def parse_domain(text: str) -> str:
 
 @lru_cache(maxsize=8192)
 def ascii_domain(domain: str) -> str:
-    """A domain with its U-labels as A-labels, the rest of it as it is; raises AddressError for what is no name.
-
-    Letters are folded first, for people write them as they like (RFC 5895 §2).
-    """
+    """The domain with A-labels in place of U-labels, which are case-folded (RFC 5895 §2); raises AddressError."""
     if domain.isascii():
         return domain
     labels = [label if label.isascii() else _a_label(label) for label in domain[: MAX_DOMAIN + 1].split(".")]
@@ -174,13 +168,13 @@ def ascii_domain(domain: str) -> str:
 
 
 def _a_label(label: str) -> str:
-    import idna  # noqa: PLC0415  # large, and most servers never need it
+    import idna  # noqa: PLC0415  # large, and rarely needed
 
     try:
         folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", label).lower())
         return idna.alabel(folded).decode()
     except UnicodeError:  # idna.IDNAError is one
-        raise AddressError(f"the label {_shown(label)} of the domain is no name (RFC 5891)") from None
+        raise AddressError(f"the label {_shown(label)} of the domain is invalid (RFC 5891)") from None
 
 
 def _shown(text: str) -> str:
@@ -193,7 +187,7 @@ def _parse_literal(text: str) -> str:
         raise AddressError("the address literal has no closing bracket")
     literal = text[1:-1]
     if "%" in literal:
-        raise AddressError("the address literal has a zone, which means nothing to others")
+        raise AddressError("the address literal has a zone, which has a meaning on one host only")
     try:
         if literal[:5].lower() == "ipv6:":
             return f"[IPv6:{ipaddress.IPv6Address(literal[5:])}]"
@@ -202,7 +196,7 @@ def _parse_literal(text: str) -> str:
         raise AddressError("the address literal is neither [IPv4] nor [IPv6:address]") from None
 
 
-# xchar is any printable ASCII but "+" and "="; the others are written as "+" and two hexadecimal digits.
+# xchar is any printable ASCII but "+" and "="; other characters are "+" and two hexadecimal digits.
 _XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})*\Z")
 _NOT_XCHAR = re.compile(r"[^!-*,-<>-~]")
 _EMBEDDED = re.compile(r"\\x\{([0-9A-F]{1,6})\}")
@@ -213,18 +207,18 @@ def decode_xtext(text: str) -> str | None:
     """The decoded text; None for invalid xtext, or for a result other than printable ASCII."""
     if not _XTEXT.match(text):
         return None
-    decoded = _HEXCHAR.sub(lambda found: chr(int(found[1], 16)), text)
+    decoded = _HEXCHAR.sub(lambda match: chr(int(match[1], 16)), text)
     return decoded if decoded.isascii() and decoded.isprintable() else None
 
 
 def xtext(text: str) -> str:
     """ASCII text encoded as xtext (RFC 3461 §4)."""
-    return _NOT_XCHAR.sub(lambda found: f"+{ord(found[0]):02X}", text)
+    return _NOT_XCHAR.sub(lambda match: f"+{ord(match[0]):02X}", text)
 
 
 def encode_unitext(text: str) -> str:
     r"""An address as 7-bit unitext: each non-ASCII character as `\x{…}` (RFC 6533 §3)."""
-    return "".join([each if each.isascii() else f"\\x{{{ord(each):X}}}" for each in text])
+    return "".join([char if char.isascii() else f"\\x{{{ord(char):X}}}" for char in text])
 
 
 def decode_unitext(text: str) -> str:
@@ -232,6 +226,6 @@ def decode_unitext(text: str) -> str:
     return _HEXCHAR.sub(_character, _EMBEDDED.sub(_character, text))
 
 
-def _character(found: re.Match[str]) -> str:
-    character = chr(min(int(found[1], 16), 0x10FFFF))
+def _character(match: re.Match[str]) -> str:
+    character = chr(min(int(match[1], 16), 0x10FFFF))
     return character if character.isprintable() else "?"

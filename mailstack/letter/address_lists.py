@@ -11,9 +11,8 @@ from mailstack.letter.address import Address, AddressError, parse_domain
 from mailstack.letter.charsets import text_of
 from mailstack.letter.header import plain
 
-# One token of a field without its comments: a quoted pair, a quoted string, what stands in angle brackets, a separator,
-# blanks, other text. Each alternative is possessive, so that no input makes it try again; a quote or bracket without its
-# end is a token of its own.
+# One token of a field without comments: quoted pair, quoted string, angle brackets, separator, blanks, other text. The
+# alternatives are possessive against backtracking; an unclosed quote or bracket is a single token.
 _TOKEN = re.compile(
     rb'\\.|"(?:[^"\\]|\\.)*+"|<(?:[^<>"\\]|\\.|"(?:[^"\\]|\\.)*+")*+>|[,;:]|\s++|[^"\\,;:<\s]++|.', re.DOTALL
 )
@@ -23,14 +22,14 @@ _FOLD = re.compile(rb"\r\n(?=[ \t])")
 _BLANKS = re.compile(rb"\s+")
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _ROUTE = re.compile(rb'@[^:"<>]*+:')
-"""RFC 5322 §4.4: hosts on the way, before the address."""
+"""Source route before an address (RFC 5322 §4.4)."""
 _PLAIN_ESCAPE = re.compile(rb"\\[^<>@,;:\"()\\]")
-"""A backslash that hides nothing, as in a Windows account."""
+"""Backslash before an ordinary character, as in a Windows account."""
 _ONE_WORD = re.compile(rb'(?:[^\s@"]++|"(?:[^"\\]|\\.)*+")@\S+\Z')
 _NO_NAME = re.compile(rb'[@"\\<]')
-"""An octet that unquoted words of a display name don't have."""
+"""Octets that do not occur in unquoted words of a display name."""
 _ATOMS = re.compile(r"[^\s@<>(),;:\\\"\[\]\x00-\x20\x7f]{1,255}\Z")
-"""A local part with its dots where RFC 5321 wants none, or longer than it allows. Real senders have such addresses."""
+"""Local part with misplaced dots or beyond the length of RFC 5321, as real senders have."""
 _MAX_FIELD = 65536
 MAX_AUTHORS_SIZE = 8192
 """Maximum number of octets of all From fields of a letter: some hundred authors."""
@@ -41,15 +40,15 @@ class Mailbox(Struct, frozen=True):
     """One item of an address list, in the octets of the field."""
 
     name: bytes
-    """Display name with its quotes and encoded words, or else the comment; b"" for none."""
+    """Display name with quotes and encoded words, or the comment; b"" without either."""
     text: bytes
-    """Text where the address belongs, without a route. It may be no address."""
+    """Text in place of the address, without a route; may be invalid."""
     is_clear: bool
-    """Whether no other reader can take it for another address than this one."""
+    """Whether every parser reads the same address."""
 
     @property
     def address(self) -> Address | None:
-        """The address; None when it is none."""
+        """The address; None for invalid text."""
         text = self.text.decode("utf-8", "surrogateescape")
         try:
             return Address.parse(text)
@@ -62,35 +61,35 @@ class Mailbox(Struct, frozen=True):
 
 
 class Correspondent(Struct, frozen=True):
-    """Mailbox with a display name that people can read, as pages and searches show it."""
+    """Mailbox with a decoded display name, for pages and searches."""
 
     name: str
-    """Decoded display name; "" for none."""
+    """Decoded display name; "" without one."""
     address: str
-    """Text where the address belongs. It may be no address."""
+    """Text in place of the address; may be invalid."""
 
 
 class AddressList(Struct, frozen=True):
-    """The mailboxes of one field, those in groups among them."""
+    """Mailboxes of one field, with those in groups."""
 
     mailboxes: tuple[Mailbox, ...]
     is_whole: bool
-    """Whether each item is clear, and none is left out."""
+    """Whether each item is clear, and none is omitted."""
 
 
 class Authors(Struct, frozen=True):
-    """The mailboxes that the From fields of a letter name, or its Sender fields."""
+    """Addresses in the From or Sender fields of a letter."""
 
     addresses: tuple[Address, ...]
-    """Every address that stands there, whether the rest can be read or not."""
+    """All addresses in the fields, also of a partly invalid field."""
     fields: int
     """Number of these fields."""
     is_whole: bool
-    """Whether nothing else stands there than these addresses and their display names."""
+    """Whether the fields have only these addresses and their display names."""
 
     @property
     def trouble(self) -> str:
-        """Reason why the authors are not certain; "" when they are."""
+        """Reason why the authors are uncertain; "" if they are certain."""
         if self.fields != 1:
             return f"{self.fields} From fields" if self.fields else "no From field"
         if not self.is_whole:
@@ -98,15 +97,12 @@ class Authors(Struct, frozen=True):
         return "" if self.addresses else "From names no author"
 
 
-def authors_in(section: Iterable[tuple[bytes, bytes]], wanted: bytes = b"from") -> Authors:
-    """The authors of a letter by its header section, or the mailboxes of its Sender if that is wanted.
-
-    No more than MAX_AUTHORS_SIZE octets are read.
-    """
+def authors_in(section: Iterable[tuple[bytes, bytes]], field_name: bytes = b"from") -> Authors:
+    """Authors in the fields `field_name` of a header section, within MAX_AUTHORS_SIZE octets."""
     found: list[Address] = []
     count, size, is_whole = 0, 0, True
     for name, field in section:
-        if name == wanted:
+        if name == field_name:
             count += 1
             size += len(field)
             if size > MAX_AUTHORS_SIZE:
@@ -120,10 +116,7 @@ def authors_in(section: Iterable[tuple[bytes, bytes]], wanted: bytes = b"from") 
 
 
 def addresses_in(body: bytes, domain: str = "") -> tuple[Address, ...] | None:
-    """Every address of a mailbox list or group; None when a part of it is no address, or it is not to be read.
-
-    A name without a domain is completed with `domain`, if that is given.
-    """
+    """All addresses of a mailbox list or group; None for an invalid list. `domain` completes a name without one."""
     listed = read_address_list(body)
     if not listed.is_whole:
         return None
@@ -154,14 +147,14 @@ def _display_name(phrase: bytes) -> str:
 def read_address_list(
     body: bytes, max_mailboxes: int = _MAX_MAILBOXES, *, names_have_commas: bool = False
 ) -> AddressList:
-    """The mailboxes in the body of a field, whatever it is; takes time in proportion to its length.
+    """Mailboxes in the body of any field, in linear time.
 
-    With `names_have_commas`, words before a comma are a part of the display name that follows: "Smith, John <j@x.test>".
-    In a list of recipients they are a name of their own.
+    With `names_have_commas`, words before a comma are part of the next display name: "Smith, John <j@x.test>". In a list
+    of recipients they are a separate item.
     """
     text, comments, is_whole = _without_comments(_FOLD.sub(b"", body[:_MAX_FIELD]))
-    is_whole = is_whole and len(body) <= _MAX_FIELD and b"\0" not in body  # where programs in C stop reading
-    found: list[Mailbox] = []
+    is_whole = is_whole and len(body) <= _MAX_FIELD and b"\0" not in body  # a NUL ends the text for programs in C
+    mailboxes: list[Mailbox] = []
     item = _Item(names_have_commas)
     next_comment = 0
     for token in _TOKEN.finditer(text):
@@ -169,19 +162,19 @@ def read_address_list(
             item.comment = comments[next_comment][1]
             next_comment += 1
         octets = token[0]
-        if octets == b";" or (octets == b"," and not item.goes_on):
-            item.end(found)
-            if len(found) >= max_mailboxes:
-                return AddressList(tuple(found[:max_mailboxes]), is_whole=False)
+        if octets == b";" or (octets == b"," and not item.has_open_name):
+            item.end(mailboxes)
+            if len(mailboxes) >= max_mailboxes:
+                return AddressList(tuple(mailboxes[:max_mailboxes]), is_whole=False)
             item = _Item(names_have_commas)
         else:
             item.add(octets)
-    item.end(found)
-    return AddressList(tuple(found), is_whole and all(each.is_clear for each in found))
+    item.end(mailboxes)
+    return AddressList(tuple(mailboxes), is_whole and all(mailbox.is_clear for mailbox in mailboxes))
 
 
 class _Item:
-    """One item of a list while its tokens come."""
+    """Parser of one item of a list, fed with its tokens."""
 
     def __init__(self, names_have_commas: bool) -> None:
         self.comment = b""
@@ -191,12 +184,12 @@ class _Item:
         self._is_clear = True
         self._has_words = False
         self._is_name = True
-        """Whether no word so far can be an address."""
+        """Whether no word so far may be an address."""
         self._has_at = self._has_bracket = False
 
     @property
-    def goes_on(self) -> bool:
-        """Whether a comma that comes now is part of the display name."""
+    def has_open_name(self) -> bool:
+        """Whether a comma now is part of the display name."""
         return self._names_have_commas and self._has_words and self._is_name and self._bracketed is None
 
     def add(self, token: bytes) -> None:
@@ -217,33 +210,33 @@ class _Item:
             self._words.append(token)
 
     def _end_group_name(self) -> None:
-        """What stood before the colon names a group (§3.4), and is no address."""
+        """Discard the group name before a colon (§3.4)."""
         self._is_clear = self._is_clear and self._bracketed is None and not self._has_at
         if self._bracketed is None:
             self._words, self._has_words, self._is_name = [], False, True
         else:
             self._words.append(b":")
 
-    def end(self, found: list[Mailbox]) -> None:
-        """Add the mailbox, if there is any."""
+    def end(self, mailboxes: list[Mailbox]) -> None:
+        """Add the mailbox of the item, if any."""
         phrase = _BLANKS.sub(b" ", b"".join(self._words)).strip()
         self._is_clear = self._is_clear and not (self._has_at and self._has_bracket)
         if self._bracketed is not None:
             text = self._bracketed.strip()
-            is_there = bool(text or phrase)
+            is_present = bool(text or phrase)
             if route := _ROUTE.match(text):
                 text = text[route.end() :].strip()
-            if is_there:
-                found.append(Mailbox(phrase or self.comment, text, self._is_clear))
+            if is_present:
+                mailboxes.append(Mailbox(phrase or self.comment, text, self._is_clear))
         elif phrase:
             before, _, last = phrase.rpartition(b" ")
             if before and b"@" in last and not _ONE_WORD.match(phrase):
-                found.append(Mailbox(before.rstrip(b","), last, is_clear=False))
+                mailboxes.append(Mailbox(before.rstrip(b","), last, is_clear=False))
             else:
-                found.append(Mailbox(self.comment, phrase, self._is_clear))
+                mailboxes.append(Mailbox(self.comment, phrase, self._is_clear))
         elif not self._is_clear:
-            # A group's name that might be an address must not vanish: nothing else would tell that it was there.
-            found.append(Mailbox(b"", b"", is_clear=False))
+            # A group name that may be an address must stay visible as an unclear item.
+            mailboxes.append(Mailbox(b"", b"", is_clear=False))
 
 
 def _completed(text: str, domain: str) -> Address:
@@ -252,35 +245,35 @@ def _completed(text: str, domain: str) -> Address:
 
 
 def _without_comments(text: bytes) -> tuple[bytes, list[tuple[int, bytes]], bool]:
-    """The text with a blank for each comment; the comments, and where these blanks are; whether each comment ends.
+    """The text with a blank for each comment, the comments with the offsets of the blanks, and whether all are closed.
 
-    From one on that does not end, parentheses are text.
+    From the first unclosed comment on, parentheses are text.
     """
-    kept: list[bytes] = []
+    pieces: list[bytes] = []
     comments: list[tuple[int, bytes]] = []
     at = start = size = 0
-    while found := _OUTSIDE_COMMENT.search(text, at):
-        at = found.end()
-        if found[0] != b"(":
+    while match := _OUTSIDE_COMMENT.search(text, at):
+        at = match.end()
+        if match[0] != b"(":
             continue
         end = _comment_end(text, at)
         if end < 0:
-            return b"".join([*kept, text[start:]]), comments, False
-        kept += (text[start : found.start()], b" ")
-        size += found.start() - start
+            return b"".join([*pieces, text[start:]]), comments, False
+        pieces += (text[start : match.start()], b" ")
+        size += match.start() - start
         comments.append((size, text[at : end - 1]))
         size += 1
         start = at = end
-    return b"".join([*kept, text[start:]]), comments, True
+    return b"".join([*pieces, text[start:]]), comments, True
 
 
 def _comment_end(text: bytes, at: int) -> int:
-    """Where the comment ends, which may have others in it (§3.2.2); -1 when it does not."""
+    """End of a comment, which may have nested ones (§3.2.2); -1 if unclosed."""
     depth = 1
     while depth:
-        found = _INSIDE_COMMENT.search(text, at)
-        if found is None:
+        match = _INSIDE_COMMENT.search(text, at)
+        if match is None:
             return -1
-        depth += {b"(": 1, b")": -1}.get(found[0], 0)
-        at = found.end()
+        depth += {b"(": 1, b")": -1}.get(match[0], 0)
+        at = match.end()
     return at

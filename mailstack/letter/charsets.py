@@ -1,7 +1,7 @@
 """Charset decoding of untrusted octets into storable text, without surrogates and NUL.
 
-Names mean what they mean to browsers: ISO-8859-1 is windows-1252, GB2312 is GB 18030, and what says US-ASCII, or nothing,
-is UTF-8 if it can be.
+Names have their meaning in browsers: ISO-8859-1 is windows-1252, GB2312 is GB 18030, and US-ASCII or no charset is UTF-8
+if the octets are valid.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from encodings import aliases
 from functools import cache
 from importlib import import_module
 
-_NOT_OF_CHARACTERS = {
+_NOT_CHARSETS = {
     "aliases", "base64_codec", "bz2_codec", "charmap", "hex_codec", "idna", "mbcs", "oem", "palmos", "punycode",
     "quopri_codec", "raw_unicode_escape", "rot_13", "undefined", "unicode_escape", "uu_codec", "zlib_codec",
 }  # fmt: skip
-_MEANT = {
+_ALIASES = {
     "latin_1": "cp1252",
     "iso8859_9": "cp1254",
     "iso8859_11": "cp874",
@@ -46,43 +46,43 @@ _MARKS = {
     "utf_16": (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE),
     "utf_32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE),
 }
-"""Codecs that look for a mark of the order of octets."""
+"""Byte order marks of the codecs that need one."""
 _MAX_UTF_7 = 524_288
-"""Octets of UTF-7 that are decoded: it takes ten times as long as others."""
+"""Maximum octets of UTF-7, which takes ten times as long as others."""
 AT_ONCE = 16_384
-"""Octets that are decoded in one go."""
+"""Octets decoded in one piece."""
 
 
 @cache
 def _codecs() -> frozenset[str]:
-    return frozenset(each.name for each in pkgutil.iter_modules(encodings.__path__)) - _NOT_OF_CHARACTERS
+    return frozenset(module.name for module in pkgutil.iter_modules(encodings.__path__)) - _NOT_CHARSETS
 
 
 @cache
 def _table(codec: str) -> str:
-    """What each octet is, for a codec of single octets: its own way through those that are none takes long. Else ""."""
+    """Decoding table of a single-octet codec, which is faster than its decoder on invalid octets; else ""."""
     table = getattr(import_module(f"encodings.{codec}"), "decoding_table", "")
     return table.replace("\ufffe", "\ufffd") if isinstance(table, str) else ""
 
 
 def _codec(charset: str) -> str:
-    """The codec to use; "" when it is UTF-8 or none that is known."""
-    # Python's own look-up keeps every name that it was ever asked for.
+    """Codec of a charset; "" for UTF-8 and unknown names."""
+    # codecs.lookup() would cache every name.
     name = re.sub(r"[^a-z0-9]+", "_", charset[:_MAX_NAME].lower()).strip("_")
     name = aliases.aliases.get(name, name)
-    name = _MEANT.get(name, name)
+    name = _ALIASES.get(name, name)
     return name if name in _codecs() else ""
 
 
 def text_of(octets: bytes, charset: str = "") -> str:
-    """The octets as text. What is no character is U+FFFD, and so is NUL."""
+    """The decoded text, with U+FFFD for invalid octets and NUL."""
     codec = _codec(charset) if charset else ""
     if codec == "utf_7":
         octets = octets[:_MAX_UTF_7]
     if codec:
         try:
             text = _decoded(octets, codec)
-        except (LookupError, ValueError, OverflowError):  # a codec that isn't built everywhere, or a broken one
+        except (LookupError, ValueError, OverflowError):  # a codec that is missing on this platform, or a broken one
             text = _guessed(octets)
     else:
         text = _guessed(octets)
@@ -92,14 +92,14 @@ def text_of(octets: bytes, charset: str = "") -> str:
 
 
 def _decoded(octets: bytes, codec: str) -> str:
-    """Piece by piece: some codecs take long for what is no character, and let no other thread run meanwhile."""
+    """Decode in pieces: some codecs are slow on invalid octets and block other threads."""
     if table := _table(codec):
         starts = range(0, len(octets), AT_ONCE)
         return "".join([codecs.charmap_decode(octets[at : at + AT_ONCE], "strict", table)[0] for at in starts])
     if len(octets) <= AT_ONCE:
         return octets.decode(codec, "replace")
     if codec in _MARKS and not octets.startswith(_MARKS[codec]):
-        # At once Python takes them for the machine's own order; piece by piece it wants to be told.
+        # Incremental decoders need the byte order that a whole decode assumes.
         codec = f"{codec}_{'le' if sys.byteorder == 'little' else 'be'}"
     decoder = codecs.getincrementaldecoder(codec)("replace")
     pieces = [decoder.decode(octets[start : start + AT_ONCE]) for start in range(0, len(octets), AT_ONCE)]
@@ -110,7 +110,7 @@ def _guessed(octets: bytes) -> str:
     try:
         return octets.decode("utf-8")
     except UnicodeDecodeError:
-        # Mostly UTF-8, with an octet that isn't; or else what Windows wrote.
+        # Mostly UTF-8 with a few invalid octets, or else windows-1252.
         text = _decoded(octets, "utf_8")
         return _decoded(octets, "cp1252") if text.count("\ufffd") * 4 > _beyond_ascii(octets) else text
 

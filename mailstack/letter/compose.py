@@ -12,54 +12,54 @@ from mailstack.letter.header import folded, mailbox_field, parameter, text_field
 from mailstack.letter.transfer_encoding import Base64, quoted
 
 AT_ONCE = 65_536
-"""Characters of a text, or octets of a file, that are encoded in one go."""
+"""Characters of a text, or octets of a file, encoded in one piece."""
 _HIGH = bytes(range(128, 256)) + b"\0"
-"""Octets that need an encoding: all beyond ASCII, and NUL (RFC 5321 §4.5.2)."""
+"""Octets that need an encoding: non-ASCII ones, and NUL (RFC 5321 §4.5.2)."""
 _MAX_LINE = 998
-"""Octets of a line that needs no encoding (RFC 5322 §2.1.1)."""
+"""Maximum octets of a line without encoding (RFC 5322 §2.1.1)."""
 
 
 class Composed(Struct, frozen=True):
-    """A part: its header section without the empty line, and its content in pieces."""
+    """A part: header section without the empty line, and content in pieces."""
 
     fields: bytes
     content: tuple[bytes, ...]
 
     @property
     def octets(self) -> list[bytes]:
-        """All of it in pieces, with the empty line between fields and content."""
+        """The part in pieces, with the empty line between fields and content."""
         return [self.fields, b"\r\n", *self.content]
 
 
 def text_part(subtype: str, text: str) -> Composed:
-    """A text with a CRLF at its end. Encoded in base64 or quoted-printable where it can't stand as it is."""
+    """A text with a final CRLF, encoded in base64 or quoted-printable if needed."""
     pieces = list(_in_lines(text))
-    longest = max(max(map(len, piece.split(b"\r\n"))) for piece in pieces)
+    max_line = max(max(map(len, piece.split(b"\r\n"))) for piece in pieces)
     high = sum(len(piece) - len(piece.translate(None, _HIGH)) for piece in pieces)
     content: Iterable[bytes] = pieces
     encoding = "7bit"
-    if high or longest > _MAX_LINE:
-        # Quoted-printable makes three octets of each that is not ASCII, and wants lines that end.
-        is_readable = longest < AT_ONCE and 6 * high <= sum(map(len, pieces))
+    if high or max_line > _MAX_LINE:
+        # Quoted-printable triples non-ASCII octets, and needs lines.
+        is_readable = max_line < AT_ONCE and 6 * high <= sum(map(len, pieces))
         encoding = "quoted-printable" if is_readable else "base64"
         content = map(quoted, pieces) if is_readable else _in_base64(pieces)
     return Composed(_described([f"text/{subtype};", 'charset="utf-8"'], encoding), tuple(content))
 
 
 def file_part(main: str, sub: str, octets: Iterable[bytes], fields: bytes) -> Composed:
-    """A file, in base64. `fields` are those beside its type, as Content-Disposition."""
+    """A file in base64. `fields` are further ones, such as Content-Disposition."""
     return Composed(_described([f"{main}/{sub}"], "base64") + fields, tuple(_in_base64(octets)))
 
 
 def lines_part(kind: str, text: bytes, *, eight_bit: bool) -> Composed:
-    """Part of a type, with its lines as they are where that may be, else in quoted-printable.
+    """Part of a type, with unchanged lines if possible, else in quoted-printable.
 
-    With `eight_bit` octets above 127 need no encoding (RFC 6152).
+    `eight_bit` permits octets above 127 (RFC 6152).
     """
     encoding = ""
     if not has_plain_lines(text) or not (eight_bit or text.isascii()):
         encoding = "quoted-printable"
-        # A CR or LF alone is not the end of a line, and is encoded too.
+        # A bare CR or LF is no line end, and is encoded too.
         lines = [quoted(line, is_text=False).replace(b"=\n", b"=\r\n") for line in text.split(b"\r\n")]
         text = b"\r\n".join(lines)
     elif not text.isascii():
@@ -69,7 +69,7 @@ def lines_part(kind: str, text: bytes, *, eight_bit: bool) -> Composed:
 
 
 def has_plain_lines(text: bytes) -> bool:
-    """Whether all lines end in CRLF, none is too long, and no octet is NUL (RFC 5321 §4.5.3.1.6, RFC 2045 §2.7)."""
+    """Whether all lines end in CRLF and are short enough, without NUL (RFC 5321 §4.5.3.1.6, RFC 2045 §2.7)."""
     if b"\0" in text or not text.count(b"\r\n") == text.count(b"\n") == text.count(b"\r"):
         return False
     return max(map(len, text.split(b"\r\n"))) <= _MAX_LINE
@@ -78,23 +78,20 @@ def has_plain_lines(text: bytes) -> bool:
 def multipart(
     subtype: str, parts: Sequence[Composed], *, boundary: str = "", parameters: Sequence[str] = ()
 ) -> Composed:
-    """Several parts. `parameters` are those of Content-Type beside the boundary.
-
-    The default boundary is random: what is encoded holds no such line (RFC 2045 §6.7), and no writer can guess it.
-    """
+    """A multipart. `parameters` are those of Content-Type besides the boundary, which is random by default."""
     boundary = boundary or f"=_{secrets.token_hex(16)}"
     delimiter = f"--{boundary}\r\n".encode()
     content: list[bytes] = []
     for part in parts:
         content += [delimiter, *part.octets, b"\r\n"]
-    kind = [f"multipart/{subtype};", *(f"{each};" for each in parameters), *parameter("boundary", boundary)]
+    kind = [f"multipart/{subtype};", *(f"{word};" for word in parameters), *parameter("boundary", boundary)]
     return Composed(folded("Content-Type", kind), (*content, f"--{boundary}--\r\n".encode()))
 
 
 def disposition(kind: str, file_name: str) -> bytes:
     """Content-Disposition (RFC 2183)."""
     words = parameter("filename", file_name)
-    return folded("Content-Disposition", [f"{kind};", *(f"{each};" for each in words[:-1]), words[-1]])
+    return folded("Content-Disposition", [f"{kind};", *(f"{word};" for word in words[:-1]), words[-1]])
 
 
 def _described(kind: Sequence[str], encoding: str) -> bytes:
@@ -102,12 +99,12 @@ def _described(kind: Sequence[str], encoding: str) -> bytes:
 
 
 def _in_lines(text: str) -> Iterator[bytes]:
-    """In UTF-8 with CRLF, in pieces that end with a line where there is one within AT_ONCE characters."""
+    """The text in UTF-8 with CRLF, in pieces that end with a line if possible."""
     at = 0
     while at < len(text):
         end = min(at + AT_ONCE, len(text))
         if end < len(text):
-            # A CR at the end may be half of a CRLF.
+            # A final CR may be half of a CRLF.
             end = text.rfind("\n", at, end) + 1 or end + (text[end - 1] == "\r")
         piece = text[at:end].replace("\r\n", "\n").replace("\r", "\n").replace("\n", "\r\n")
         yield piece.encode("utf-8", "replace")
@@ -125,16 +122,16 @@ def _in_base64(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 def base64_of(digits: str) -> Iterator[bytes]:
     """The octets of base64 with white space in it (RFC 4648 §4). Raises binascii.Error, a ValueError."""
-    rest = ""
+    remainder = ""
     for at in range(0, len(digits), AT_ONCE):
-        piece = rest + "".join(digits[at : at + AT_ONCE].split())
-        # The last group waits for what follows: padding ends all.
+        piece = remainder + "".join(digits[at : at + AT_ONCE].split())
+        # The last group is held, because padding is valid at the end only.
         whole = max(0, len(piece) - 1) // 4 * 4
-        rest = piece[whole:]
+        remainder = piece[whole:]
         if "=" in piece[:whole]:
             raise binascii.Error("Excess data after padding")
         yield binascii.a2b_base64(piece[:whole], strict_mode=True)
-    yield binascii.a2b_base64(rest, strict_mode=True)
+    yield binascii.a2b_base64(remainder, strict_mode=True)
 
 
 NamedMailbox = tuple[str, str]
@@ -155,7 +152,7 @@ class Heading(Struct, frozen=True):
     cc: Sequence[NamedMailbox] = ()
     reply_to: Sequence[NamedMailbox] = ()
     more: Sequence[bytes] = ()
-    """Further fields, each whole. Such a field replaces the one above that has its name."""
+    """Further complete fields; each replaces a field above of the same name."""
 
     @property
     def octets(self) -> bytes:
@@ -178,11 +175,11 @@ def compose(heading: Heading, body: Composed) -> bytes:
 
 
 def body_of(text: str, html: str = "", inline: Sequence[Composed] = (), attached: Sequence[Composed] = ()) -> Composed:
-    """MIME body of a text, its HTML with the files that are shown in it, and attachments (RFC 2046 §5.1)."""
+    """MIME body of a text, its HTML with inline files, and attachments (RFC 2046 §5.1)."""
     body = text_part("plain", text)
     if html:
-        shown = text_part("html", html)
-        body = multipart("alternative", [body, multipart("related", [shown, *inline]) if inline else shown])
+        html_part = text_part("html", html)
+        body = multipart("alternative", [body, multipart("related", [html_part, *inline]) if inline else html_part])
     return multipart("mixed", [body, *attached]) if attached else body
 
 

@@ -14,7 +14,7 @@ from mailstack.letter.times import iso8601
 
 
 class DeliveryState(StrEnum):
-    """See the truth table in `mailstack.queue`."""
+    """State of a delivery; see the truth table in `mailstack.queue`."""
 
     QUEUED = "queued"
     HELD = "held"
@@ -26,59 +26,57 @@ class DeliveryState(StrEnum):
 
 
 OWED = frozenset({DeliveryState.QUEUED, DeliveryState.HELD})
-"""The states in which we still answer for the recipient."""
-
+"""States in which this server is still responsible for the recipient."""
 
 RETRY_REQUESTED = "to be tried now, as the operator said"
-"""The text of a delivery with a requested retry, until the attempt."""
-
+"""Text of a delivery with a requested retry, until the attempt."""
 
 _RELEASED = "released by an operator at "
 
 
 def released_text(now: float) -> str:
-    """The text of a delivery that was released by name, until it is attempted; see `Delivery.released_at`."""
+    """Text of a delivery that an operator released, until its attempt; see `Delivery.released_at`."""
     return f"{_RELEASED}{iso8601(now)}"
 
 
 class Delivery(Struct, frozen=True):
-    """One row of the queue; (letter, number) names it."""
+    """One row of the queue, with the key (letter, number)."""
 
     letter: LetterId
     number: int
-    """Counts from 0 within the letter."""
+    """Number within the letter, from 0."""
     recipient: Recipient
     destination: str
-    """Group of attempts: "local", or the domain or host that the letter goes to."""
+    """Group of attempts: "local", or the next domain or host."""
     state: DeliveryState = DeliveryState.QUEUED
     due: float = 0.0
     """Time from which the next attempt may be made, in seconds since 1970."""
     attempts: int = 0
-    """Attempts begun."""
+    """Number of attempts started."""
     claimed_by: str | None = None
-    """The process that has an attempt under way."""
+    """Process with a running attempt; None without one."""
     lease: float = 0.0
-    """End of that claim, in seconds since 1970; then another process may claim it."""
+    """End of the claim in seconds since 1970; another process may claim the delivery then."""
     status: Status | None = None
     """Status of the last outcome."""
     text: str = ""
     """Text of the last outcome: the host's reply, or a reason."""
     host: str = ""
-    """The host of the last outcome."""
+    """Host of the last outcome."""
     warned: bool = False
-    """Whether the sender was told of a delay."""
+    """Whether the delay was reported to the sender."""
     priority: int = 0
-    """Priority from -9 to 9; of what is due, the highest goes first (RFC 6710)."""
+    """Priority from -9 to 9; the highest is attempted first (RFC 6710)."""
 
     @property
     def retry_requested(self) -> bool:
-        """Whether an operator asked for this attempt: the host that was down may have been mended."""
+        """Whether an operator requested this attempt, so that host back-off is ignored."""
         return self.text == RETRY_REQUESTED
 
     @property
     def released_at(self) -> float | None:
-        """When it was released by name, seconds since 1970; None where its text does not say so."""
-        # What others said has a status, and can't be mistaken for it.
+        """Time of the release by an operator, in seconds since 1970; None without one."""
+        # Text of an outcome always has a status.
         if self.status is not None or not self.text.startswith(_RELEASED):
             return None
         try:

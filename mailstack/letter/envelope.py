@@ -46,9 +46,9 @@ class TlsInfo(Struct, frozen=True):
     cipher: str
     """Cipher suite as OpenSSL names it: "TLS_AES_256_GCM_SHA384"."""
     verified: bool = False
-    """True when the other side's certificate was checked for its name and chain."""
+    """Whether name and chain of the peer's certificate were verified."""
     client: ClientCertificate | None = None
-    """The client's certificate, when it was asked for one and showed one that we trust."""
+    """Trusted certificate of the client; None without one."""
 
 
 Event = Literal["SUCCESS", "FAILURE", "DELAY"]
@@ -60,25 +60,27 @@ class Recipient(Struct, frozen=True):
 
     address: Address
     original: Address | None = None
-    """Address that the sender wrote, when an alias led to `address`."""
+    """Address in RCPT, if an alias changed it to `address`."""
     parameters: tuple[tuple[str, str], ...] = ()
-    """RCPT parameters to be carried on, keyword in upper case and value as sent."""
+    """RCPT parameters to be relayed: keyword in upper case and value as sent."""
 
     def wants_report(self, event: Event) -> bool:
-        """Whether the sender is to be told of this (RFC 3461 §4.1); of failure and delay if it didn't say."""
+        """Whether NOTIFY requests a report of the event; by default of failure and delay (RFC 3461 §4.1)."""
         for keyword, value in self.parameters:
             if keyword == "NOTIFY":
                 return event in value.upper().split(",")
         return event != "SUCCESS"
 
     def without_success(self) -> Recipient:
-        """The same without SUCCESS, for members of an alias after the report of its own success (RFC 3461 §5.2.7.3)."""
+        """The recipient without SUCCESS, for members of an alias after its own report (RFC 3461 §5.2.7.3)."""
         if not self.wants_report("SUCCESS"):
             return self
-        return replace(self, parameters=tuple((keyword, _left(keyword, value)) for keyword, value in self.parameters))
+        return replace(
+            self, parameters=tuple((keyword, _without_success(keyword, value)) for keyword, value in self.parameters)
+        )
 
 
-def _left(keyword: str, value: str) -> str:
+def _without_success(keyword: str, value: str) -> str:
     if keyword != "NOTIFY":
         return value
     return ",".join([event for event in value.upper().split(",") if event != "SUCCESS"]) or "NEVER"
@@ -92,11 +94,11 @@ class Envelope(Struct, frozen=True):
     body: str = "7BIT"
     """Value of BODY: "7BIT", "8BITMIME" (RFC 6152 §2) or "BINARYMIME" (RFC 3030 §3)."""
     parameters: tuple[tuple[str, str], ...] = ()
-    """MAIL parameters to be carried on, keyword in upper case and value as sent."""
+    """MAIL parameters to be relayed: keyword in upper case and value as sent."""
 
     @property
     def smtputf8(self) -> bool:
-        """Whether the sender said that addresses or header may be UTF-8 (RFC 6531 §3.4)."""
+        """Whether addresses or header may be UTF-8 (RFC 6531 §3.4)."""
         return bool(self.parameters) and ("SMTPUTF8", "") in self.parameters
 
 
@@ -106,49 +108,49 @@ class Arrival(Struct, frozen=True):
     at: float
     """UTC, as seconds since 1970."""
     server: str
-    """The host name of the server that took it."""
+    """Host name of the receiving server."""
     protocol: str
-    """The `with` clause: SMTP, ESMTP, ESMTPS, ESMTPA, ESMTPSA (RFC 3848), UTF8SMTP … (RFC 6531 §4.3), or LOCAL for letters made here."""
+    """`with` clause: SMTP, ESMTP, ESMTPS, ESMTPA, ESMTPSA (RFC 3848), UTF8SMTP … (RFC 6531 §4.3), or LOCAL."""
     remote: HostPort | None = None
     helo: str = ""
     """Client's name in EHLO; hostile text."""
     account: str | None = None
-    """The account that authenticated itself."""
+    """Authenticated account."""
     mechanism: str | None = None
-    """How: PLAIN, LOGIN …"""
+    """SASL mechanism: PLAIN, LOGIN …"""
     tls: TlsInfo | None = None
     name: str = ""
-    """The client's name in the DNS, when it leads back to the address (RFC 8601 §2.7.3)."""
+    """Confirmed DNS name of the client (RFC 8601 §2.7.3); "" without one."""
 
 
 XVERP = "XVERP"
 DELIMITERS = "+="
-"""Delimiters before the recipient and in place of its "@". The first is that of subaddresses, so that bounces find the sender."""
+"""Default delimiters before the recipient and in place of its "@"; the first is that of subaddresses."""
 
 _DELIMITERS = re.compile(r"[-+=]{2}\Z")
 _PLAIN = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*\Z")
 
 
 def read_delimiters(text: str) -> str:
-    """What XVERP may say: two of "-", "+" and "=". Raises ValueError."""
+    """Value of XVERP: two of "-", "+" and "=". Raises ValueError."""
     if not _DELIMITERS.match(text):
         raise ValueError('two of "-", "+" and "="')
     return text
 
 
 def delimiters_of(envelope: Envelope) -> str | None:
-    """Delimiters that the sender asks for; None for a letter without VERP."""
+    """Delimiters in XVERP; None for a letter without VERP."""
     if envelope.sender is None or not envelope.parameters:
         return None
-    asked = dict(envelope.parameters).get(XVERP)
-    return asked if asked is not None and _DELIMITERS.match(asked) else None
+    delimiters = dict(envelope.parameters).get(XVERP)
+    return delimiters if delimiters is not None and _DELIMITERS.match(delimiters) else None
 
 
 def sender_for(envelope: Envelope, recipient: Recipient) -> Address | None:
-    """The reverse-path under which a letter goes to one recipient: that of the envelope unless VERP is asked for.
+    """Reverse-path of a letter for one recipient: that of the envelope, or the one of VERP.
 
-    So it is too where the result would need quotes, UTF-8, or more than the 64 octets of a local part (RFC 5321
-    §4.5.3.1.1): a letter that arrives is worth more than a bounce that can be told from others.
+    The former also replaces a VERP address that would need quotes, UTF-8, or more than 64 octets in its local part
+    (RFC 5321 §4.5.3.1.1).
     """
     delimiters, sender = delimiters_of(envelope), envelope.sender
     if delimiters is None or sender is None:

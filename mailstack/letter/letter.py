@@ -18,9 +18,9 @@ CHUNK = 65536
 
 
 class Content(Protocol):
-    """Octets with a known number, read from the start as often as one likes.
+    """Octets of known size that can be read repeatedly.
 
-    Every line ends in CRLF. Only a letter with BODY=BINARYMIME has no lines.
+    Every line ends in CRLF, except in a letter with BODY=BINARYMIME.
     """
 
     @property
@@ -32,7 +32,7 @@ class Content(Protocol):
 
 
 class Octets(Struct, frozen=True):
-    """A content small enough to be held in memory."""
+    """A small content in memory."""
 
     octets: bytes
 
@@ -46,7 +46,7 @@ class Octets(Struct, frozen=True):
 
 
 class Prefixed(Struct, frozen=True):
-    """A content with trace fields put above it, as final delivery does (RFC 5321 §4.4)."""
+    """A content below further trace fields (RFC 5321 §4.4)."""
 
     prefix: bytes
     content: Content
@@ -64,25 +64,25 @@ class Prefixed(Struct, frozen=True):
             yield prefix
 
 
-def held(content: Content) -> bytes | None:
-    """All octets of a small content that is in memory; None: they have to be waited for, or are many."""
+def octets_in_memory(content: Content) -> bytes | None:
+    """Octets of a small content in memory; None for any other content."""
     if isinstance(content, Octets):
         return content.octets if content.size <= CHUNK else None
-    if isinstance(content, Prefixed) and (octets := held(content.content)) is not None:
+    if isinstance(content, Prefixed) and (octets := octets_in_memory(content.content)) is not None:
         return content.prefix + octets
     return None
 
 
 @runtime_checkable
 class Verifiable(Protocol):
-    """A content that may be damaged where it is kept."""
+    """A content in storage that may be damaged."""
 
     async def verify(self) -> None:
-        """Raises, as `chunks` would, where the damage can be seen without sending for all octets."""
+        """Raise the error of `chunks` for damage that is detectable without reading all octets."""
 
 
 async def verify(content: Content) -> None:
-    """Raises before the first octet is given to a reader, for a damaged content of which the last would never come."""
+    """Raise for a damaged content, before its first octet is sent to a reader."""
     while isinstance(content, Prefixed):
         content = content.content
     if isinstance(content, Verifiable):
@@ -99,59 +99,60 @@ LetterId = NewType("LetterId", str)
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _TIME_DIGITS, _RANDOM_DIGITS = 9, 6
-_REMEMBERED = 8192
-"""Maximum number of random parts that are remembered in a thread; half a megabyte."""
+_MAX_DRAWN = 8192
+"""Maximum number of stored random parts of a thread; half a megabyte."""
 _PAIRS = [high + low for high in _ALPHABET for low in _ALPHABET]
 
 
-class _Unlike:
-    """Random numbers of 30 bits, none of them twice among the last thousands: of a thousand letters in one millisecond,
-    two would be alike once in two thousand times.
+class _DistinctRandom:
+    """Random numbers without repetition among the last thousands.
+
+    Otherwise one in 2,000 batches of a thousand letters in a millisecond would have two equal ids.
     """
 
     def __init__(self) -> None:
         self._drawn: set[int] = set()
 
     def __call__(self, bits: int) -> int:
-        if len(self._drawn) >= _REMEMBERED:
+        if len(self._drawn) >= _MAX_DRAWN:
             self._drawn.clear()
-        while (lot := secrets.randbits(bits)) in self._drawn:
+        while (number := secrets.randbits(bits)) in self._drawn:
             pass
-        self._drawn.add(lot)
-        return lot
+        self._drawn.add(number)
+        return number
 
 
-class _Lot(threading.local):
-    """Where the random part of new ids comes from, in this thread."""
+class _RandomSource(threading.local):
+    """Source of the random part of new ids, by thread."""
 
     def __init__(self) -> None:
-        self.draw: Callable[[int], int] = _Unlike()
+        self.draw: Callable[[int], int] = _DistinctRandom()
 
 
-_lot = _Lot()
+_source = _RandomSource()
 
 
 @contextmanager
 def seeded_ids(draw: Callable[[int], int]) -> Iterator[None]:
-    """Within it, in this thread, `draw(bits)` decides the random part of new ids: a simulation's seed does."""
-    before, _lot.draw = _lot.draw, draw
+    """Context in which `draw(bits)` is the random part of new ids in this thread, for simulations."""
+    before, _source.draw = _source.draw, draw
     try:
         yield
     finally:
-        _lot.draw = before
+        _source.draw = before
 
 
 def new_letter_id(now: float) -> LetterId:
-    """A fresh id for a letter accepted at `now` (seconds since 1970): 45 bits of milliseconds, 30 random ones."""
-    lot = _lot.draw(5 * _RANDOM_DIGITS)
+    """A new id for a letter accepted at `now` (seconds since 1970): 45 bits of milliseconds, 30 random bits."""
+    number = _source.draw(5 * _RANDOM_DIGITS)
     millisecond = int(now * 1000)
     time = f"{_time_part(millisecond >> 10)}{_PAIRS[millisecond & 1023]}"
-    return LetterId(f"{time}{_PAIRS[lot >> 20]}{_PAIRS[lot >> 10 & 1023]}{_PAIRS[lot & 1023]}")
+    return LetterId(f"{time}{_PAIRS[number >> 20]}{_PAIRS[number >> 10 & 1023]}{_PAIRS[number & 1023]}")
 
 
 @lru_cache(maxsize=16)  # many letters arrive in one second
 def _time_part(second: int) -> str:
-    """The digits of so many times 1,024 milliseconds."""
+    """Digits of the time in units of 1,024 milliseconds."""
     digits = range(5 * _TIME_DIGITS - 15, -1, -5)
     return "".join([_ALPHABET[second >> shift & 31] for shift in digits])
 

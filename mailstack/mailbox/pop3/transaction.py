@@ -6,7 +6,7 @@ import logging
 from collections.abc import AsyncGenerator, Callable, Iterator
 
 from mailstack.letter import Content
-from mailstack.letter.letter import CHUNK, held, verify
+from mailstack.letter.letter import CHUNK, octets_in_memory, verify
 from mailstack.mailbox.pop3.authorization import Dialogue, SessionEnded
 from mailstack.mailbox.pop3.maildrop import Maildrop, NoSuchLetter, ReadAhead
 from mailstack.protocols.bounded_memory import MemoryBudget
@@ -146,7 +146,7 @@ class Pop3Transaction:
         content = await self._open(number, self._drop.entry(number), whole=top_filter is None)
         if content is None:
             return False
-        if (octets := held(content)) is not None:
+        if (octets := octets_in_memory(content)) is not None:
             self._dialogue.send(self._engine.whole(text, top_filter.feed(octets) if top_filter else octets))
             return True
         return await self._show_in_pieces(content, text, top_filter)

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from mailstack.letter import Address, Content, Envelope, Recipient
 from mailstack.letter.address import encode_unitext, xtext
-from mailstack.letter.letter import held
+from mailstack.letter.letter import octets_in_memory
 from mailstack.letter.mime.parts import Head, Unconvertible, pieces
 from mailstack.protocols.smtp.commands import SMTPUTF8, Parameters
 from mailstack.protocols.smtp.extensions import EXTENSION_OF, TRANSFERS, outgoing_hooks
@@ -131,7 +131,7 @@ async def form_of(declared: str, content: Content) -> str:
     """Minimal BODY for the octets of a content: "7BIT", "8BITMIME" or "BINARYMIME"."""
     if declared == "BINARYMIME":
         return declared
-    octets = held(content)
+    octets = octets_in_memory(content)
     if octets is not None:
         return "BINARYMIME" if _is_binary(octets) else "7BIT" if octets.isascii() else "8BITMIME"
     is_ascii, last = True, b""
