@@ -18,7 +18,7 @@ from mailstack.cli.output import CommandError
 from mailstack.cli.target import TargetServer, has_database
 from mailstack.store import Store, StoreError
 from mailstack.store.archive import ArchivingSqliteStore
-from mailstack.store.sql_store import SqlStore
+from mailstack.store.sql_store import SqlStore, StoreSettings
 from mailstack.store.sqlite.connection import is_current
 from mailstack.store.sqlite.store import DATABASE, SqliteStore
 
@@ -137,12 +137,13 @@ def _store(runner: StoreRunner, target: TargetServer, *, only_reads: bool) -> Sq
         large, limit = content_objects(settings, runner), settings.contents.above
         if not settings.store.url:
             kind = ArchivingSqliteStore if archiving else SqliteStore
-            return kind(runner, target.data, large=large, memory_limit=limit, read_only=read_only)
+            return kind(runner, target.data, StoreSettings(memory_limit=limit), large=large, read_only=read_only)
         from mailstack.server.wiring.store import database_address
         from mailstack.store.postgresql.store import postgres_store
 
         reach = database_address(settings)
-        return postgres_store(runner, reach, readers=1, writers=1, archiving=archiving, large=large, memory_limit=limit)
+        store_settings = StoreSettings(1, 1, limit)
+        return postgres_store(runner, reach, settings=store_settings, archiving=archiving, large=large)
     except StoreError as error:
         raise CommandError(str(error)) from error
 

@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from msgspec import Struct
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
@@ -51,6 +52,32 @@ _PAGE, _PRUNED_AT_ONCE = 1000, 200
 _log = Logger()
 
 
+class StoreSettings(Struct, frozen=True):
+    """Sizes and times of a store."""
+
+    readers: int = 2
+    """Number of reader threads."""
+    writers: int = 2
+    """Number of writer threads of a PostgreSQL store; a SQLite store has one."""
+    memory_limit: int = 65_536
+    """Maximum octets of a content in a row; larger ones are large contents."""
+    recent_octets: int = 4 * 1024 * 1024
+    """Size in octets of the cache of small contents."""
+    address_seconds: float = 1.0
+    """Seconds that accounts and aliases are cached."""
+    group: int = 256
+    """Maximum calls in one transaction."""
+    orphan_age: float = 3600.0
+    """Seconds after which a large content without a letter is deleted; longer than from its end to its acceptance."""
+    busy_timeout: float = 10.0
+    """Seconds to wait for another process that writes to the same SQLite database."""
+    max_pages: int | None = None
+    """Maximum pages of 4 KiB of a SQLite database."""
+
+
+DEFAULTS = StoreSettings()
+
+
 class SqlStore(ABC):
     """See `mailstack.store.Store`. Subclasses provide reader threads, and one or more writer threads."""
 
@@ -59,35 +86,22 @@ class SqlStore(ABC):
     _large: LargeContents
     _local: LargeContents
     """Local part of `_large`, swept when the store is opened."""
-    _orphan_age: float
     location: Location | None = None
     """Location of the data directory, if the store or its server's lock has one."""
     now: Callable[[], float] | None = None
     """The time by which letters are due, where that is not this machine's."""
 
-    def __init__(
-        self,
-        *,
-        memory_limit: int = 65536,
-        recent_octets: int,
-        address_seconds: float,
-        addresses: ChangeMark | None = None,
-    ) -> None:
-        """`memory_limit`: maximum octets of a content in a row. `recent_octets`: size of the cache of small contents.
-
-        `address_seconds`: seconds that accounts and aliases are cached. `addresses`: marker of their changes by other
-        processes, which extends that time; None: no marker.
-        """
-        self._memory_limit = memory_limit
-        self._recent = RecentOctets(recent_octets)
+    def __init__(self, settings: StoreSettings, addresses: ChangeMark | None = None) -> None:
+        """`addresses`: marker of account changes by other processes, which extends the cache time; None: no marker."""
+        self._settings = settings
+        self._recent = RecentOctets(settings.recent_octets)
         self._addresses = addresses
-        self._address_seconds = address_seconds
         self._subscriptions = OutboxSubscriptions()
 
     def _use(self, readers: ReaderPool, writer: WriterPool) -> None:
         """Build the parts on these pools."""
         self._readers, self._writer = readers, writer
-        self.accounts = SqlAccounts(readers, writer, self._address_seconds, self._addresses)
+        self.accounts = SqlAccounts(readers, writer, self._settings.address_seconds, self._addresses)
         self.greylist = SqlGreylist(readers, writer)
         self.hold_rules = SqlHoldRules(readers, writer)
         self.suppressions = SqlSuppressions(readers, writer)
@@ -121,7 +135,7 @@ class SqlStore(ABC):
     # --- contents
 
     def new_content(self) -> ContentWriter:
-        return Writing(self._large, self._memory_limit)
+        return Writing(self._large, self._settings.memory_limit)
 
     def _stored(self, letter: LetterId, size: int) -> Content:
         return StoredContent(self._open_content, letter, size)
@@ -135,7 +149,7 @@ class SqlStore(ABC):
         return await self._readers.do(lambda connection: queries.known_files(connection, names))
 
     async def sweep(self) -> int:
-        return await self._large.sweep(self._orphan_age, self._known_files)
+        return await self._large.sweep(self._settings.orphan_age, self._known_files)
 
     async def _open_content(self, letter: LetterId) -> Content:
         """Content from the cache, else from the database."""
@@ -146,7 +160,7 @@ class SqlStore(ABC):
 
     async def _kept(self, content: Content) -> Content:
         """The content as this store stores it: a small one in a row, a large one under a name of its own."""
-        if isinstance(content, Octets) and content.size <= self._memory_limit:
+        if isinstance(content, Octets) and content.size <= self._settings.memory_limit:
             return content
         if isinstance(content, LargeContent) and content.where is self._large and not content.kept:
             return content
@@ -229,7 +243,7 @@ class SqlStore(ABC):
         slot: Callable[[str], ParkingSlot | None] = no_slot,
     ) -> list[Claim]:
         request = claims.ClaimRequest(server, owner, now, limit, lease, next_due, parked_for, slot)
-        batch = ReadAheadBatch(self._read_small, self.content, self._recent, self._memory_limit)
+        batch = ReadAheadBatch(self._read_small, self.content, self._recent, self._settings.memory_limit)
         claimed: claims.Claimed = await self._writer.do(lambda change: claims.claim(change, request, batch.content))
         for damage in claimed.damaged:
             _log.error("a delivery is held, since it can't be read: {damage}", damage=damage)

@@ -21,6 +21,7 @@ from mailstack.letter.envelope import HostPort
 from mailstack.protocols.sasl import AccountLogin, Credentials, Denied, ScramKeys, ScramProof, Unavailable
 from mailstack.protocols.sasl.scram_keys import client_proof, salted
 from mailstack.store.accounts import Account
+from mailstack.store.sql_store import StoreSettings
 from mailstack.store.sqlite.store import SqliteStore
 from tests.accounts.fakes import HandClock, MemoryAccounts
 from tests.aid import Pump
@@ -70,7 +71,9 @@ class TwoProcesses:
         self.pump = Pump()
         self.clock = HandClock()
         self.passwords = Passwords(self.pump, self.clock, rounds=4, scram_iterations=4096)
-        self.worker, self.command = (SqliteStore(self.pump, directory, address_seconds=1e9) for _ in range(2))
+        self.worker, self.command = (
+            SqliteStore(self.pump, directory, settings=StoreSettings(address_seconds=1e9)) for _ in range(2)
+        )
         for store in (self.worker, self.command):
             self.pump.run(store.open())
         self.pump.run(self.command.accounts.add([self._account("old")]))

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from mailstack.store.objects.bucket import Bucket
 from mailstack.store.objects.contents import ContentObjects
+from mailstack.store.sql_store import StoreSettings
 from mailstack.store.sqlite.store import SqliteStore
 from tests.aid import Pump
 from tests.contracts.store import *  # noqa: F403
@@ -36,7 +37,11 @@ def subject(tmp_path: Path, shared_bucket: Bucket) -> Iterator[Subject]:
         if opened:
             pump.run(opened.pop().close())
         objects = ContentObjects(pump, place, tmp_path, threads=2)
-        opened.append(SqliteStore(pump, tmp_path / "data", recent_octets=0, large=objects, memory_limit=1000))
+        opened.append(
+            SqliteStore(
+                pump, tmp_path / "data", large=objects, settings=StoreSettings(recent_octets=0, memory_limit=1000)
+            )
+        )
         pump.run(opened[0].open())
         return opened[0]
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from mailstack.store.sql_store import StoreSettings
 from mailstack.store.sqlite.store import SqliteStore
 from tests.aid import Pump
 from tests.contracts.delay_reasons import *  # noqa: F403
@@ -25,7 +26,7 @@ def subject(tmp_path: Path) -> Iterator[Subject]:
     def reopen() -> SqliteStore:
         if opened:
             pump.run(opened.pop().close())
-        opened.append(SqliteStore(pump, tmp_path / "data", recent_octets=0))
+        opened.append(SqliteStore(pump, tmp_path / "data", settings=StoreSettings(recent_octets=0)))
         pump.run(opened[0].open())
         return opened[0]
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from mailstack.store.connection import DatabaseAddress
 from mailstack.store.postgresql.store import PostgresStore
+from mailstack.store.sql_store import StoreSettings
 from tests.aid import Pump
 from tests.contracts.store import Subject
 from tests.postgresql.server import Server
@@ -19,7 +20,7 @@ def a_subject(server: Server, way: Callable[[str], str] = lambda url: url) -> It
     opened: list[PostgresStore] = []
 
     def open_store(url: str) -> PostgresStore:
-        store = PostgresStore(pump, DatabaseAddress(url), recent_octets=0)
+        store = PostgresStore(pump, DatabaseAddress(url), settings=StoreSettings(recent_octets=0))
         pump.run(store.open())
         return store
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mailstack.store.accounts import Account
 from mailstack.store.connection import SETTLING, ChangeMarker
+from mailstack.store.sql_store import StoreSettings
 from mailstack.store.sqlite.store import TURN, SqliteStore
 from tests.aid import Pump
 
@@ -65,7 +66,7 @@ pump.run(store.accounts.set_password("bob@home.test", b"new"))
 def test_a_change_by_a_process_killed_right_after_it_is_seen(tmp_path: Path) -> None:
     """At the moment when it is durable, and nothing else is done."""
     pump = Pump()
-    store = SqliteStore(pump, tmp_path, address_seconds=0.0)
+    store = SqliteStore(pump, tmp_path, settings=StoreSettings(address_seconds=0.0))
     pump.run(store.open())
     try:
         pump.run(store.accounts.add([Account("bob@home.test", b"old", 0.0)]))

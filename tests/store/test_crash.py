@@ -10,6 +10,7 @@ from pathlib import Path
 from mailstack.letter.delivery import DeliveryState
 from mailstack.letter.letter import read_all
 from mailstack.store import Filter
+from mailstack.store.sql_store import StoreSettings
 from mailstack.store.sqlite.store import SqliteStore
 from tests.aid import Pump
 from tests.contracts.store import BOB, HEADERS
@@ -34,7 +35,7 @@ def run_and_kill(directory: Path, lines: int) -> list[tuple[str, str, int]]:
 def check(directory: Path, said: list[tuple[str, str, int]]) -> None:
     """All that was accepted is there; all that was settled rests in its mailbox, and nothing is half done."""
     pump = Pump()
-    store = SqliteStore(pump, directory, orphan_age=0.0)
+    store = SqliteStore(pump, directory, settings=StoreSettings(orphan_age=0.0))
     pump.run(store.open())
     records = {record.letter.id: record for record in pump.run(store.records(Filter(limit=10**6)))}
     drop = pump.run(store.open_maildrop(BOB.key, "check"))

@@ -15,6 +15,7 @@ from mailstack.letter import Content, LetterId
 from mailstack.letter.letter import read_all, verify
 from mailstack.store import Damaged, StoreError
 from mailstack.store.contents import AHEAD, Verification, digest_of
+from mailstack.store.sql_store import StoreSettings
 from mailstack.store.sqlite.store import DATABASE, SqliteStore
 from tests.aid import Pump, examples
 from tests.contracts.store import BOB, SERVER, acceptance, later, placing
@@ -49,7 +50,7 @@ def pump() -> Pump:
 @pytest.fixture
 def store(pump: Pump, directory: Path) -> Iterator[SqliteStore]:
     # Nothing is remembered of what was written: a content is read from the disk.
-    made = SqliteStore(pump, directory, recent_octets=0)
+    made = SqliteStore(pump, directory, settings=StoreSettings(recent_octets=0))
     pump.run(made.open())
     yield made
     pump.run(made.close())
@@ -160,7 +161,7 @@ def test_no_flipped_bit_of_the_database_gives_another_letter(tmp_path: Path, dat
     there = tmp_path / "there"
     there.mkdir(exist_ok=True)
     (there / DATABASE).write_bytes(octets)
-    store = SqliteStore(pump, there, reader_threads=1)
+    store = SqliteStore(pump, there, settings=StoreSettings(readers=1))
     try:
         pump.run(store.open())
         for uid in (1, 2, 3):

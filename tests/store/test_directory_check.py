@@ -17,6 +17,7 @@ from mailstack.store import Acceptance, Filter, StoreError
 from mailstack.store.archive import ArchivingSqliteStore
 from mailstack.store.content_files import ContentFiles
 from mailstack.store.data_directory import Location
+from mailstack.store.sql_store import StoreSettings
 from mailstack.store.sqlite.store import DATABASE, SqliteStore
 from tests.aid import Pump, run
 from tests.contracts.store import BOB, acceptance, placing
@@ -42,7 +43,9 @@ class Place:
             self.accept(size)
 
     def open(self, location: Location | None = None) -> SqliteStore:
-        store = ArchivingSqliteStore(self.pump, self.directory, location=location, reader_threads=1, recent_octets=0)
+        store = ArchivingSqliteStore(
+            self.pump, self.directory, location=location, settings=StoreSettings(readers=1, recent_octets=0)
+        )
         self.pump.run(store.open())
         return store
 

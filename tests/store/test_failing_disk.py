@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from mailstack.letter.delivery import DeliveryState
 from mailstack.letter.letter import Octets, read_all
 from mailstack.store import Acceptance, Conflict, Filter, Settlement, StoreError, StoreFull
+from mailstack.store.sql_store import StoreSettings
 from mailstack.store.sqlite.store import SqliteStore
 from tests.aid import Pump
 from tests.contracts.store import BOB, CAROL, HEADERS, acceptance, placing, to
@@ -45,7 +46,7 @@ class Place:
         self.do(self.store.settle(placing(self.first.deliveries[0], size=200)))
 
     def _open(self) -> SqliteStore:
-        store = SqliteStore(self.pump, self.directory, memory_limit=65536, orphan_age=0.0)
+        store = SqliteStore(self.pump, self.directory, settings=StoreSettings(memory_limit=65536, orphan_age=0.0))
         self.pump.run(store.open())
         return store
 

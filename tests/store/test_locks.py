@@ -13,6 +13,7 @@ import pytest
 
 from mailstack.store import MaildropInUse, StoreError
 from mailstack.store.locks import NameLocks, Turn, TurnTimeout
+from mailstack.store.sql_store import StoreSettings
 from mailstack.store.sqlite.store import SqliteStore
 from tests.aid import Pump
 from tests.contracts.store import acceptance
@@ -103,7 +104,7 @@ def test_a_wait_for_a_turn_has_an_end_and_leaves_no_lock_behind(tmp_path: Path) 
 
 def test_a_process_that_keeps_the_turn_costs_an_error_and_no_letter(tmp_path: Path) -> None:
     pump = Pump()
-    store = SqliteStore(pump, tmp_path, busy_timeout=0.05)
+    store = SqliteStore(pump, tmp_path, settings=StoreSettings(busy_timeout=0.05))
     pump.run(store.open())
     kept = acceptance()
     holder = another_process("turn", str(tmp_path / "turn"))

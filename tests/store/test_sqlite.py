@@ -27,6 +27,7 @@ from mailstack.store.accounts import Account
 from mailstack.store.locks import Turn
 from mailstack.store.schema import migrations
 from mailstack.store.sql_parts.accounts import ALIASES_TO
+from mailstack.store.sql_store import StoreSettings
 from mailstack.store.sqlite.store import DATABASE, TURN, SqliteStore
 from tests.aid import Pump
 from tests.contracts.store import BOB, HEADERS, SERVER, TEXT, acceptance, later, placing, to
@@ -51,7 +52,7 @@ def open_store(pump: Pump, directory: Path) -> Iterator[Open]:
     opened: list[SqliteStore] = []
 
     def make(**settings: Any) -> SqliteStore:
-        opened.append(SqliteStore(pump, directory, **settings))
+        opened.append(SqliteStore(pump, directory, StoreSettings(**settings)))
         pump.run(opened[-1].open())
         return opened[-1]
 
@@ -701,7 +702,7 @@ def test_an_index_finds_it(statement: str, index: str) -> None:
 def test_a_database_is_begun_in_turn(pump: Pump, directory: Path) -> None:
     # Of two processes that turn one to write-ahead logging at once, SQLite refuses one without any wait.
     directory.mkdir()
-    store = SqliteStore(pump, directory, busy_timeout=0.01)
+    store = SqliteStore(pump, directory, settings=StoreSettings(busy_timeout=0.01))
     with Turn(directory / TURN, 0.0).taken(), pytest.raises(StoreError, match="another process has kept the database"):
         pump.run(store.open())
     pump.run(store.close())

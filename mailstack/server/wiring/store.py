@@ -9,7 +9,7 @@ from mailstack.config.derived import WorkerSlot
 from mailstack.store import StoreError
 from mailstack.store.connection import DatabaseAddress
 from mailstack.store.data_directory import Location
-from mailstack.store.sql_store import SqlStore
+from mailstack.store.sql_store import SqlStore, StoreSettings
 from mailstack.store.sqlite.store import SqliteStore
 from mailstack.store.writer import CallsFromThreads
 
@@ -32,20 +32,19 @@ def server_store(config: Config, reactor: Any, slot: WorkerSlot, location: Locat
             reactor,
             database_address(config),
             config.data,
+            StoreSettings(config.postgresql.readers, config.postgresql.writers, limit),
             owner=slot.owner(config.hostname),
             lost_after=config.postgresql.lost_after,
-            readers=config.postgresql.readers,
-            writers=config.postgresql.writers,
             archiving=config.index.enabled,
             large=large,
-            memory_limit=limit,
         )
+    settings = StoreSettings(memory_limit=limit)
     if not config.index.enabled:
-        return SqliteStore(reactor, config.data, large=large, memory_limit=limit, location=location)
+        return SqliteStore(reactor, config.data, settings, large=large, location=location)
     # Only a server with an index loads it.
     from mailstack.store.archive import ArchivingSqliteStore  # noqa: PLC0415
 
-    return ArchivingSqliteStore(reactor, config.data, large=large, memory_limit=limit, location=location)
+    return ArchivingSqliteStore(reactor, config.data, settings, large=large, location=location)
 
 
 def database_address(config: Config) -> DatabaseAddress:

@@ -78,13 +78,12 @@ class ProcessRegistration:
         forget: Callable[[list[str]], None],
         held: Callable[[], Collection[str]],
         in_doubt: InDoubtTransactions,
-        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """`owner`: name of the claims; empty: no claims. `seconds`: duration of a lease. `on_notification` gets the notifications
         of other processes, in the reactor's thread; `forget` gets large contents that are no longer needed. `held`
         returns the maildrops locked by this process. `in_doubt`: transactions with an unknown outcome, to be resolved.
         """
-        self.time = DatabaseTime(monotonic)
+        self.time = DatabaseTime()
         self._reactor = reactor
         self._database = database
         self._lease_id = lease
@@ -94,12 +93,11 @@ class ProcessRegistration:
         self._forget = forget
         self._held = held
         self._in_doubt = in_doubt
-        self._monotonic = monotonic
-        self._complaint = RateLimitedLog(logging.getLogger(__name__), monotonic)
+        self._complaint = RateLimitedLog(logging.getLogger(__name__), time.monotonic)
         self._lease_until = 0.0
         self._since = 0.0
         self._connected_at = 0.0
-        """Start of this connection, by `monotonic`: no other process counts as late before one lease after it."""
+        """Start of this connection, by `time.monotonic`: no other process counts as late before one lease after it."""
         self._is_duplicate = False
         """Whether another live process has the same owner name: then this one stops."""
         self._wake = -1, -1
@@ -110,7 +108,7 @@ class ProcessRegistration:
 
     def claims_valid_since(self) -> float | None:
         """Start of the unbroken lease, seconds since 1970; None if the lease may have expired."""
-        return self._since if self._monotonic() < self._lease_until else None
+        return self._since if time.monotonic() < self._lease_until else None
 
     @property
     def is_started(self) -> bool:
@@ -167,7 +165,7 @@ class ProcessRegistration:
 
     def _connected(self) -> PostgresConnection:
         connection = self._database.connect(self.time.update)
-        self._connected_at = self._monotonic()
+        self._connected_at = time.monotonic()
         try:
             connection.raw.execute(f"LISTEN {CHANNEL}")
         except psycopg.Error:
@@ -178,7 +176,7 @@ class ProcessRegistration:
 
     def _renew(self, connection: PostgresConnection) -> None:
         self.time.update(connection)
-        asked = self._monotonic()
+        asked = time.monotonic()
         if self._in_transaction(connection, lambda change: process_leases.renew(change, self._lease_id, self._seconds)):
             # The database's clock was set back, or a failover went to a server that is behind: no claim was lost.
             self._since = min(self._since, self.time.now())
@@ -230,7 +228,7 @@ class ProcessRegistration:
             connection.execute("SELECT pg_notify(?, ?)", (CHANNEL, WORK))
 
     def _join(self, connection: PostgresConnection) -> None:
-        asked, since = self._monotonic(), self.time.now()
+        asked, since = time.monotonic(), self.time.now()
         self._in_transaction(
             connection,
             lambda change: process_leases.join(

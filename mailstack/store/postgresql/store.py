@@ -26,7 +26,7 @@ from mailstack.store.postgresql.notifying_parts import PostgresAccounts, Postgre
 from mailstack.store.postgresql.process_leases import InDoubtTransactions
 from mailstack.store.postgresql.process_registration import ADDRESSES, CHANNEL, WORK, ProcessRegistration
 from mailstack.store.postgresql.writer import DELETE_OLD_COUNTS, PostgresWriter
-from mailstack.store.sql_store import SqlStore
+from mailstack.store.sql_store import DEFAULTS, SqlStore, StoreSettings
 from mailstack.store.writer import CallsFromThreads, Workers
 
 _MONTH = 30 * 86_400.0
@@ -38,7 +38,7 @@ _log = Logger()
 class PostgresStore(SqlStore):
     """See `mailstack.store.Store`.
 
-    `writer_threads` write; each commits all waiting jobs together. `reader_threads` read; two more threads move large
+    `StoreSettings.writers` threads write; each commits all waiting jobs together. `StoreSettings.readers` read; two more threads move large
     contents. Each has its own connection; one more connection is for notifications of other processes.
     """
 
@@ -50,32 +50,22 @@ class PostgresStore(SqlStore):
         reactor: CallsFromThreads,
         reach: DatabaseAddress,
         directory: Path | None = None,
+        settings: StoreSettings = DEFAULTS,
         *,
         owner: str = "",
         lost_after: float = 30.0,
-        reader_threads: int = 2,
-        writer_threads: int = 2,
-        memory_limit: int = 65536,
-        recent_octets: int = 4 * 1024 * 1024,
-        group: int = 256,
-        address_seconds: float = 1.0,
-        orphan_age: float = 3600.0,
         large: LargeContents | None = None,
     ) -> None:
         """`directory`: data directory of this node, for the server's lock; None: no directory. `owner`: name of this
         process's claims, unique among nodes; empty: a command, which claims nothing. `lost_after`: seconds without
-        renewal after which other processes release its claims. `memory_limit`, `recent_octets`, `address_seconds`: see
-        SqlStore. `group`: maximum calls in one transaction. `orphan_age`: seconds after which a large content without a
-        letter is deleted; longer than any process takes from its end to its acceptance. `large`: storage of new large
-        contents, closed with the store; None: rows, which remain readable in any case. Raises StoreError for an invalid
-        URL.
+        renewal after which other processes release its claims. `large`: storage of new large contents, closed with the
+        store; None: rows, which remain readable in any case. Raises StoreError for an invalid URL.
         """
-        super().__init__(memory_limit=memory_limit, recent_octets=recent_octets, address_seconds=address_seconds)
+        super().__init__(settings)
         self._directory = directory
-        self._orphan_age = orphan_age
         self._database = database = Database(reach, f"mailstack {owner}".strip())
 
-        readers = Connections(reactor, database, "mailstack-reader", reader_threads, once_more=True)
+        readers = Connections(reactor, database, "mailstack-reader", settings.readers, once_more=True)
         self._local = ContentRows(reactor, Connections(reactor, database, "mailstack-content", 2))
         self._large = self._local if large is None else Several(large, self._local)
         in_doubt = InDoubtTransactions()
@@ -85,11 +75,11 @@ class PostgresStore(SqlStore):
             prepare=self._prepare,
             forget=self._large.forget,
             in_doubt=in_doubt,
-            group=group,
-            threads=writer_threads,
+            group=settings.group,
+            threads=settings.writers,
         )
         self._use(readers, writer)
-        self.accounts = PostgresAccounts(readers, writer, address_seconds, lambda: self._notify(ADDRESSES))
+        self.accounts = PostgresAccounts(readers, writer, settings.address_seconds, lambda: self._notify(ADDRESSES))
         self.hold_rules = PostgresHoldRules(readers, writer, self._notify)
         self.suppressions = PostgresSuppressions(readers, writer, self._notify)
         self._lease_id = f"{owner or 'command'} {secrets.token_hex(8)}"
@@ -123,7 +113,7 @@ class PostgresStore(SqlStore):
                 await self._registrar.do(lambda _: self._registration.start())
         except StoreError as error:
             raise type(error)(f"{self._database}: {error}") from error
-        await self._local.sweep(self._orphan_age, self._known_files)
+        await self._local.sweep(self._settings.orphan_age, self._known_files)
 
     async def close(self) -> None:
         """Closes the writer before the registration, so that its last removals succeed."""
@@ -254,25 +244,13 @@ def postgres_store(
     reactor: CallsFromThreads,
     reach: DatabaseAddress,
     directory: Path | None = None,
+    settings: StoreSettings = DEFAULTS,
     *,
+    archiving: bool = False,
     owner: str = "",
     lost_after: float = 30.0,
-    readers: int = 2,
-    writers: int = 2,
-    archiving: bool = False,
     large: LargeContents | None = None,
-    memory_limit: int = 65536,
 ) -> PostgresStore:
-    """See PostgresStore. Raises StoreError for a URL that is none."""
+    """See PostgresStore."""
     kind = ArchivingPostgresStore if archiving else PostgresStore
-    return kind(
-        reactor,
-        reach,
-        directory,
-        owner=owner,
-        lost_after=lost_after,
-        reader_threads=readers,
-        writer_threads=writers,
-        large=large,
-        memory_limit=memory_limit,
-    )
+    return kind(reactor, reach, directory, settings, owner=owner, lost_after=lost_after, large=large)

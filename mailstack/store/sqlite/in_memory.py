@@ -16,7 +16,7 @@ from mailstack.store.batch import Batch, Operation, Transaction
 from mailstack.store.connection import Connection
 from mailstack.store.contents import WritingInMemory
 from mailstack.store.schema import migrate, migrations
-from mailstack.store.sql_store import SqlStore
+from mailstack.store.sql_store import SqlStore, StoreSettings
 from mailstack.store.sqlite.connection import SqliteConnection
 from mailstack.store.writer import trouble
 
@@ -30,7 +30,7 @@ class InMemoryStore(SqlStore):
     """
 
     def __init__(self) -> None:
-        super().__init__(recent_octets=0, address_seconds=inf, addresses=_Version())
+        super().__init__(StoreSettings(recent_octets=0, address_seconds=inf), _Version())
         connection = _connect()
         self._use(_Reader(connection), _Writer(connection))
         self._localers: dict[str, str] = {}

@@ -18,7 +18,7 @@ from mailstack.store.contents import LargeContents, Several
 from mailstack.store.data_directory import Location, free_octets
 from mailstack.store.locks import NameLocks, Turn, lock_server_file
 from mailstack.store.schema import migrate, migrations
-from mailstack.store.sql_store import SqlStore
+from mailstack.store.sql_store import DEFAULTS, SqlStore, StoreSettings
 from mailstack.store.sqlite.connection import ReadableDatabase, SqliteConnection
 from mailstack.store.sqlite.writer import SqliteWriter
 from mailstack.store.writer import CallsFromThreads, Workers
@@ -42,7 +42,7 @@ START_SPACE = 1 << 20
 class SqliteStore(SqlStore):
     """See `mailstack.store.Store`. Other processes may use the same directory at the same time.
 
-    One thread writes, and commits together all that waits; `reader_threads` read; more wait for the disk that gets files.
+    One thread writes, and commits together all that waits; `StoreSettings.readers` read; FILE_THREADS more write files.
     """
 
     _readers: Workers[Connection]
@@ -54,59 +54,41 @@ class SqliteStore(SqlStore):
         self,
         reactor: CallsFromThreads,
         directory: Path,
+        settings: StoreSettings = DEFAULTS,
         *,
-        reader_threads: int = 2,
-        memory_limit: int = 65536,
-        recent_octets: int = 4 * 1024 * 1024,
-        busy_timeout: float = 10.0,
-        group: int = 256,
-        address_seconds: float = 1.0,
-        orphan_age: float = 3600.0,
-        max_pages: int | None = None,
         large: LargeContents | None = None,
         location: Location | None = None,
         read_only: bool = False,
     ) -> None:
-        """`memory_limit`, `recent_octets`, `address_seconds`: see SqlStore. `busy_timeout`: seconds to wait for another
-        process that writes. `group`: calls in one transaction at most. `orphan_age`: seconds after which a
-        large content that no letter names is swept; longer than any process takes from its end to its acceptance.
-        `max_pages`: the most pages of 4 KiB that the database may have. `large`: where large contents go from
-        now on, to be closed with the store; None: into files, where those of before are found in any case.
-        `location`: of the same directory, as another store of this server has opened it; None: it is made if need be.
-        `read_only`: nothing is made, migrated, swept or written, and the disk may be one that can't be written.
+        """`large`: storage of new large contents, closed with the store; None: files, which remain readable in any case.
+
+        `location`: identity of the same directory, from another store of this server; None: the directory is created if
+        needed. `read_only`: the store writes nothing, and the disk may be read-only.
         """
-        super().__init__(
-            memory_limit=memory_limit,
-            recent_octets=recent_octets,
-            address_seconds=address_seconds,
-            addresses=ChangeMarker(directory / TURN),
-        )
+        super().__init__(settings, ChangeMarker(directory / TURN))
         self._directory = directory
         self.location = location or Location(directory / DATABASE, directory / "contents")
-        self._busy_timeout = busy_timeout
-        self._orphan_age = orphan_age
-        self._max_pages = max_pages
         self._read_only = read_only
         self._database: ReadableDatabase | None = None
         """Open where nothing is written."""
         readers = Workers(
             reactor,
             "mailstack-reader",
-            reader_threads,
+            settings.readers,
             start=lambda: self._connect(_only_read),
             stop=lambda connection: connection.close(),
         )
         self._file_threads = Workers(reactor, "mailstack-file", FILE_THREADS, start=lambda: None, stop=lambda _: None)
         self._local = ContentFiles(directory / "contents", self._in_file_thread)
         self._large = self._local if large is None else Several(large, self._local)
-        self._turn = Turn(directory / TURN, busy_timeout)
+        self._turn = Turn(directory / TURN, settings.busy_timeout)
         writer = SqliteWriter(
             reactor,
             connect=lambda: self._connect(self._set_up_writer),
             location=self.location,
             turn=self._turn,
             forget=self._large.forget,
-            group=group,
+            group=settings.group,
         )
         self._use(readers, writer)
         self._held: dict[str, str] = {}
@@ -129,7 +111,7 @@ class SqliteStore(SqlStore):
             raise StoreFull(f"{self._directory / DATABASE}: {error}: {cure}") from error
         except StoreError as error:
             raise type(error)(f"{self._directory / DATABASE}: {error}") from error
-        await self._local.sweep(self._orphan_age, self._known_files)
+        await self._local.sweep(self._settings.orphan_age, self._known_files)
 
     async def close(self) -> None:
         """The writer after those that read: the last connection to go empties the write-ahead log."""
@@ -182,13 +164,15 @@ class SqliteStore(SqlStore):
     def _connect(self, set_up: Callable[[SqliteConnection], object]) -> SqliteConnection:
         """A connection that `set_up` makes fit for its thread; closed again if that fails."""
         if self._database is not None:
-            return self._database.connect(timeout=self._busy_timeout, cached_statements=256, factory=SqliteConnection)  # type: ignore[return-value]
+            return self._database.connect(
+                timeout=self._settings.busy_timeout, cached_statements=256, factory=SqliteConnection
+            )  # type: ignore[return-value]
         self.location.check()
         connection = sqlite3.connect(
             # Never makes a database, as it would where the directory was moved away.
             f"{(self._directory / DATABASE).absolute().as_uri()}?mode=rw",
             uri=True,
-            timeout=self._busy_timeout,
+            timeout=self._settings.busy_timeout,
             isolation_level=None,
             cached_statements=256,
             factory=SqliteConnection,
@@ -212,8 +196,8 @@ class SqliteStore(SqlStore):
         connection.execute("PRAGMA wal_autocheckpoint = 4000")
         connection.execute("PRAGMA journal_size_limit = 67108864")
         migrate(connection, migrations())
-        if self._max_pages is not None:
-            connection.execute(f"PRAGMA max_page_count = {int(self._max_pages)}")
+        if (pages := self._settings.max_pages) is not None:
+            connection.execute(f"PRAGMA max_page_count = {int(pages)}")
 
     def _in_file_thread(self, do: Callable[[], T]) -> Deferred[T]:
         return self._file_threads.do(lambda _: do())

@@ -21,6 +21,7 @@ from mailstack.letter.delivery import DeliveryState
 from mailstack.store import Change, Filter, Settlement, StoreError, StoreFull, rows
 from mailstack.store.contents import digest_of
 from mailstack.store.schema import tables
+from mailstack.store.sql_store import StoreSettings
 from mailstack.store.sqlite.store import DATABASE, SqliteStore
 from tests.aid import Pump, examples
 from tests.cli.migrate.stores import Server, copied, differing, is_empty, servers, silent, target_of, write_server
@@ -189,7 +190,7 @@ def test_no_server_starts_in_a_target_that_is_being_filled(tmp_path: Path) -> No
 
 def test_no_command_changes_what_is_being_copied(here: Path) -> None:
     pump = Pump()
-    store = SqliteStore(pump, here, busy_timeout=0.05)
+    store = SqliteStore(pump, here, settings=StoreSettings(busy_timeout=0.05))
     pump.run(store.open())
     with closing(DirectorySource(here)), pytest.raises(StoreError, match="another process"):
         pump.run(store.accounts.set_alias("a@home.test", ["alice@home.test"]))

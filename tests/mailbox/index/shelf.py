@@ -21,6 +21,7 @@ from mailstack.mailbox.index.removal import Retention
 from mailstack.net.log import SilentJournal
 from mailstack.store import Acceptance, Placement, Store
 from mailstack.store.archive import Archiving, ArchivingSqliteStore
+from mailstack.store.sql_store import StoreSettings
 from mailstack.store.sqlite.in_memory import InMemoryStore
 from tests.aid import Pump, run
 from tests.mailbox.index.memory_database import MemoryDatabase
@@ -73,7 +74,7 @@ class Shelf:
 
     def open(self) -> None:
         if self.directory is not None:
-            self.store = ArchivingSqliteStore(self.pump, self.directory, recent_octets=0)
+            self.store = ArchivingSqliteStore(self.pump, self.directory, settings=StoreSettings(recent_octets=0))
         database = self.memory or FileDatabase(self.pump, self.directory or Path())
         self.index = LetterIndex(self.store, database, self.clock, inline, own_mailbox, self.retention)
         self.journal = self.index.tap(SilentJournal())

@@ -52,13 +52,15 @@ def open_store(pump: Pump, url: str) -> Iterator[Open]:
     """With one thread of each kind, so that a test knows which connection does what."""
     from mailstack.store.connection import DatabaseAddress
     from mailstack.store.postgresql.store import PostgresStore
+    from mailstack.store.sql_store import StoreSettings
 
     opened: list[PostgresStore] = []
 
     def make(where: str = url, *, timeout: float = 15.0, connect_timeout: float = 3.0, **settings: Any) -> Any:
-        settings = {"reader_threads": 1, "writer_threads": 1, "recent_octets": 0, **settings}
+        arguments = {name: settings.pop(name) for name in ("owner", "lost_after") if name in settings}
+        sizes = StoreSettings(**{"readers": 1, "writers": 1, "recent_octets": 0, **settings})
         reach = DatabaseAddress(where, connect_timeout=connect_timeout, timeout=timeout)
-        opened.append(PostgresStore(pump, reach, **settings))
+        opened.append(PostgresStore(pump, reach, settings=sizes, **arguments))
         pump.run(opened[-1].open())
         return opened[-1]
 
