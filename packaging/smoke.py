@@ -89,7 +89,8 @@ def main(command: list[str]) -> None:
                 process.wait(20)
             except subprocess.TimeoutExpired:
                 process.kill()
-    size = Path(command[0]).stat().st_size if Path(command[0]).is_file() else 0
+    file = Path(command[-1])
+    size = file.stat().st_size if file.is_file() else 0
     print(f"{' '.join(command)}: ready in {ready:.2f} s" + (f", {size / 1e6:.1f} MB" if size > 1_000_000 else ""))
 
 
