@@ -15,8 +15,7 @@ from mailstack.policy.limits import Quotas
 from mailstack.store import StoreError
 from tests.aid import run
 from tests.policy.test_limits import Holdings
-from tests.queue.clock import START, HandClock
-from tests.queue.letters import SERVER, MemoryDirectory, a_letter
+from tests.queue.rig import SERVER, START, HandClock, MemoryDirectory, a_letter
 
 PEOPLE = MemoryDirectory("bob@home.test", aliases={"loop@home.test": ("loop@home.test",)})
 

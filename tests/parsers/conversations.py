@@ -20,8 +20,7 @@ from tests.parsers.parser import Parser
 from tests.protocols.pop3.pair import TurnedClock
 from tests.protocols.smtp.hosts import ScriptedEngine
 from tests.protocols.smtp.pair import Wire
-from tests.queue.letters import SERVER
-from tests.queue.rig import Rig
+from tests.queue.rig import SERVER, Rig
 
 _BEGIN = b"EHLO c.test\r\nMAIL FROM:<a@b.test> BODY=BINARYMIME\r\nRCPT TO:<bob@home.test>\r\n"
 

@@ -22,7 +22,7 @@ from mailstack.policy.counters import (
     single_process,
 )
 from tests.policy import forked
-from tests.queue.clock import HandClock
+from tests.queue.rig import HandClock
 
 BOTH = pytest.mark.parametrize("make", [lambda: LocalCounterTable(time.time), MmapCounterTable], ids=["own", "shared"])
 LATER = time.time() + 86_400

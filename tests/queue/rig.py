@@ -1,15 +1,30 @@
-"""Queue in memory with all collaborators, and a scripted relay."""
+"""Queue in memory with a manual clock, a scripted relay, letters and directories."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import heapq
+import itertools
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred as Later
+from twisted.python.failure import Failure
 
-from mailstack.letter import Address, Deferred, Delivered, Failed, Letter, LetterId, Outcome, Status
+from mailstack.letter import (
+    Address,
+    Arrival,
+    Deferred,
+    Delivered,
+    Envelope,
+    Failed,
+    Letter,
+    LetterId,
+    Outcome,
+    Recipient,
+    Status,
+)
 from mailstack.letter.delivery import Delivery, Step
-from mailstack.letter.letter import read_all
+from mailstack.letter.letter import Octets, read_all
 from mailstack.mailbox.delivery import DeliveryAgent
 from mailstack.queue.attempt import Agent, Agents, Attempt, ProgressWatch, SeparateDomains
 from mailstack.queue.bounce import Bouncer
@@ -20,8 +35,102 @@ from mailstack.queue.settings import QueueLimits, QueueSettings, RetrySchedule
 from mailstack.store import Filter, Record, Settlement, Store, StoreError
 from mailstack.store.sqlite.in_memory import InMemoryStore
 from tests.aid import run
-from tests.queue.clock import HandClock
-from tests.queue.letters import SERVER, MemoryDirectory
+
+START = 1_763_931_600.0
+
+
+class HandClock:
+    """Clock with a heap of calls, run in the order of their time. `bugs` has the errors of spawned coroutines."""
+
+    def __init__(self, start: float = START) -> None:
+        self.bugs: list[Failure] = []
+        self._now = start
+        self._ahead = 0.0
+        self._calls: list[tuple[float, int, Callable[[], None]]] = []
+        self._cancelled: set[int] = set()
+        self._numbers = itertools.count()
+
+    def now(self) -> float:
+        return self._now + self._ahead
+
+    def steady(self) -> float:
+        return self._now
+
+    def set_by(self, seconds: float) -> None:
+        """Sets the time of day, ahead or back; timers are not affected."""
+        self._ahead += seconds
+
+    def call_later(self, seconds: float, do: Callable[[], None]) -> Callable[[], None]:
+        number = next(self._numbers)
+        heapq.heappush(self._calls, (self._now + seconds, number, do))
+        return lambda: self._cancelled.add(number)
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        Later.fromCoroutine(work).addErrback(self.bugs.append)
+
+    def advance(self, seconds: float) -> None:
+        """Lets time pass, and stops at each call."""
+        end = self._now + seconds
+        while self._calls and self._calls[0][0] <= end:
+            at, number, do = heapq.heappop(self._calls)
+            self._now = max(self._now, at)
+            if number not in self._cancelled:
+                do()
+        self._now = end
+
+
+SERVER = "mx.home.test"
+ALICE = Address("alice", "home.test")
+HEADER = b"From: alice@home.test\r\nSubject: hello\r\n\r\n"
+
+_numbers = itertools.count()
+
+
+def a_letter(
+    *recipients: str | Recipient, sender: Address | None = ALICE, at: float = START, body: bytes = b"hi\r\n"
+) -> Letter:
+    """A letter with a unique id."""
+    envelope = Envelope(sender, tuple(Recipient(Address.parse(r)) if isinstance(r, str) else r for r in recipients))
+    letter_id = LetterId(f"letter{next(_numbers):09}")
+    return Letter(letter_id, envelope, Octets(HEADER + body), Arrival(at, SERVER, "ESMTPSA", account="alice@home.test"))
+
+
+class MemoryDirectory:
+    """Directory in memory."""
+
+    def __init__(
+        self,
+        *mailboxes: str,
+        aliases: dict[str, tuple[str, ...]] | None = None,
+        domains: tuple[str, ...] = ("home.test",),
+    ) -> None:
+        self.mailboxes = set(mailboxes)
+        self.aliases = aliases or {}
+        self.domains = domains
+
+    def is_local(self, domain: str) -> bool:
+        return domain.lower() in self.domains
+
+    async def mailbox(self, address: Address) -> str | None:
+        return address.key if address.key in self.mailboxes else None
+
+    async def alias(self, address: Address) -> tuple[Address, ...] | None:
+        targets = self.aliases.get(address.key)
+        return None if targets is None else tuple(Address.parse(target) for target in targets)
+
+
+class FailingDirectory(MemoryDirectory):
+    """Directory that answers `good` times, then fails until that is None again."""
+
+    good: int | None = None
+
+    async def mailbox(self, address: Address) -> str | None:
+        if self.good is not None:
+            if not self.good:
+                raise StoreError("the disk is away")
+            self.good -= 1
+        return await super().mailbox(address)
+
 
 TAKEN = Delivered(Status(2, 0, 0), "250 2.0.0 queued as 17", "mx.else.test")
 BUSY = Deferred(Status(4, 2, 1), "450 4.2.1 busy", "mx.else.test")
@@ -63,7 +172,7 @@ class ScriptedRelay(SeparateDomains):
         return Attempt(tuple(self.outcome(delivery) for delivery in deliveries))
 
     def answer_all(self, most: int = 10_000) -> None:
-        """Also those that begin meanwhile."""
+        """Answers all attempts, also later ones."""
         for _ in range(most):
             if not self.under_way:
                 return
@@ -71,12 +180,12 @@ class ScriptedRelay(SeparateDomains):
         raise AssertionError(f"{most} attempts, and no end")
 
     def answer(self) -> None:
-        """The attempt that began first ends."""
+        """Ends the oldest attempt."""
         self.under_way.pop(0).callback(None)
 
 
 class OneByOne(InMemoryStore):
-    """The store in memory, where each settlement goes through `settle`."""
+    """Store in memory, where each settlement goes through `settle`."""
 
     async def settle_together(self, settlements: Sequence[Settlement]) -> list[Exception | None]:
         return [await self._trouble_of(settlement) for settlement in settlements]
@@ -90,7 +199,7 @@ class OneByOne(InMemoryStore):
 
 
 class FailingStore(OneByOne):
-    """The store in a bad moment: `failures` settlements fail before one works."""
+    """Store of which the next `failures` settlements fail."""
 
     failures = 0
 
@@ -102,7 +211,7 @@ class FailingStore(OneByOne):
 
 
 class Rig:
-    """One server's queue; `restart` kills the process and starts it anew on the same store."""
+    """Queue of one server; `restart` replaces it by a new one on the same store."""
 
     def __init__(
         self,

@@ -12,8 +12,7 @@ from mailstack.queue.admin import BATCH_SIZE, ActionResult, QueueAdmin
 from mailstack.store import Conflict, Filter, Record, Settlement
 from mailstack.store.sqlite.in_memory import InMemoryStore
 from tests.aid import run
-from tests.queue.letters import a_letter
-from tests.queue.rig import BUSY, HOUR, TAKEN, OneByOne, Rig
+from tests.queue.rig import BUSY, HOUR, TAKEN, OneByOne, Rig, a_letter
 
 
 @pytest.fixture

@@ -10,8 +10,7 @@ from mailstack.queue.attempt import Attempt
 from mailstack.queue.settings import QueueLimits
 from mailstack.store import Filter
 from tests.aid import run
-from tests.queue.letters import FailingDirectory, a_letter
-from tests.queue.rig import BUSY, DAY, HOUR, REFUSED, FailingStore, Rig
+from tests.queue.rig import BUSY, DAY, HOUR, REFUSED, FailingDirectory, FailingStore, Rig, a_letter
 
 
 @pytest.fixture

@@ -17,9 +17,7 @@ from mailstack.queue.settings import InitialClaim
 from mailstack.queue.settlement import ReportDue
 from mailstack.store import StoreError
 from tests.aid import run
-from tests.queue.clock import START
-from tests.queue.letters import ALICE, SERVER, MemoryDirectory, a_letter
-from tests.queue.rig import DAY, RARE_POLLS, REFUSED, Rig
+from tests.queue.rig import ALICE, DAY, RARE_POLLS, REFUSED, SERVER, START, MemoryDirectory, Rig, a_letter
 
 BOUNCER = Bouncer(Router(MemoryDirectory("alice@home.test")), SERVER, max_header=100)
 LETTER = a_letter("x@else.test")

@@ -12,8 +12,7 @@ from mailstack.queue.admin import QueueAdmin
 from mailstack.queue.attempt import Attempt, ProgressWatch
 from mailstack.store import Damaged, StoreError
 from tests.aid import run
-from tests.queue.letters import a_letter
-from tests.queue.rig import RARE_POLLS, Rig, ScriptedRelay
+from tests.queue.rig import RARE_POLLS, Rig, ScriptedRelay, a_letter
 
 
 class ReadingRelay(ScriptedRelay):

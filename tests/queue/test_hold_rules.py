@@ -16,8 +16,7 @@ from mailstack.store import StoreError
 from mailstack.store.hold_rules import HoldRule
 from mailstack.store.sqlite.in_memory import InMemoryStore
 from tests.aid import run
-from tests.queue.letters import a_letter
-from tests.queue.rig import BUSY, HOUR, Rig
+from tests.queue.rig import BUSY, HOUR, Rig, a_letter
 
 
 @pytest.fixture

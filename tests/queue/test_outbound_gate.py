@@ -10,8 +10,7 @@ from mailstack.letter import Address, Failed, Status
 from mailstack.queue.outbound_gate import OutboundGate, OutboundRules, is_dead_address
 from mailstack.store.hold_rules import Suppression
 from tests.aid import run
-from tests.queue.letters import SERVER, a_letter
-from tests.queue.rig import Rig
+from tests.queue.rig import SERVER, Rig, a_letter
 
 NOBODY = Failed(Status(5, 1, 1), "550 5.1.1 nobody", "mx.else.test")
 

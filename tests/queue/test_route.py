@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from mailstack.letter import Address, Recipient
 from mailstack.queue.route import Router
 from tests.aid import run
-from tests.queue.letters import MemoryDirectory
+from tests.queue.rig import MemoryDirectory
 
 
 def recipients(*addresses: str) -> list[Recipient]:

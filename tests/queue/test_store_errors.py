@@ -10,8 +10,7 @@ from mailstack.queue.settings import QueueLimits
 from mailstack.store import Acceptance, StoreError, StoreFull
 from mailstack.store.sqlite.in_memory import InMemoryStore
 from tests.aid import run
-from tests.queue.letters import a_letter
-from tests.queue.rig import BUSY, HOUR, REFUSED, TAKEN, FailingStore, OneByOne, Rig
+from tests.queue.rig import BUSY, HOUR, REFUSED, TAKEN, FailingStore, OneByOne, Rig, a_letter
 
 
 def test_a_short_trouble_of_the_store_has_no_letter_sent_twice():

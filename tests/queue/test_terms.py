@@ -8,9 +8,7 @@ from mailstack.letter.time_parameters import read_date_time
 from mailstack.queue.admin import QueueAdmin
 from mailstack.queue.settings import RetrySchedule
 from tests.aid import run
-from tests.queue.clock import START
-from tests.queue.letters import a_letter
-from tests.queue.rig import RARE_POLLS, Rig
+from tests.queue.rig import RARE_POLLS, START, Rig, a_letter
 
 LATER = Deferred(Status(4, 4, 1), "nobody answers")
 

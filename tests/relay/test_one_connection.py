@@ -19,7 +19,7 @@ from mailstack.store import (
 )
 from mailstack.store.hold_rules import HoldRule, Suppression
 from tests.aid import run
-from tests.queue.letters import SERVER, MemoryDirectory, a_letter
+from tests.queue.rig import SERVER, MemoryDirectory, a_letter
 from tests.queue.rig import Rig as QueueRig
 from tests.relay.agents import agent
 from tests.relay.world import HANG_UP, SILENCE, FakeServer, World

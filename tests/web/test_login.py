@@ -21,7 +21,7 @@ from mailstack.web.http_messages import HttpRoute, Request, Response, json_respo
 from mailstack.web.login import COOKIE, SESSION_LIFETIME, Login
 from mailstack.web.site import Site
 from tests.aid import run
-from tests.queue.clock import HandClock
+from tests.queue.rig import HandClock
 
 BOB, ROOT = "bob@home.test", "root@home.test"
 HERE, FAR = HostPort("127.0.0.1", 5), HostPort("192.0.2.7", 5)

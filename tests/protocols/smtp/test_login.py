@@ -20,8 +20,7 @@ from tests.aid import run
 from tests.protocols.sasl.exchange import Keeper
 from tests.protocols.smtp.hosts import ScriptedEngine
 from tests.protocols.smtp.pair import Wire
-from tests.queue.letters import SERVER
-from tests.queue.rig import Rig
+from tests.queue.rig import SERVER, Rig
 
 LOGIN = b"EHLO c.test\r\nAUTH PLAIN " + b64encode(b"\0bob\0secret") + b"\r\n"
 LETTER = b"MAIL FROM:<bob@home.test>\r\nRCPT TO:<alice@home.test>\r\nDATA\r\nSubject: x\r\n\r\nHi\r\n.\r\n"

@@ -30,8 +30,7 @@ from mailstack.web.submission import WebSubmission
 from tests.aid import run
 from tests.protocols.smtp.hosts import ScriptedEngine
 from tests.protocols.smtp.pair import Wire
-from tests.queue.letters import SERVER, FailingDirectory
-from tests.queue.rig import Rig
+from tests.queue.rig import SERVER, FailingDirectory, Rig
 from tests.store.pools import pools
 from tests.store.test_free_space import MIB, Disk, space
 

@@ -16,7 +16,7 @@ from mailstack.store import StoreError
 from mailstack.store.outbox import OutboxEntry, OutboxSubscriptions, new_id
 from mailstack.store.sql_parts.outbox import SqlOutbox
 from tests.aid import run
-from tests.queue.clock import START, HandClock
+from tests.queue.rig import START, HandClock
 from tests.store.pools import pools
 
 SCHEDULE = RetrySchedule(first=5, longest=3600, give_up_after=86_400, spread=0.0)

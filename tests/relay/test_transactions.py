@@ -1,16 +1,19 @@
-"""Damaged letters: no host ever gets their final dot."""
+"""Damaged letters, which get no final dot, and truncation of dialogues."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from mailstack.letter import Deferred, Delivered, Letter
 from mailstack.relay.agent import RelayAgent
-from mailstack.relay.transactions import UNREADABLE, AttemptLimits
+from mailstack.relay.transactions import UNREADABLE, AttemptLimits, truncate_middle
 from mailstack.store import Damaged, StoreError
 from tests.relay.agents import CAROL, DAVE, agent, deliveries_of, letter_to
 from tests.relay.world import FakeServer, World
@@ -83,3 +86,29 @@ def test_a_store_that_can_not_be_read_for_a_while_is_told_as_it_is(world: World)
     with pytest.raises(StoreError, match="away"):
         deliver(world, agent(world), broken_letter(CAROL, error=StoreError("the disk is away")))
     assert isinstance(UNREADABLE, Deferred)
+
+
+LINES = st.lists(st.text("ab", max_size=9), max_size=30)
+
+
+@given(LINES, st.integers(0, 30), st.integers(0, 100))
+def test_no_more_is_kept_than_fits(lines: list[str], max_lines: int, size: int) -> None:
+    kept = truncate_middle(lines, max_lines, size)
+    if kept == tuple(lines):
+        assert len(lines) <= max_lines
+        assert sum(map(len, lines)) <= size
+        return
+    (place,) = [place for place, line in enumerate(kept) if line.startswith("--")]
+    head, tail = list(kept[:place]), list(kept[place + 1 :])
+    assert len(head) + len(tail) <= max_lines
+    assert sum(map(len, head)) + sum(map(len, tail)) <= size
+    assert lines[: len(head)] == head
+    assert lines[len(lines) - len(tail) :] == tail
+    told = re.fullmatch(r"-- (\d+) lines left out", kept[place])
+    assert told is not None
+    assert int(told[1]) == len(lines) - len(head) - len(tail)
+
+
+@given(LINES)
+def test_what_fits_is_kept_whole(lines: list[str]) -> None:
+    assert truncate_middle(lines, 2 * len(lines), 2 * sum(map(len, lines))) == tuple(lines)
