@@ -45,16 +45,16 @@ def result(deferred: Deferred):
     return only
 
 
-def test_the_first_that_knows_decides():
+def test_the_first_accepting_checker_decides():
     assert result(ask(AllowAnyChecker(["elsewhere.test"]), AllowAnyChecker())) == b"carol@elsewhere.test"
 
 
-def test_nobody_knows():
+def test_a_login_is_denied_if_no_checker_accepts_it():
     with pytest.raises(UnauthorizedLogin):
         result(ask(AllowAnyChecker(["elsewhere.test"]), AllowAnyChecker(), password=b"wrong"))
 
 
-def test_trouble_is_no_no():
+def test_an_error_of_a_checker_ends_the_chain():
     with pytest.raises(ZeroDivisionError):
         result(ask(Trouble(), AllowAnyChecker()))
 
@@ -153,7 +153,7 @@ def test_a_wrong_password_stays_wrong_and_is_counted(processes: TwoProcesses) ->
     assert processes.failures()
 
 
-def test_scram_is_asked_to_come_again_and_then_has_the_new_salt(processes: TwoProcesses) -> None:
+def test_scram_is_unavailable_once_and_then_has_the_new_salt(processes: TwoProcesses) -> None:
     """Its challenge was of the old password: the new one can't fit it, and is no wrong guess."""
     processes.change("new")
     with pytest.raises(Unavailable, match="just been changed"):
@@ -162,7 +162,7 @@ def test_scram_is_asked_to_come_again_and_then_has_the_new_salt(processes: TwoPr
     assert processes.log_in_by_scram("new", processes.scram_keys()).account == BOB
 
 
-def test_guesses_read_no_more_than_so_many_accounts_a_second() -> None:
+def test_guesses_reread_a_limited_number_of_accounts_a_second() -> None:
     pump, clock, store = Pump(), HandClock(), MemoryAccounts(BOB)
     passwords = Passwords(pump, clock, rounds=4)
     portal = Portal(Realm(), [StoreChecker(store, passwords)])

@@ -38,12 +38,9 @@ class Ground:
         self.submission = CredAuthenticator(portal, self.clock, self.throttle, ["home.test", "other.test"])
         self.pop3 = CredAuthenticator(portal, self.clock, self.throttle, ["home.test", "other.test"], IReader)
 
-    def login(self, user: str, password: str = "secret", authzid: str = "") -> str:
-        return self.pump.run(
-            self.submission.login(
-                Credentials(username=user, password=password, mechanism="PLAIN", authzid=authzid), HERE
-            )
-        ).account
+    def login(self, user: str, password: str = "secret", authzid: str = "", remote: HostPort = HERE) -> str:
+        proof = Credentials(username=user, password=password, mechanism="PLAIN", authzid=authzid)
+        return self.pump.run(self.submission.login(proof, remote)).account
 
 
 @pytest.fixture
@@ -102,7 +99,7 @@ def test_an_account_may_not_act_as_another(ground: Ground) -> None:
         ground.login("alice@home.test", authzid="bob@other.test")
 
 
-def test_a_store_in_trouble_is_unavailable_and_not_wrong(ground: Ground) -> None:
+def test_an_error_of_the_store_is_unavailable_and_not_denied(ground: Ground) -> None:
     ground.store.broken = True
     with pytest.raises(Unavailable, match="disk"):
         ground.login("alice@home.test")
@@ -127,13 +124,12 @@ def test_a_login_after_failures_waits_for_the_clock(ground: Ground) -> None:
 def test_failures_of_an_account_count_together_however_it_is_spelled(ground: Ground) -> None:
     """AUTH-14: else many hosts guess the password of one account as if each spelling were another."""
     for number, spelled in enumerate(("alice", '"alice"@home.test', '"al\\ice"@home.test', "Alice@home.test.")):
-        guess = Credentials(username=spelled, password="wrong", mechanism="PLAIN")
         with pytest.raises(Denied):
-            ground.pump.run(ground.submission.login(guess, HostPort(f"198.51.100.{number}", 4000)))
+            ground.login(spelled, "wrong", remote=HostPort(f"198.51.100.{number}", 4000))
     assert ground.throttle.delay(HERE.host, "alice@home.test") == 1
 
 
-def test_guesses_that_come_at_once_are_decided_few_at_a_time(ground: Ground) -> None:
+def test_concurrent_guesses_are_decided_a_few_at_a_time(ground: Ground) -> None:
     """AUTH-14: on many connections, each of which says its guess before the first is answered."""
     asked: list[str] = []
     account = ground.store.get
@@ -153,7 +149,7 @@ def test_guesses_that_come_at_once_are_decided_few_at_a_time(ground: Ground) -> 
     assert len(asked) == MAX_CONCURRENT, "the first failures have the others wait"
 
 
-def test_a_client_without_logins_is_not_remembered(ground: Ground) -> None:
+def test_a_client_without_logins_has_no_semaphore(ground: Ground) -> None:
     assert ground.login("alice") == "alice@home.test"
     assert not ground.submission._semaphores
 
@@ -168,7 +164,7 @@ def test_the_realm_gives_an_avatar_for_each_interface() -> None:
     logout()
 
 
-def test_the_realm_has_nothing_for_strangers() -> None:
+def test_the_realm_has_no_avatar_for_anonymous_logins() -> None:
     with pytest.raises(NotImplementedError):
         Realm().requestAvatar(ANONYMOUS, None, ISubmitter)
     with pytest.raises(NotImplementedError):
@@ -188,10 +184,7 @@ def test_in_an_open_server_any_address_is_its_own_password() -> None:
             open_login(AllowAnyChecker(), user, password)
 
 
-def test_an_open_server_may_take_any_password() -> None:
+def test_an_open_server_may_accept_any_password_except_for_domains_with_accounts() -> None:
     assert open_login(AllowAnyChecker(any_password=True), "carol@elsewhere.test", "ä") == "carol@elsewhere.test"
-
-
-def test_an_open_server_knows_nobody_of_a_domain_with_real_accounts() -> None:
     with pytest.raises(Denied):
         open_login(AllowAnyChecker(["HOME.test"], any_password=True), "alice@Home.test", "alice@home.test")

@@ -22,7 +22,7 @@ def fail(throttle: Throttle, times: int, host: str = HERE, account: str = ALICE)
         throttle.failed(host, account)
 
 
-def test_some_failures_cost_nothing_then_the_delay_doubles_up_to_the_longest() -> None:
+def test_after_some_free_failures_the_delay_doubles_up_to_its_maximum() -> None:
     clock = HandClock()
     throttle = Throttle(clock, first=1, max_delay=15, free=3)
     delays = []
@@ -39,7 +39,7 @@ def spray(throttle: Throttle, times: int, host: str = HERE) -> None:
         throttle.failed(host, f"sprayed{number}@home.test")
 
 
-def test_one_address_is_slow_for_every_account_that_it_tries() -> None:
+def test_one_client_is_delayed_for_every_account() -> None:
     throttle = Throttle(HandClock())
     spray(throttle, 20)
     assert throttle.delay(HERE, BOB) == 1
@@ -48,14 +48,14 @@ def test_one_address_is_slow_for_every_account_that_it_tries() -> None:
 
 
 @pytest.mark.parametrize("accounts", [1, 10])
-def test_ten_wrong_logins_from_a_shared_address_keep_out_nobody_else(accounts: int) -> None:
+def test_ten_failures_at_a_shared_address_delay_no_other_account(accounts: int) -> None:
     throttle = Throttle(HandClock())
     for number in range(10):
         throttle.failed(HERE, f"wrong{number % accounts}@home.test")
     assert [throttle.delay(HERE, f"right{number}@home.test") for number in range(100)] == [0] * 100
 
 
-def test_right_logins_from_a_spraying_address_wait_and_are_never_refused() -> None:
+def test_correct_logins_from_a_spraying_client_wait_and_are_never_refused() -> None:
     clock = HandClock()
     throttle = Throttle(clock, max_delay=15)
     spray(throttle, 1000)
@@ -66,7 +66,7 @@ def test_right_logins_from_a_spraying_address_wait_and_are_never_refused() -> No
     assert throttle.delay(HERE, ALICE) == 15
 
 
-def test_a_spraying_address_gets_slower_the_longer_it_goes_on() -> None:
+def test_a_spraying_client_is_delayed_more_and_more() -> None:
     """Attempts one after the other: the hundredth guess of an address takes ten times as long as the twentieth."""
     clock = HandClock()
     throttle = Throttle(clock)
@@ -77,7 +77,7 @@ def test_a_spraying_address_gets_slower_the_longer_it_goes_on() -> None:
     assert clock.steady() - begun > 1500
 
 
-def test_one_account_is_slow_for_every_address_that_tries_it() -> None:
+def test_one_account_is_delayed_for_every_client() -> None:
     throttle = Throttle(HandClock())
     for number in range(4):
         throttle.failed(f"198.51.100.{number}", ALICE)
@@ -85,14 +85,14 @@ def test_one_account_is_slow_for_every_address_that_tries_it() -> None:
     assert throttle.delay(HERE, BOB) == 0
 
 
-def test_an_ipv6_site_is_one_address() -> None:
+def test_an_ipv6_site_is_one_client_of_the_throttle() -> None:
     throttle = Throttle(HandClock())
     for number in range(20):
         throttle.failed(f"2001:db8::{number}", f"u{number}@home.test")
     assert throttle.delay("2001:db8::ffff", BOB) == 1
 
 
-def test_guesses_from_one_address_wait_for_each_other_and_too_many_are_unavailable() -> None:
+def test_guesses_from_one_client_queue_and_too_many_are_unavailable() -> None:
     throttle = Throttle(HandClock(), first=1, max_delay=4, free=0)
     fail(throttle, 3)
     assert [throttle.delay(HERE, ALICE) for _ in range(2)] == [4, 8]
@@ -100,7 +100,7 @@ def test_guesses_from_one_address_wait_for_each_other_and_too_many_are_unavailab
         throttle.delay(HERE, ALICE)
 
 
-def test_the_user_is_let_in_at_once_where_he_was_before_whatever_others_try() -> None:
+def test_a_user_logs_in_at_once_at_a_known_client_despite_other_failures() -> None:
     """AUTH-14: not locked out."""
     throttle = Throttle(HandClock())
     throttle.succeeded(HERE, ALICE)
@@ -108,21 +108,21 @@ def test_the_user_is_let_in_at_once_where_he_was_before_whatever_others_try() ->
     assert throttle.delay(HERE, ALICE) == 0
 
 
-def test_the_user_waits_at_a_new_place_but_is_never_refused() -> None:
+def test_a_user_waits_at_a_new_client_but_is_never_refused() -> None:
     """AUTH-14: not locked out."""
     throttle = Throttle(HandClock(), max_delay=15)
     fail(throttle, 500, THERE)
     assert [throttle.delay(f"192.0.2.{number}", ALICE) for number in range(100)] == [15] * 100
 
 
-def test_guessing_from_where_the_user_was_before_is_slow_too() -> None:
+def test_guesses_from_a_known_client_are_delayed_too() -> None:
     throttle = Throttle(HandClock())
     throttle.succeeded(HERE, ALICE)
     fail(throttle, 4)
     assert throttle.delay(HERE, ALICE) == 1
 
 
-def test_a_user_who_mistyped_is_forgiven_and_others_guesses_are_not() -> None:
+def test_a_login_resets_the_failures_of_its_account_and_no_others() -> None:
     throttle = Throttle(HandClock())
     fail(throttle, 20, HERE, "guessed@home.test")
     fail(throttle, 3)
@@ -131,7 +131,7 @@ def test_a_user_who_mistyped_is_forgiven_and_others_guesses_are_not() -> None:
     assert throttle.delay(HERE, BOB) == 1
 
 
-def test_failures_are_forgotten_after_a_while_without_any() -> None:
+def test_failures_expire() -> None:
     clock = HandClock()
     throttle = Throttle(clock, failure_ttl=600)
     fail(throttle, 10)
@@ -158,7 +158,7 @@ def test_no_delay_is_longer_than_the_bound_and_memory_is_bounded(moves: list[tup
         assert all(len(table) <= 5 for table in tables)
 
 
-def test_a_clock_that_is_set_back_neither_prolongs_delays_nor_keeps_failures() -> None:
+def test_a_clock_set_back_neither_prolongs_delays_nor_keeps_failures() -> None:
     clock = HandClock()
     throttle = Throttle(clock, first=1, max_delay=15, free=3, failure_ttl=600)
     fail(throttle, 6)
@@ -170,7 +170,7 @@ def test_a_clock_that_is_set_back_neither_prolongs_delays_nor_keeps_failures() -
     assert throttle.delay(HERE, ALICE) == 0
 
 
-def test_a_clock_that_is_set_ahead_forgives_nothing() -> None:
+def test_a_clock_set_ahead_resets_no_failures() -> None:
     clock = HandClock()
     throttle = Throttle(clock, first=1, max_delay=15, free=3, failure_ttl=600)
     fail(throttle, 6)

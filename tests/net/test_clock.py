@@ -24,7 +24,7 @@ from mailstack.sandbox.simulation import SimulatedReactor
 from tests.nodes.node import NO_FAKETIME, faketime
 
 
-def test_it_is_done_every_so_many_seconds_until_it_is_stopped():
+def test_a_periodic_task_runs_at_its_interval_until_it_is_stopped():
     reactor, times = SimulatedReactor(), []
     began = reactor.seconds()
 
@@ -44,7 +44,7 @@ def test_it_is_done_every_so_many_seconds_until_it_is_stopped():
     assert len(times) == 4
 
 
-def test_it_is_never_done_twice_at_a_time():
+def test_runs_of_a_periodic_task_do_not_overlap():
     reactor, under_way = SimulatedReactor(), []
 
     async def work():
@@ -64,7 +64,7 @@ def test_it_is_never_done_twice_at_a_time():
     assert len(under_way) == 2
 
 
-def test_a_bug_in_it_is_logged_and_it_goes_on():
+def test_an_exception_of_a_periodic_task_is_logged_and_the_next_run_follows():
     reactor, times = SimulatedReactor(forgiving=True), []
 
     async def work():
@@ -103,7 +103,7 @@ reactor.run()
 
 
 @pytest.mark.skipif(faketime() is None, reason=NO_FAKETIME)
-def test_a_clock_that_is_set_back_by_an_hour_keeps_no_timer_waiting(tmp_path: Path) -> None:
+def test_a_clock_set_back_by_an_hour_delays_no_timer(tmp_path: Path) -> None:
     """Three seconds are three; the time of day is the new one."""
     (tmp_path / "clock").write_text("+0s")
     faked = {"LD_PRELOAD": str(faketime()), "FAKETIME_TIMESTAMP_FILE": str(tmp_path / "clock")}
@@ -121,7 +121,7 @@ def test_a_clock_that_is_set_back_by_an_hour_keeps_no_timer_waiting(tmp_path: Pa
     assert 3 <= waited < PATIENCE
 
 
-def test_deadlines_in_memory_go_by_the_reactor_whatever_the_time_of_day_is() -> None:
+def test_steady_time_is_independent_of_the_time_of_day() -> None:
     reactor, day = Clock(), [1e9]
     clock = ReactorClock(reactor, lambda: day[0])
     day[0] -= 86400
@@ -150,7 +150,9 @@ def clock(reactor: SimulatedReactor) -> AdjustableClock:
     return AdjustableClock(reactor)
 
 
-def test_it_is_its_reactors_until_it_is_moved(reactor: SimulatedReactor, clock: AdjustableClock) -> None:
+def test_an_adjustable_clock_is_its_reactors_until_it_is_moved(
+    reactor: SimulatedReactor, clock: AdjustableClock
+) -> None:
     done: list[float] = []
     clock.call_later(60, lambda: done.append(clock.now()))
     reactor.advance(59)
@@ -159,7 +161,7 @@ def test_it_is_its_reactors_until_it_is_moved(reactor: SimulatedReactor, clock: 
     assert done == [1060.0]
 
 
-def test_what_is_due_happens_in_order_and_once(reactor: SimulatedReactor, clock: AdjustableClock) -> None:
+def test_due_calls_are_made_in_order_and_once(reactor: SimulatedReactor, clock: AdjustableClock) -> None:
     done: list[str] = []
     for hours, name in ((3, "third"), (1, "first"), (2, "second"), (9, "later")):
         clock.call_later(hours * HOUR, lambda name=name: done.append(name))  # type: ignore[misc]
@@ -170,7 +172,9 @@ def test_what_is_due_happens_in_order_and_once(reactor: SimulatedReactor, clock:
     assert done == ["first", "second", "third", "later"]
 
 
-def test_what_repeats_happens_once_and_goes_on_from_there(reactor: SimulatedReactor, clock: AdjustableClock) -> None:
+def test_a_repeated_call_is_made_once_and_continues_from_there(
+    reactor: SimulatedReactor, clock: AdjustableClock
+) -> None:
     done: list[float] = []
 
     def again() -> None:
@@ -184,7 +188,7 @@ def test_what_repeats_happens_once_and_goes_on_from_there(reactor: SimulatedReac
     assert len(done) == 4
 
 
-def test_what_was_cancelled_never_happens_even_by_one_that_is_due(clock: AdjustableClock) -> None:
+def test_a_due_call_can_cancel_another(clock: AdjustableClock) -> None:
     done: list[str] = []
     clock.call_later(HOUR, lambda: (done.append("first"), cancel()))
     cancel = clock.call_later(2 * HOUR, lambda: done.append("second"))
@@ -193,20 +197,20 @@ def test_what_was_cancelled_never_happens_even_by_one_that_is_due(clock: Adjusta
     cancel()
 
 
-def test_what_is_timed_by_the_steady_clock_travels_too(reactor: SimulatedReactor, clock: AdjustableClock) -> None:
+def test_steady_time_moves_too(reactor: SimulatedReactor, clock: AdjustableClock) -> None:
     before = clock.steady()
     clock.move_to(clock.now() + HOUR)
     reactor.advance(5)
     assert clock.steady() - before == HOUR + 5
 
 
-def test_it_never_goes_back(clock: AdjustableClock) -> None:
+def test_an_adjustable_clock_never_goes_back(clock: AdjustableClock) -> None:
     clock.move_to(clock.now() + HOUR)
     clock.move_to(clock.now() - HOUR)
     assert clock.ahead == HOUR
 
 
-def test_pauses_keep_the_real_time(reactor: SimulatedReactor, clock: AdjustableClock) -> None:
+def test_pauses_are_in_real_time(reactor: SimulatedReactor, clock: AdjustableClock) -> None:
     paused = Deferred.fromCoroutine(clock.pause(10))
     clock.move_to(clock.now() + HOUR)
     assert not paused.called
@@ -214,14 +218,14 @@ def test_pauses_keep_the_real_time(reactor: SimulatedReactor, clock: AdjustableC
     assert paused.called
 
 
-def test_it_knows_whether_tasks_are_under_way(reactor: SimulatedReactor, clock: AdjustableClock) -> None:
+def test_spawned_tasks_are_counted_as_busy(reactor: SimulatedReactor, clock: AdjustableClock) -> None:
     clock.spawn(clock.pause(5))
     assert clock.busy == 1
     reactor.advance(5)
     assert clock.busy == 0
 
 
-def test_what_a_call_is_late_by_was_held() -> None:
+def test_the_delay_of_a_call_is_the_time_of_blocking() -> None:
     clock = Clock()
     heart = Heartbeat(clock)
     heart.start()

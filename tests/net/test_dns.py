@@ -55,7 +55,7 @@ def test_a_null_exchange_has_an_empty_host() -> None:
     assert run(names_of({"home.test": [dns.Record_MX(0, b".")]}).mx("home.test")) == (MailExchange(0, ""),)
 
 
-def test_services_are_told_as_a_zone_file_has_them() -> None:
+def test_services_are_in_the_form_of_a_zone_file() -> None:
     """RFC 2782; RFC 6186 §3.4: the root as a target says that there is none."""
     names = names_of(
         {
@@ -67,7 +67,7 @@ def test_services_are_told_as_a_zone_file_has_them() -> None:
     assert run(names.srv("_imap._tcp.home.test")) == ("0 0 0 .",)
 
 
-def test_both_families_are_asked() -> None:
+def test_addresses_of_both_families_are_looked_up() -> None:
     """RLY-03."""
     names = names_of({"mx.test": [dns.Record_AAAA("::1"), dns.Record_A("127.0.0.1"), dns.Record_A("127.0.0.2")]})
     assert set(run(names.addresses("mx.test"))) == {"::1", "127.0.0.1", "127.0.0.2"}
@@ -109,7 +109,7 @@ def test_errors_that_mean_no_such_name(error: type[Exception]) -> None:
         (ValueError, "ValueError"),
     ],
 )
-def test_all_other_errors_may_pass(error: type[Exception], text: str) -> None:
+def test_all_other_errors_are_temporary(error: type[Exception], text: str) -> None:
     """RLY-04."""
     zone = Zone({})
     zone.fail("home.test", error)
@@ -131,7 +131,7 @@ def test_one_family_is_enough() -> None:
     assert run(names.addresses("mx.test")) == ("127.0.0.1",)
 
 
-def test_one_family_that_fails_leaves_an_empty_other_one_open() -> None:
+def test_an_error_of_one_family_is_reported_if_the_other_is_empty() -> None:
     with pytest.raises(DnsUnavailable):
         run(DnsNames(OneFamily({"mx.test": []}), Clock()).addresses("mx.test"))
 
@@ -175,7 +175,7 @@ def test_an_alias_to_nowhere_does_not_exist() -> None:
         run(names_of({"home.test": [dns.Record_CNAME("gone.test")]}).mx("home.test"))
 
 
-def test_a_great_many_records_are_cut() -> None:
+def test_the_number_of_records_is_limited() -> None:
     names = names_of({"home.test": [dns.Record_MX(n, f"mx{n}.test") for n in range(500)]}, max_records=50)
     assert len(run(names.mx("home.test"))) == 50
 
@@ -188,7 +188,7 @@ def test_localhost_is_never_asked_for(name: str) -> None:
 
 
 @pytest.mark.parametrize("octets", [b"\x1b]0;owned\x07.test", b"a\r\n2026 forged.test", b"\xff.test", b"a\0b.test"])
-def test_no_octet_of_an_alias_gets_into_what_people_read(octets: bytes) -> None:
+def test_no_control_character_of_an_alias_gets_into_messages(octets: bytes) -> None:
     """What can't be looked up ends in the log, in the journey and in a terminal."""
     alias = dns.Record_CNAME("x")
     alias.name = dns.Name(octets)
@@ -229,7 +229,7 @@ def test_the_strings_of_a_txt_record_are_joined() -> None:
     assert run(names.txt("x.test")) == ("v=STSv1; id=1", "\ufffd")
 
 
-def test_only_what_is_authenticated_is_a_tlsa_record() -> None:
+def test_only_authenticated_tlsa_records_are_used() -> None:
     """RLY-20."""
     record = tlsa(b"\x03\x01\x01" + b"d" * 32)
     name = "_25._tcp.mx.test"
@@ -257,7 +257,7 @@ def test_a_zone_can_be_signed() -> None:
     assert run(names.signed_name("gone.test")) is None
 
 
-def test_an_alias_that_nobody_signed_vouches_for_nothing() -> None:
+def test_an_unsigned_alias_makes_the_answer_unsigned() -> None:
     """RLY-20: whoever wrote the alias could have written another."""
     zone = Zone({"x.test": [dns.Record_CNAME("y.test")], "y.test": [dns.Record_A("127.0.0.1")]})
     zone.sign("y.test")

@@ -24,7 +24,7 @@ from tests.relay.agents import deliveries_of, letter_to
 from tests.relay.world import World
 
 
-def test_answers_are_kept_for_their_ttl() -> None:
+def test_answers_are_cached_for_their_ttl() -> None:
     clock = Clock()
     resolver = Recursive(header("home.test", dns.Record_MX(10, "mx.test"), ttl=60))
     names = DnsNames(resolver, clock)
@@ -34,7 +34,7 @@ def test_answers_are_kept_for_their_ttl() -> None:
         assert resolver.asked == asked
 
 
-def test_an_alias_of_short_life_shortens_the_answers() -> None:
+def test_an_alias_with_a_short_ttl_shortens_the_answers() -> None:
     clock = Clock()
     resolver = Recursive(
         header("home.test", dns.Record_CNAME("other.test"), ttl=5),
@@ -47,7 +47,7 @@ def test_an_alias_of_short_life_shortens_the_answers() -> None:
         assert resolver.asked == asked
 
 
-def test_what_is_kept_is_bounded() -> None:
+def test_the_cache_is_limited_in_entries() -> None:
     records = {f"d{n}.test": [dns.Record_MX(1, "mx.test", ttl=60)] for n in range(20)}
     zone = Zone(records)
     names = DnsNames(zone, Clock(), max_entries=10)
@@ -79,7 +79,7 @@ class Delegated(Zone):
         raise DNSNameError(message)
 
 
-def test_that_there_is_no_record_and_no_name_is_kept_as_long_as_the_soa_record_says() -> None:
+def test_negative_answers_are_cached_for_the_time_of_the_soa_record() -> None:
     """RFC 2308 §5: the smaller one of its TTL and its minimum."""
     clock, zone = Clock(), Delegated({"home.test": []})
     names = DnsNames(zone, clock)
@@ -91,7 +91,7 @@ def test_that_there_is_no_record_and_no_name_is_kept_as_long_as_the_soa_record_s
         assert len(zone.queries) == asked
 
 
-def test_without_a_soa_record_nothing_is_kept_for_long() -> None:
+def test_negative_answers_without_a_soa_record_are_cached_for_a_second() -> None:
     clock, zone = Clock(), Zone({"home.test": []})
     names = DnsNames(zone, clock)
     for wait, asked in ((0, 1), (0.9, 1), (0.2, 2)):
@@ -100,7 +100,7 @@ def test_without_a_soa_record_nothing_is_kept_for_long() -> None:
         assert len(zone.queries) == asked
 
 
-def test_an_alias_of_short_life_shortens_how_long_there_is_no_record() -> None:
+def test_an_alias_with_a_short_ttl_shortens_a_negative_answer() -> None:
     clock, zone = Clock(), Delegated({"home.test": [dns.Record_CNAME("other.test", ttl=10)], "other.test": []})
     names = DnsNames(zone, clock)
     for wait, asked in ((0, 2), (9, 2), (2, 4)):
@@ -125,7 +125,7 @@ class Slow(common.ResolverBase):
         self.cancelled += 1
 
 
-def test_equal_questions_under_way_are_one_and_who_goes_takes_nobodys_answer() -> None:
+def test_equal_queries_are_shared_and_a_cancelled_caller_affects_no_other() -> None:
     slow, clock = Slow(), Clock()
     names = DnsNames(slow, clock)
     results: list[Any] = []
@@ -145,7 +145,7 @@ def test_equal_questions_under_way_are_one_and_who_goes_takes_nobodys_answer() -
     assert len(slow.waiting) == 3
 
 
-def test_equal_questions_under_way_fail_together() -> None:
+def test_shared_queries_fail_together() -> None:
     slow = Slow()
     names = DnsNames(slow, Clock())
     results: list[Any] = []
@@ -157,7 +157,7 @@ def test_equal_questions_under_way_fail_together() -> None:
 
 
 @pytest.mark.parametrize("implicit", [False, True], ids=["by MX", "itself"])
-def test_a_retry_to_a_dead_host_asks_nothing_that_is_known(*, implicit: bool) -> None:
+def test_a_retry_to_a_dead_host_uses_cached_answers(*, implicit: bool) -> None:
     """RLY-13: and when the answers are too old, each question once."""
     world = World()
     host = "dead.test" if implicit else "mx.dead.test"
@@ -174,7 +174,7 @@ def test_a_retry_to_a_dead_host_asks_nothing_that_is_known(*, implicit: bool) ->
         assert len(asked) == len(set(asked)) == questions
 
 
-def test_a_long_ttl_is_cut() -> None:
+def test_a_long_ttl_is_limited() -> None:
     clock = Clock()
     zone = Zone({"home.test": [dns.Record_MX(1, "mx.test", ttl=10**6)]})
     names = DnsNames(zone, clock, max_age=3600)
@@ -189,7 +189,7 @@ class Silent(common.ResolverBase):
         return Deferred()
 
 
-def test_a_resolver_that_never_answers_is_given_up() -> None:
+def test_a_silent_resolver_times_out() -> None:
     clock = Clock()
     results: list[Any] = []
     work = DnsNames(Silent(), clock, timeouts=(1, 2)).mx("home.test")
@@ -223,7 +223,7 @@ class Dripping(common.ResolverBase):
         return answer
 
 
-def test_a_chain_of_slow_aliases_has_one_time_for_all() -> None:
+def test_a_chain_of_slow_aliases_has_one_timeout() -> None:
     """Else nine slow answers would be a wait of minutes for each host, and an attempt longer than its lease."""
     clock = Clock()
     results: list[Any] = []
@@ -235,7 +235,7 @@ def test_a_chain_of_slow_aliases_has_one_time_for_all() -> None:
     assert slow.asked == 4
 
 
-def test_what_is_kept_is_bounded_in_memory() -> None:
+def test_the_cache_is_limited_in_memory() -> None:
     """A TXT record may hold 64,000 strings of no octet: half a megabyte of objects, in each of 2,000 places."""
     zone = Zone(
         {

@@ -30,7 +30,7 @@ def rig(tmp_path: Path) -> Rig:
     return Rig(tmp_path)
 
 
-def test_a_conversation_hears_and_answers(rig: Rig) -> None:
+def test_a_session_receives_and_answers(rig: Rig) -> None:
     rig.listen(echo)
     peer = rig.call()
     peer.send(b"one\ntwo\n")
@@ -38,7 +38,7 @@ def test_a_conversation_hears_and_answers(rig: Rig) -> None:
     assert (peer.remote.host, peer.local.host) == (SERVER, "203.0.113.7")
 
 
-def test_octets_that_dribble_in_do_not_extend_the_time(rig: Rig) -> None:
+def test_single_octets_do_not_extend_the_timeout(rig: Rig) -> None:
     """SMTP-28, TLS or not: a slow loris is cut after the time for one whole event."""
     received: list[object] = []
 
@@ -83,7 +83,7 @@ def test_reads_grow_after_a_full_one_unless_commands_pile_up(rig: Rig, line: byt
     client.abort()
 
 
-def test_client_that_is_logged_out_hears_a_last_word_and_no_answer_to_what_it_sent_ahead(rig: Rig) -> None:
+def test_a_logged_out_client_gets_a_last_reply_and_no_answer_to_pipelined_commands(rig: Rig) -> None:
     peers: list[NetPeer[bytes]] = []
     ended: list[object] = []
 
@@ -102,7 +102,7 @@ def test_client_that_is_logged_out_hears_a_last_word_and_no_answer_to_what_it_se
     assert isinstance(rig.receive(client), Disconnected)
 
 
-def test_client_that_takes_nothing_is_dropped_when_it_is_logged_out(rig: Rig) -> None:
+def test_a_logged_out_client_that_reads_nothing_is_dropped(rig: Rig) -> None:
     """Within a second, whatever the conversation waits for."""
     peers: list[NetPeer[bytes]] = []
     drained: list[bool] = []
@@ -142,7 +142,7 @@ def test_a_connection_has_a_lifetime(rig: Rig) -> None:
     assert at - begun == pytest.approx(300, abs=0.1)
 
 
-def test_reading_stops_while_the_conversation_is_busy(rig: Rig) -> None:
+def test_reading_stops_while_the_session_is_busy(rig: Rig) -> None:
     """Memory stays flat, however much a client sends ahead."""
     engines: list[Lines] = []
 
@@ -158,7 +158,7 @@ def test_reading_stops_while_the_conversation_is_busy(rig: Rig) -> None:
     assert HIGH_WATER < engines[0].buffered < 4 * HIGH_WATER
 
 
-def test_drain_waits_for_a_slow_reader_and_gives_up_in_time(rig: Rig) -> None:
+def test_drain_waits_for_a_slow_reader_until_its_timeout(rig: Rig) -> None:
     drained: list[object] = []
 
     async def pour(peer: NetPeer[bytes], engine: Lines) -> None:
@@ -179,12 +179,12 @@ def test_drain_waits_for_a_slow_reader_and_gives_up_in_time(rig: Rig) -> None:
     assert drained == [pytest.approx(begun + 30, abs=1)]
 
 
-def test_nobody_listens(rig: Rig) -> None:
+def test_a_refused_connection(rig: Rig) -> None:
     with pytest.raises(ConnectFailed, match="refused"):
         rig.call()
 
 
-def test_too_many_connections_are_turned_away(rig: Rig) -> None:
+def test_too_many_connections_are_refused(rig: Rig) -> None:
     """SMTP-26"""
     rig.listen(echo, limits=ConnectionLimiter(10, 2))
     first, second, third = rig.call(), rig.call(), rig.call()
@@ -198,7 +198,7 @@ def test_too_many_connections_are_turned_away(rig: Rig) -> None:
         assert rig.receive(peer) == b"still here"
 
 
-def test_stopping_lets_conversations_say_goodbye(rig: Rig) -> None:
+def test_a_stopped_listener_lets_sessions_send_a_last_reply(rig: Rig) -> None:
     async def polite(peer: NetPeer[bytes], engine: Lines) -> None:
         while isinstance(event := await peer.next_event(60), bytes):
             peer.send(event + b"\n")
@@ -216,7 +216,7 @@ def test_stopping_lets_conversations_say_goodbye(rig: Rig) -> None:
         rig.call()
 
 
-def test_a_client_that_never_takes_the_rest_does_not_hold_the_connection(rig: Rig) -> None:
+def test_a_client_that_never_reads_the_rest_does_not_keep_the_connection_open(rig: Rig) -> None:
     async def pour(peer: NetPeer[bytes], engine: Lines) -> None:
         await peer.next_event(60)
         peer.send(b"z" * 10_000_000)
@@ -231,7 +231,7 @@ def test_a_client_that_never_takes_the_rest_does_not_hold_the_connection(rig: Ri
     assert rig.reactor.seconds() == begun
 
 
-def test_thousands_of_commands_in_one_read_leave_the_others_their_turn(rig: Rig) -> None:
+def test_thousands_of_commands_in_one_read_delay_other_connections_by_one_turn(rig: Rig) -> None:
     """SMTP-26"""
     received: list[bytes] = []
 
@@ -249,7 +249,7 @@ def test_thousands_of_commands_in_one_read_leave_the_others_their_turn(rig: Rig)
     assert received.index(b"a word") <= BURST + 1
 
 
-def test_a_connection_that_is_lost_amid_its_turns_ends(rig: Rig) -> None:
+def test_a_connection_lost_in_the_run_queue_ends(rig: Rig) -> None:
     ended: list[object] = []
 
     async def note(peer: NetPeer[bytes], engine: Lines) -> None:
@@ -266,7 +266,7 @@ def test_a_connection_that_is_lost_amid_its_turns_ends(rig: Rig) -> None:
     assert isinstance(ended[0], Disconnected)
 
 
-def test_a_bug_in_a_conversation_is_logged_and_closes_only_that_connection(rig: Rig) -> None:
+def test_an_exception_in_a_session_is_logged_and_closes_only_its_connection(rig: Rig) -> None:
     async def faulty(peer: NetPeer[bytes], engine: Lines) -> None:
         if await peer.next_event(60) == b"crash":
             raise ZeroDivisionError
@@ -282,7 +282,7 @@ def test_a_bug_in_a_conversation_is_logged_and_closes_only_that_connection(rig: 
     assert rig.receive(other) == b"fine"
 
 
-def test_a_closed_connection_has_its_whole_time_to_send_the_rest(rig: Rig) -> None:
+def test_a_closed_connection_has_its_whole_linger_time(rig: Rig) -> None:
     """A deadline of the conversation that falls into it cuts nothing."""
 
     async def pour(peer: NetPeer[bytes], engine: Lines) -> None:
@@ -299,7 +299,7 @@ def test_a_closed_connection_has_its_whole_time_to_send_the_rest(rig: Rig) -> No
     assert len(rig.receive(peer)) == 1_000_000
 
 
-def test_a_conversation_waits_until_its_answers_are_taken(rig: Rig) -> None:
+def test_a_session_waits_until_its_replies_are_read(rig: Rig) -> None:
     ended: list[object] = []
 
     async def talk(peer: NetPeer[bytes], engine: Lines) -> None:

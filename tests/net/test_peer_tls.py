@@ -21,7 +21,7 @@ def rig(tmp_path: Path) -> Rig:
     return Rig(tmp_path)
 
 
-def test_starttls_shakes_hands_and_both_sides_know_the_cipher(rig: Rig) -> None:
+def test_starttls_negotiates_a_cipher_on_both_sides(rig: Rig) -> None:
     async def upgrade(peer: NetPeer[bytes], engine: Lines) -> None:
         await peer.next_event(60)
         peer.send(b"go ahead\n")
@@ -47,7 +47,7 @@ def test_starttls_shakes_hands_and_both_sides_know_the_cipher(rig: Rig) -> None:
     assert peer.channel_binding("tls-exporter") == bound[0] is not None
 
 
-def test_what_was_sent_with_starttls_in_clear_is_thrown_away(rig: Rig) -> None:
+def test_commands_pipelined_after_starttls_are_discarded(rig: Rig) -> None:
     """TLS-04"""
     received: list[object] = []
 
@@ -84,7 +84,7 @@ def test_a_failed_handshake_ends_the_connection(rig: Rig) -> None:
     assert isinstance(received[0], Disconnected)
 
 
-def test_implicit_tls_and_a_certificate_that_is_not_believed(rig: Rig) -> None:
+def test_implicit_tls_with_an_untrusted_certificate(rig: Rig) -> None:
     rig.listen(echo, implicit_tls=True)
     peer = rig.call(tls=True, server_name="mx.home.test")
     peer.send(b"hello\n")
@@ -94,7 +94,7 @@ def test_implicit_tls_and_a_certificate_that_is_not_believed(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize("implicit", [True, False], ids=["from-the-first-octet", "starttls"])
-def test_under_tls_what_is_sent_at_once_and_what_had_to_wait_come_in_order(rig: Rig, *, implicit: bool) -> None:
+def test_immediate_and_delayed_writes_under_tls_keep_their_order(rig: Rig, *, implicit: bool) -> None:
     """Short lines go at once, unless something waits: long ones do, and all that a slow reader has not taken."""
     lines = [b"%d " % number + b"x" * (number * 9973 % 40_000 if number % 3 == 0 else 10) for number in range(200)]
 
@@ -122,7 +122,7 @@ def test_under_tls_what_is_sent_at_once_and_what_had_to_wait_come_in_order(rig: 
 
 @pytest.mark.parametrize("octets", [b"", b"\x16\x03\x01"])
 @pytest.mark.parametrize("implicit", [True, False], ids=["from-the-first-octet", "starttls"])
-def test_a_handshake_has_a_time_of_its_own(rig: Rig, *, implicit: bool, octets: bytes) -> None:
+def test_a_handshake_has_its_own_timeout(rig: Rig, *, implicit: bool, octets: bytes) -> None:
     """However long the conversation would wait, and also for octets that dribble in."""
     ended: list[tuple[object, float]] = []
 
@@ -149,7 +149,7 @@ def test_a_handshake_has_a_time_of_its_own(rig: Rig, *, implicit: bool, octets: 
 
 
 @pytest.mark.parametrize("implicit", [True, False], ids=["from-the-first-octet", "starttls"])
-def test_a_handshake_that_is_over_ends_nothing(rig: Rig, *, implicit: bool) -> None:
+def test_the_handshake_timeout_ends_with_the_handshake(rig: Rig, *, implicit: bool) -> None:
     async def upgrade(peer: NetPeer[bytes], engine: Lines) -> None:
         if not implicit:
             await peer.start_tls()

@@ -39,7 +39,7 @@ def lookups(zone: Zone) -> DnsWithTimeout:
     return DnsWithTimeout(DnsNames(zone, clock), clock, 5.0)
 
 
-def test_what_the_dns_says_is_told(lookups: DnsWithTimeout) -> None:
+def test_lookups_return_the_records(lookups: DnsWithTimeout) -> None:
     """PTR-01: both families have names."""
     assert run(lookups.addresses("one.test")) == ("192.0.2.1",)
     assert run(lookups.exchanges("one.test")) == ("mx.one.test",)
@@ -48,7 +48,7 @@ def test_what_the_dns_says_is_told(lookups: DnsWithTimeout) -> None:
     assert run(lookups.pointers("2001:db8::1")) == ("six.one.test",)
 
 
-def test_what_does_not_exist_has_no_records_and_what_fails_is_not_known(zone: Zone, lookups: DnsWithTimeout) -> None:
+def test_missing_names_have_no_records_and_failures_are_none(zone: Zone, lookups: DnsWithTimeout) -> None:
     assert run(lookups.addresses("nowhere.test")) == ()
     assert run(lookups.pointers("192.0.2.9")) == ()
     zone.fail("one.test")
@@ -79,7 +79,7 @@ class Silent:
         return await Deferred(self._cancel)
 
 
-def test_a_silent_dns_is_waited_for_so_long_and_no_longer() -> None:
+def test_a_lookup_times_out() -> None:
     clock, silent = Clock(), Silent()
     lookups = DnsWithTimeout(silent, clock, 5.0)
     answers: list[object] = []
@@ -161,7 +161,7 @@ def test_a_query_without_a_port_is_made_again_by_the_next_lookup() -> None:
     assert results == [(MailExchange(10, "mx.home.test"),)]
 
 
-def test_the_system_is_asked_by_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_system_resolver_reads_resolv_conf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mailstack.net.dns.RESOLV_CONF", str(tmp_path / "resolv.conf"))
     (tmp_path / "resolv.conf").write_text("nameserver 127.0.0.53\n")
     assert isinstance(system_names(MemoryReactorClock()), DnsNames)

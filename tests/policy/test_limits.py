@@ -31,7 +31,7 @@ def at(host: str) -> HostPort:
     return HostPort(host, 4000)
 
 
-def test_beyond_the_total_everybody_hears_421_4_3_2() -> None:
+def test_beyond_the_total_every_client_gets_421_4_3_2() -> None:
     """CODE-16"""
     limits = ConnectionLimiter(total=2, per_address=10)
     assert limits.admit(at("192.0.2.1")) is PASS
@@ -42,7 +42,7 @@ def test_beyond_the_total_everybody_hears_421_4_3_2() -> None:
     assert verdict.reply.closes
 
 
-def test_one_client_cannot_take_the_place_of_others() -> None:
+def test_one_client_cannot_use_all_connections() -> None:
     limits = ConnectionLimiter(total=10, per_address=1)
     assert limits.admit(at("192.0.2.1")) is PASS
     assert isinstance(limits.admit(at("192.0.2.1")), Defer)
@@ -57,7 +57,7 @@ def test_an_ipv6_site_is_one_client() -> None:
     assert limits.admit(at("2001:db8:0:1::1")) is PASS
 
 
-def test_a_released_connection_makes_room() -> None:
+def test_a_released_connection_is_uncounted() -> None:
     limits = ConnectionLimiter(total=1, per_address=1)
     assert limits.admit(at("192.0.2.1")) is PASS
     limits.release(at("192.0.2.1"))
@@ -106,7 +106,7 @@ def test_the_counts_are_those_of_a_plain_list(moves: list[tuple[bool, str]]) -> 
         assert limits.open == len(held)
 
 
-def test_so_many_at_once_and_then_evenly() -> None:
+def test_a_rate_permits_a_burst_and_then_refills_evenly() -> None:
     now = Now()
     rate = Rate(now, 3, 60.0)
     assert [rate.consume("alice") for _ in range(5)] == [True, True, True, False, False]
@@ -118,7 +118,7 @@ def test_so_many_at_once_and_then_evenly() -> None:
 
 
 @given(st.lists(st.floats(0, 100), max_size=200), st.integers(1, 10))
-def test_in_no_time_is_more_taken_than_a_burst_and_what_was_given_back(waits: list[float], most: int) -> None:
+def test_no_period_exceeds_a_burst_and_its_refill(waits: list[float], most: int) -> None:
     now = Now()
     rate = Rate(now, most, 60.0)
     begun, taken = now.at, 0
@@ -128,14 +128,14 @@ def test_in_no_time_is_more_taken_than_a_burst_and_what_was_given_back(waits: li
         assert taken <= most + (now.at - begun) * most / 60.0 + 1e-3
 
 
-def test_rates_in_one_ledger_do_not_mix() -> None:
+def test_rates_in_one_table_are_independent() -> None:
     now = Now()
     table = LocalCounterTable(now)
     letters, recipients = (Rate(now, 1, table=table, kind=kind) for kind in ("letters", "recipients"))
     assert [letters.consume("alice"), recipients.consume("alice"), letters.consume("alice")] == [True, True, False]
 
 
-def test_an_account_is_counted_wherever_it_comes_from_and_a_stranger_by_address() -> None:
+def test_an_account_is_counted_at_any_address_and_other_clients_by_address() -> None:
     rates = Rates(Now(), letters=1, recipients=2)
     alice = Visitor(account="alice@home.test")
     elsewhere = Visitor(HostPort("192.0.2.99", 1), account="alice@home.test")
@@ -175,7 +175,7 @@ class Holdings:
 @pytest.mark.parametrize(
     ("held", "size", "room"), [(0, 100, True), (99, 1, True), (50, 51, False), (100, 0, False), (200, 1, False)]
 )
-def test_a_letter_fits_or_not(held: int, size: int, room: bool) -> None:
+def test_a_letter_must_fit_into_the_quota(held: int, size: int, room: bool) -> None:
     """CODE-05."""
     for holdings, default in ((Holdings(held), 100), (Holdings(held, 100), 5), (Holdings(held, account=False), 100)):
         verdict = run(Quotas(holdings, default=default).check("bob@home.test", size))
@@ -186,7 +186,7 @@ def test_a_letter_fits_or_not(held: int, size: int, room: bool) -> None:
             assert f"{held} of 100 octets" in verdict.reason
 
 
-def test_the_policy_may_be_permanent() -> None:
+def test_a_full_mailbox_may_be_a_permanent_refusal() -> None:
     """CODE-05."""
     verdict = run(Quotas(Holdings(10), default=10, permanent=True).check("bob@home.test", 1))
     assert isinstance(verdict, Refuse)
@@ -194,7 +194,7 @@ def test_the_policy_may_be_permanent() -> None:
 
 
 @pytest.mark.parametrize(("quota", "default"), [(None, 0), (0, 5)])
-def test_without_a_limit_nothing_is_weighed(quota: int | None, default: int) -> None:
+def test_without_a_limit_no_size_is_looked_up(quota: int | None, default: int) -> None:
     holdings = Holdings(10**12, quota)
     assert run(Quotas(holdings, default=default).check("bob@home.test", 10**9)) is PASS
     assert not holdings.weighed
@@ -210,13 +210,13 @@ class Pausing:
         await waiting
 
 
-def test_the_delay_grows_to_its_longest() -> None:
+def test_the_delay_grows_to_its_maximum() -> None:
     tarpit = Tarpit(Pausing(), first=1.0, max_delay=10.0, free=2)
     assert [tarpit.delay(errors) for errors in range(8)] == [0, 0, 0, 1, 2, 4, 8, 10]
     assert tarpit.delay(10_000) == 10
 
 
-def test_only_so_many_wait_at_a_time() -> None:
+def test_the_number_of_delayed_replies_is_limited() -> None:
     time = Pausing()
     tarpit = Tarpit(time, first=5.0, max_delay=5.0, free=0, max_waiting=2)
     answered: list[int] = []
@@ -229,5 +229,5 @@ def test_only_so_many_wait_at_a_time() -> None:
     assert tarpit.waiting == 0
 
 
-def test_it_can_be_turned_off() -> None:
+def test_a_tarpit_can_be_disabled() -> None:
     assert Tarpit(Pausing(), first=0.0, max_delay=10.0).delay(1000) == 0
