@@ -16,16 +16,11 @@ import pytest
 from tests.waiting import PATIENCE
 
 OPTIONS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-dev-shm-usage",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
+    "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+)  # fmt: skip
 PHONE, DESKTOP, WIDE = (360, 740), (1100, 800), (1440, 900)
+SIZES = pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
 FORBIDDEN = "elsewhere.example"
 """Where the letters of the tests have their pictures, styles and frames. (Chromium asks for its makers' hosts by itself.)"""
 

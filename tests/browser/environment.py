@@ -39,11 +39,7 @@ class Environment:
         at = self.facts["services"]["capture"]
         with smtplib.SMTP(at["host"], at["port"], timeout=PATIENCE) as client:
             client.ehlo()
-            client.mail(sender)
-            for recipient in recipients:
-                client.rcpt(recipient)
-            _, said = client.data(octets)
-        return said.decode().split()[-1]
+            return self._transaction(client, sender, recipients, octets)
 
     def submit(self, letter: EmailMessage, *recipients: str, sender: str = "alice@home.test") -> str:
         """Submit a letter as alice, who logs in; gives back its id."""
@@ -51,11 +47,14 @@ class Environment:
         with smtplib.SMTP(at["host"], at["port"], timeout=PATIENCE) as client:
             client.starttls()
             client.login("alice", "alice")
-            client.mail(sender)
-            for recipient in recipients:
-                client.rcpt(recipient)
-            _, said = client.data(letter.as_bytes(policy=SMTP))
-        return said.decode().split()[-1]
+            return self._transaction(client, sender, recipients, letter.as_bytes(policy=SMTP))
+
+    @staticmethod
+    def _transaction(client: smtplib.SMTP, sender: str, recipients: tuple[str, ...], octets: bytes) -> str:
+        client.mail(sender)
+        for recipient in recipients:
+            client.rcpt(recipient)
+        return client.data(octets)[1].decode().split()[-1]
 
     def empty(self) -> None:
         """Delete every letter."""

@@ -7,12 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.browser.browsing import DESKTOP, PHONE, until
+from tests.browser.browsing import SIZES, until
 from tests.browser.conftest import Open
 from tests.browser.environment import Environment
 from tests.browser.letters import letter
-
-SIZES = pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
 
 
 @pytest.fixture

@@ -7,15 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
-from tests.browser.browsing import DESKTOP, PHONE, WIDE, until
+from tests.browser.browsing import SIZES, WIDE, until
 from tests.browser.conftest import Open
 from tests.browser.environment import Environment
 from tests.browser.letters import letter, order
 from tests.clients.environment import need
-
-SIZES = pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
 
 
 def subjects(page: object) -> list[str]:

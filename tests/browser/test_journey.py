@@ -6,12 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests.browser.browsing import DESKTOP, PHONE
+from tests.browser.browsing import PHONE, SIZES
 from tests.browser.conftest import Open
 from tests.browser.environment import Environment
 from tests.browser.letters import letter
-
-SIZES = pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
 
 
 @SIZES

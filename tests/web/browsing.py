@@ -90,6 +90,23 @@ class Web:
             self.reactor.advance(0.01)
         self.reactor.advance(wait)
 
+    def abort(self, client: Recorder) -> None:
+        """The client disconnects."""
+        client.transport.abortConnection()  # type: ignore[attr-defined]
+        self.reactor.advance(1)
+
+    def stop(self, timeout: float = 5) -> None:
+        """The server stops."""
+        self.reactor.result_of(self.door.stop_listening())
+        self.reactor.result_of(self.door.wait_until_empty(timeout))
+        self.reactor.advance(1)
+
+    def listen(self, description: str = "tcp:80", **options: Any) -> None:
+        """Listens again, with other options of Ports."""
+        self.reactor.result_of(self.door.stop_listening())
+        self.door = WebListener(self.server, Ports(self.server, **options), limits=self.limits, load=self.load)
+        self.reactor.result_of(self.door.listen([description]))
+
     def request(self, *pieces: bytes) -> list[Response]:
         """What is answered to these octets in a connection of their own."""
         client = self.knock()

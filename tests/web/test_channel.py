@@ -206,8 +206,7 @@ def test_each_request_has_its_time_and_the_connection_as_a_whole(web: Web) -> No
 def test_a_client_that_goes_while_its_page_is_made_is_forgotten(web: Web, pages: Pages) -> None:
     client = web.knock()
     web.say(client, GET.replace(b"/ ", b"/slow "))
-    client.transport.abortConnection()
-    web.reactor.advance(1)
+    web.abort(client)
     pages.waiting.callback(None)
     web.reactor.advance(1)
     assert web.limits.open == 0
@@ -257,9 +256,7 @@ def test_who_does_not_go_is_dropped_at_the_end(pages: Pages) -> None:
     web = Web(pages.site, bounds=HttpLimits(1000, 30.0, 600.0))
     client = web.knock()
     web.say(client, GET.replace(b"/ ", b"/slow "))
-    web.reactor.result_of(web.door.stop_listening())
-    web.reactor.result_of(web.door.wait_until_empty(5))
-    web.reactor.advance(1)
+    web.stop()
     assert client.lost is not None
     assert web.limits.open == 0
 

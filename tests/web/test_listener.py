@@ -5,12 +5,11 @@ from __future__ import annotations
 import pytest
 from twisted.internet.defer import Deferred
 
-from mailstack.net.listening import Ports
 from mailstack.policy.limits import ConnectionLimiter
 from mailstack.web.app import http_factory
 from mailstack.web.flow_control import HttpLimits
 from mailstack.web.http_messages import HttpRoute, Request, Response, text_response
-from mailstack.web.listener import ProtocolFactory, WebListener
+from mailstack.web.listener import ProtocolFactory
 from mailstack.web.site import Site
 from tests.web.browsing import Web, responses
 
@@ -27,10 +26,9 @@ class Late(Web):
     def __init__(self) -> None:
         self.site = Site([HttpRoute("GET", "/", page), HttpRoute("POST", "/", page)], ["x.test"])
         super().__init__(self.site)
-        self.reactor.result_of(self.door.stop_listening())
         self.loads: list[Deferred[ProtocolFactory]] = []
-        self.door = WebListener(self.server, Ports(self.server), limits=self.limits, load=self._load)
-        self.reactor.result_of(self.door.listen(["tcp:80"]))
+        self.load = self._load
+        self.listen()
 
     async def _load(self) -> ProtocolFactory:
         deferred: Deferred[ProtocolFactory] = Deferred()
@@ -103,9 +101,7 @@ def test_what_can_not_be_loaded_is_tried_again(web: Late) -> None:
 
 def test_who_waits_at_the_end_is_dropped(web: Late) -> None:
     early = web.knock()
-    web.reactor.result_of(web.door.stop_listening())
-    web.reactor.result_of(web.door.wait_until_empty(5))
-    web.reactor.advance(1)
+    web.stop()
     assert early.lost is not None
     assert web.limits.open == 0
     web.arrive()
@@ -114,9 +110,7 @@ def test_who_waits_at_the_end_is_dropped(web: Late) -> None:
 def test_limits_hold_from_the_first_connection_on() -> None:
     web = Late()
     web.limits = ConnectionLimiter(1)
-    web.reactor.result_of(web.door.stop_listening())
-    web.door = WebListener(web.server, Ports(web.server), limits=web.limits, load=web._load)
-    web.reactor.result_of(web.door.listen(["tcp:80"]))
+    web.listen()
     web.knock()
     assert web.knock().lost is not None
 
@@ -129,9 +123,7 @@ def test_behind_a_load_balancer_the_client_is_who_it_says(at_once: bool) -> None
         return text_response(f"{ask.remote.host} {ask.remote.port}")
 
     web = Web(Site([HttpRoute("GET", "/", client)], ["x.test"]))
-    web.reactor.result_of(web.door.stop_listening())
-    web.door = WebListener(web.server, Ports(web.server, proxies=["192.0.2.7"]), limits=web.limits, load=web.load)
-    web.reactor.result_of(web.door.listen(["haproxy:tcp:80"]))
+    web.listen("haproxy:tcp:80", proxies=["192.0.2.7"])
     if at_once:
         web.request(b"PROXY UNKNOWN\r\n" + GET)
     (response,) = web.request(b"PROXY TCP4 198.51.100.9 192.0.2.1 40000 80\r\n" + GET)

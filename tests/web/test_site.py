@@ -45,19 +45,10 @@ def post(path: str, body: str) -> Response:
 @pytest.mark.parametrize(
     "host",
     [
-        "mx.home.test",
-        "home.test",
-        "autoconfig.other.test",
-        "autodiscover.home.test",
-        "mta-sts.home.test",
-        "127.0.0.1",
-        "::1",
-        "192.0.2.1",
-        "localhost",
-        "a.localhost",
-        "proxy.test",
+        "mx.home.test", "home.test", "autoconfig.other.test", "autodiscover.home.test", "mta-sts.home.test",
+        "127.0.0.1", "::1", "192.0.2.1", "localhost", "a.localhost", "proxy.test",
     ],
-)
+)  # fmt: skip
 def test_our_names_and_every_ip_address_are_answered_to(host: str) -> None:
     config = server("mx", "submissions", "pop3s", web=WebSettings(hosts=(HostName("proxy.test"),)))
     assert get("/", host=host, server=shown(config)).status == 200

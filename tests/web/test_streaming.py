@@ -157,8 +157,7 @@ def test_news_go_at_once_and_outlive_the_time_of_a_request(web: Web, pages: Page
     pages.next.callback(None)
     web.reactor.advance(0.1)
     assert client.received.endswith(b"5\r\nnews\n\r\n")
-    client.transport.abortConnection()
-    web.reactor.advance(1)
+    web.abort(client)
     assert pages.ended == ["news"]
     assert web.limits.open == 0
 
@@ -170,39 +169,22 @@ def test_the_header_of_news_is_given_without_them(web: Web, pages: Pages) -> Non
     assert b"news" not in client.received
 
 
-def test_a_long_wait_ends_when_its_client_goes(web: Web, pages: Pages) -> None:
+@pytest.mark.parametrize(("path", "method"), [("/wait", "GET"), ("/compose", "POST")])
+def test_a_page_without_writes_ends_with_its_client(web: Web, pages: Pages, path: str, method: str) -> None:
     client = web.knock()
-    web.say(client, request("/wait"), wait=100)
+    web.say(client, request(path, "Content-Length: 0", method=method), wait=100 if method == "GET" else 1)
     assert client.lost is None
-    client.transport.abortConnection()
-    web.reactor.advance(1)
+    web.abort(client)
     assert pages.ended == ["wait"]
     assert web.limits.open == 0
 
 
-def test_a_change_is_made_though_its_client_goes(web: Web, pages: Pages) -> None:
+@pytest.mark.parametrize("path", ["/change", "/accept"])
+def test_a_write_finishes_without_its_client(web: Web, pages: Pages, path: str) -> None:
+    """Also a shielded write of a page that is cancelled itself."""
     client = web.knock()
-    web.say(client, request("/change", "Content-Length: 0", method="POST"))
-    client.transport.abortConnection()
-    web.reactor.advance(1)
-    pages.next.callback(None)
-    assert pages.ended == ["changed"]
-
-
-def test_what_is_only_composed_ends_when_its_client_goes(web: Web, pages: Pages) -> None:
-    client = web.knock()
-    web.say(client, request("/compose", "Content-Length: 0", method="POST"))
-    client.transport.abortConnection()
-    web.reactor.advance(1)
-    assert pages.ended == ["wait"]
-    assert web.limits.open == 0
-
-
-def test_what_is_shielded_goes_on_though_its_page_is_cancelled(web: Web, pages: Pages) -> None:
-    client = web.knock()
-    web.say(client, request("/accept", "Content-Length: 0", method="POST"))
-    client.transport.abortConnection()
-    web.reactor.advance(1)
+    web.say(client, request(path, "Content-Length: 0", method="POST"))
+    web.abort(client)
     assert pages.ended == []
     pages.next.callback(None)
     assert pages.ended == ["changed"]
@@ -296,8 +278,7 @@ def test_large_bodies_have_so_much_room_together_and_give_it_back(pages: Pages) 
     # One that goes in the middle gives its room back, too.
     for client in (web.knock(), web.knock()):
         web.say(client, begun)
-        client.transport.abortConnection()  # type: ignore[attr-defined]
-        web.reactor.advance(1.0)
+        web.abort(client)
     last = web.knock()
     web.say(last, begun + b"x" * 10_000)
     assert responses(last.received)[0].status == 200
@@ -388,16 +369,14 @@ def test_nothing_more_is_read_until_it_is_known_who_sends(pages: Pages, fields: 
     for client, named in ((bob, (AS_BOB, *fields)), (stranger, fields), (gone, (AS_BOB, *fields))):
         web.say(client, upload(*named) + body)
         assert client.received == b""
-    gone.transport.abortConnection()  # type: ignore[attr-defined]
-    web.reactor.advance(1)
+    web.abort(gone)
     doorman.open.callback(None)
     web.reactor.advance(1)
     assert responses(bob.received)[0].status == 200
     assert responses(stranger.received)[0].status == 401
     assert stranger.lost is not None
     assert doorman.asked == 3, "once for each request"
-    bob.transport.abortConnection()  # type: ignore[attr-defined]
-    web.reactor.advance(1)
+    web.abort(bob)
     assert web.limits.open == 0
 
 

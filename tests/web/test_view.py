@@ -11,24 +11,9 @@ from mailstack.letter.parsed import parse
 from mailstack.web.letter_reader import html_of
 
 PIECES = (
-    "<",
-    "</",
-    "iframe",
-    "IFRAME",
-    "frame",
-    "object",
-    "embed",
-    " src=https://far.test/",
-    "/",
-    ">",
-    "\t",
-    "\n",
-    "\f",
-    "x",
-    "<!--",
-    "-->",
-    '"',
-)
+    "<", "</", "iframe", "IFRAME", "frame", "object", "embed", " src=https://far.test/", "/", ">", "\t", "\n",
+    "\f", "x", "<!--", "-->", '"',
+)  # fmt: skip
 
 
 class Tags(HTMLParser):

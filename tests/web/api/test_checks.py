@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,13 +12,6 @@ from tests.mailbox.index.shelf import text
 from tests.web.api.desk import Desk
 
 HTML = '<style>p { position: fixed }</style><p><a href="https://a.test/x">a</a> <a href="https://dead.test/">b</a></p>'
-
-
-@pytest.fixture
-def desk() -> Iterator[Desk]:
-    found = Desk(None)
-    yield found
-    found.close()
 
 
 def test_html_and_links_are_looked_at(desk: Desk) -> None:

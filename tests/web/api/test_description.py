@@ -8,21 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from mailstack.web.app import openapi
 from mailstack.web.http_messages import HttpRoute
 from mailstack.web.login import Login, me_routes
 from tests.web.api.desk import Desk, routes
 
 REFERENCE = (Path(__file__).parents[3] / "docs" / "reference" / "api.md").read_text()
-
-
-@pytest.fixture
-def desk() -> Iterator[Desk]:
-    found = Desk(None)
-    yield found
-    found.close()
 
 
 def all_routes(desk: Desk) -> list[HttpRoute]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from email.message import EmailMessage
 from email.policy import SMTP
 
@@ -18,14 +17,6 @@ from tests.mailbox.index.shelf import ALICE, BOB, text
 from tests.web.api.desk import Desk
 
 CAROL = Address("carol", "elsewhere.test")
-
-
-@pytest.fixture
-def desk() -> Iterator[Desk]:
-    found = Desk(None)
-    yield found
-    found.close()
-    assert not found.clock.bugs
 
 
 def rich() -> bytes:
@@ -214,15 +205,10 @@ def test_pictures_in_html_are_parts_of_the_letter(desk: Desk) -> None:
 @pytest.mark.parametrize(
     "kind",
     [
-        "text/html",
-        "image/svg+xml",
-        "application/xhtml+xml",
-        "text/xml",
-        "application/javascript",
-        "TEXT/HTML ; x",
-        "multipart/x",
+        "text/html", "image/svg+xml", "application/xhtml+xml", "text/xml", "application/javascript",
+        "TEXT/HTML ; x", "multipart/x",
     ],
-)
+)  # fmt: skip
 def test_no_active_type_is_named_to_a_browser(desk: Desk, kind: str) -> None:
     letter = desk.put(
         f"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: {kind}\r\n\r\nx\r\n--b--\r\n".encode()
@@ -395,16 +381,9 @@ def test_a_wait_that_makes_no_sense_is_refused(desk: Desk, query: dict[str, str]
 
 
 PATHS = (
-    "/v1/letters",
-    "/v1/letters/x",
-    "/v1/letters/latest",
-    "/v1/letters/x/parts/1",
-    "/v1/letters/latest/html",
-    "/v1/wait",
-    "/v1/undo",
-    "/v1/tags",
-    "/v1/journeys/x",
-)
+    "/v1/letters", "/v1/letters/x", "/v1/letters/latest", "/v1/letters/x/parts/1", "/v1/letters/latest/html",
+    "/v1/wait", "/v1/undo", "/v1/tags", "/v1/journeys/x",
+)  # fmt: skip
 
 
 @settings(max_examples=examples(150), suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -15,13 +15,9 @@ from tests.web.api.test_managing import Api, write
 
 SECONDS = 20
 CHECKS = (
-    "not_a_server_error",
-    "response_schema_conformance",
-    "content_type_conformance",
-    "status_code_conformance",
-    "unsupported_method",
-    "negative_data_rejection",
-)
+    "not_a_server_error", "response_schema_conformance", "content_type_conformance", "status_code_conformance",
+    "unsupported_method", "negative_data_rejection",
+)  # fmt: skip
 LONG = ("/v1/events", "/v1/wait", "/v1/clock")
 """What waits, and what moves the time of all."""
 

@@ -58,7 +58,7 @@ def test_srv_records_name_what_is_offered_and_deny_the_rest() -> None:
 
 def test_imap_is_to_be_tried_before_pop3_where_both_are() -> None:
     """RFC 6186 §3.4: the lower priority comes first."""
-    found = publication(server(*ALL), PublicationFacts(services_from_config(server(*ALL))))
+    found = wanted(server(*ALL))
     assert data_of(found, "_imaps._tcp.home.test.", "SRV") == ["0 1 993 mx.home.test."]
     assert data_of(found, "_pop3s._tcp.home.test.", "SRV") == ["10 1 995 mx.home.test."]
 
@@ -83,8 +83,7 @@ def test_without_the_web_service_nobody_is_sent_there() -> None:
 
 
 def test_a_server_without_an_exchange_has_no_mx() -> None:
-    config = server("submissions", "pop3s")
-    assert data_of(publication(config, PublicationFacts(services_from_config(config))), "home.test.", "MX") == []
+    assert data_of(wanted(server("submissions", "pop3s")), "home.test.", "MX") == []
 
 
 def test_dkim_keys_stand_under_their_selector_or_a_note_says_that_there_is_none() -> None:
@@ -108,7 +107,7 @@ def test_a_name_never_has_two_spf_records() -> None:
     config = server("mx")
     for domains in ((Domain("mx.home.test"),), (Domain("home.test"), Domain("[192.0.2.1]"))):
         changed = type(config)(hostname=HostName("mx.home.test"), domains=domains, listen=config.listen)
-        records = [record for _, record in publication(changed, PublicationFacts(services_from_config(changed))).all()]
+        records = [record for _, record in wanted(changed).all()]
         spf = [record.name for record in records if record.data.startswith("v=spf1")]
         assert len(spf) == len(set(spf))
         assert not any("[" in record.name for record in records)
@@ -116,8 +115,7 @@ def test_a_name_never_has_two_spf_records() -> None:
 
 def test_a_smart_host_is_noted_for_spf() -> None:
     config = server("mx", relay=RelaySettings(smart_host=(SmartHost.parse("smtp://out.provider.test"),)))
-    notes = publication(config, PublicationFacts(services_from_config(config))).notes
-    assert any("out.provider.test" in note and "include:" in note for note in notes)
+    assert any("out.provider.test" in note and "include:" in note for note in wanted(config).notes)
 
 
 def test_the_hash_is_that_of_the_certificates_key(tmp_path: Path) -> None:

@@ -67,19 +67,15 @@ def test_checks_of_one_client_are_made_one_after_the_other() -> None:
     assert work.turns._locks == {}
 
 
-@pytest.mark.parametrize("other", ["bob@home.test", "192.0.2.9"])
-def test_others_do_not_wait_for_them(other: str) -> None:
+@pytest.mark.parametrize(
+    ("client", "other"),
+    [("alice@home.test", "bob@home.test"), ("alice@home.test", "192.0.2.9"), ("192.0.2.1", "192.0.2.2")],
+)
+def test_clients_do_not_wait_for_each_other(client: str, other: str) -> None:
+    """A client is an account, or an address without logins."""
     work = Work()
-    work.request("alice@home.test")
-    work.request(other)
-    assert len(work.begun) == 2
-
-
-def test_an_address_is_a_client_where_nobody_logs_in() -> None:
-    work = Work()
-    work.request("192.0.2.1")
-    work.request("192.0.2.1")
-    work.request("192.0.2.2")
+    for each in (client, client, other):
+        work.request(each)
     assert len(work.begun) == 2
 
 

@@ -98,16 +98,12 @@ def test_a_filter_of_this_machine(text: str, found: SpamFilter) -> None:
     "text",
     [
         *(
-            "",
-            "spamassassin",
-            "spamassassin:",
-            "other:127.0.0.1:1",
-            "spamassassin:192.0.2.1:783",
+            "", "spamassassin", "spamassassin:", "other:127.0.0.1:1", "spamassassin:192.0.2.1:783",
             "rspamd:http://a.test",
         ),
         *("spamassassin:127.0.0.1:99999", "rspamd:http://127.0.0.1/x", "rspamd:u@127.0.0.1", "spamassassin:[::1"),
     ],
-)
+)  # fmt: skip
 def test_what_is_none(text: str) -> None:
     with pytest.raises(ValueError, match=r"spam filter|not a host"):
         parse_filter(text)
