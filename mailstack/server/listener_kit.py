@@ -43,7 +43,7 @@ class ListenerKit:
         self._run_queue = RunQueue(runtime.reactor)
         self._hooks = [hook for hook in (observers.recorder, runtime.session_hook) if hook is not None]
         self._is_open = False
-        self._waiting: list[Deferred[None]] = []
+        self._pending: list[Deferred[None]] = []
 
     def listener(
         self,
@@ -84,7 +84,7 @@ class ListenerKit:
         """Whether client limits do not apply to this address."""
         return is_exempt(host, self.exempt)
 
-    def hooked(self, peer: Peer[Any], engine: Any, service: str) -> Peer[Any]:
+    def wrap_peer(self, peer: Peer[Any], engine: Any, service: str) -> Peer[Any]:
         """Peer for the session, behind the recorder and the hook of the runtime."""
         for hook in self._hooks:
             peer = hook(peer, engine, self.config.hostname, service)
@@ -93,16 +93,16 @@ class ListenerKit:
     def open(self) -> None:
         """Start the sessions that wait, and all later ones at once."""
         self._is_open = True
-        waiting, self._waiting = self._waiting, []
+        waiting, self._pending = self._pending, []
         for deferred in waiting:
             deferred.callback(None)
 
-    def once_open(self, begin: Conversation) -> Coroutine[Any, Any, None]:
+    def start_when_open(self, begin: Conversation) -> Coroutine[Any, Any, None]:
         """Session that starts with `open`: ports are bound before the server is ready, and before it gives up root."""
-        return begin() if self._is_open else self._wait_and_begin(begin)
+        return begin() if self._is_open else self._wait_and_start(begin)
 
-    async def _wait_and_begin(self, begin: Conversation) -> None:
+    async def _wait_and_start(self, begin: Conversation) -> None:
         deferred: Deferred[None] = Deferred()
-        self._waiting.append(deferred)
+        self._pending.append(deferred)
         await deferred
         await begin()

@@ -66,7 +66,7 @@ class Pop3Listeners:
         def converse(peer: NetPeer[Pop3Event], engine: Pop3ServerEngine) -> Coroutine[Any, Any, None]:
             begin = partial(
                 read_maildrop,
-                kit.hooked(peer, engine, service),
+                kit.wrap_peer(peer, engine, service),
                 engine,
                 hostname=kit.config.hostname,
                 authenticator=access.readers,
@@ -81,7 +81,7 @@ class Pop3Listeners:
                 sessions=self._sessions,
                 log_out=peer.log_out,
             )
-            return kit.once_open(begin)
+            return kit.start_when_open(begin)
 
         async def turn_away(peer: NetPeer[Pop3Event], engine: Pop3ServerEngine, reply: Reply) -> None:
             peer.send(engine.err(reply.text, Code.SYS_TEMP))

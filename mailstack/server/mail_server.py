@@ -49,7 +49,7 @@ class MailServer:
         self._workers = workers
         store, directory, reactor = storage.store, access.directory, runtime.reactor
         self._webhooks = WebhookDispatch(config, runtime, storage, workers)
-        observers = self._webhooks.waking(observers)
+        observers = self._webhooks.wrap_observers(observers)
         journal = observers.journal
         self._signing = signing = OutboundSigner()
         self._pipeline = pipeline = DeliveryPipeline(

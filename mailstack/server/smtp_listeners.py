@@ -109,7 +109,7 @@ class SmtpListeners:
 
         def converse(peer: NetPeer[ServerEvent], engine: SmtpEngine) -> Coroutine[Any, Any, None]:
             session = session_class(
-                kit.hooked(peer, engine, name),
+                kit.wrap_peer(peer, engine, name),
                 engine,
                 service.rules,
                 clock,
@@ -117,7 +117,7 @@ class SmtpListeners:
                 xclient_allowed=bool(speakers) and contains_host(peer.remote.host, speakers),
                 log_out=peer.log_out,
             )
-            return kit.once_open(session.serve)
+            return kit.start_when_open(session.serve)
 
         async def turn_away(peer: NetPeer[ServerEvent], engine: SmtpEngine, reply: Reply) -> None:
             peer.send(engine.greet(reply))

@@ -102,7 +102,7 @@ class ReactorThread:
                 "called from mailstack's own thread, which would wait for itself; call it from another thread"
             )
         future: Future[T] = Future()
-        self.reactor.callFromThread(_begin, work, future)
+        self.reactor.callFromThread(_start, work, future)
         try:
             return future.result(timeout)
         except TimeoutError:
@@ -124,7 +124,7 @@ class ReactorThread:
             self._thread.join(5.0)
 
 
-def _begin(work: Callable[[], Coroutine[Any, Any, T]], future: Future[T]) -> None:
+def _start(work: Callable[[], Coroutine[Any, Any, T]], future: Future[T]) -> None:
     def failed(failure: Failure) -> None:
         future.set_exception(failure.value)
 

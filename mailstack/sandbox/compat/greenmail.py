@@ -170,7 +170,7 @@ class _Users:
                 octets = await read_all(await self._store.read(mailbox, entry.uid))
             except KeyError:
                 continue  # it went meanwhile
-            yield between + await self._reader.do(partial(_shown, entry.uid, octets), len(octets))
+            yield between + await self._reader.do(partial(_encode, entry.uid, octets), len(octets))
             between = b","
         yield b"[]" if between == b"[" else b"]"
 
@@ -190,7 +190,7 @@ class _Users:
         )
 
 
-def _shown(uid: int, octets: bytes) -> bytes:
+def _encode(uid: int, octets: bytes) -> bytes:
     """Letter in JSON."""
     reading = parse(octets)
     source = octets.decode("utf-8", "replace")

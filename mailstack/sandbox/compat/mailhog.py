@@ -186,10 +186,10 @@ class _Messages:
         if kind == "containing":
             listed = await self._index.find(ItemFilter(terms=(Term(Words(query.casefold())),)), limit, start)
             return self._page(listed.items, listed.total, start)
-        items = await self._addressed(kind, query)
+        items = await self._find_by_address(kind, query)
         return self._page(items[start : start + limit], len(items), start)
 
-    async def _addressed(self, kind: str, query: str) -> list[Item]:
+    async def _find_by_address(self, kind: str, query: str) -> list[Item]:
         if "@" in query[1:-1]:
             key = key_of(query)
             which = ItemFilter(addressed=key) if kind == "to" else ItemFilter(written_by=key)
@@ -201,7 +201,7 @@ class _Messages:
     def _page(self, items: Sequence[Item], total: int, start: int) -> Response:
         head = {"total": total, "count": len(items), "start": start}
         opening = msgspec.json.encode(head)[:-1] + b',"items":['
-        return Response(self._streamed(items, opening, b"]}"), TEXT_JSON)
+        return Response(self._stream(items, opening, b"]}"), TEXT_JSON)
 
     async def outgoing(self, _: Request) -> Response:
         """Answers an empty list: released letters go through the queue."""
@@ -212,11 +212,11 @@ class _Messages:
     async def all_of_v1(self, _: Request) -> Response:
         await self._index.up_to_date()
         listed = await self._index.find(ItemFilter(), MAX_V1)
-        return Response(self._streamed(listed.items, b"[", b"]"), TEXT_JSON)
+        return Response(self._stream(listed.items, b"[", b"]"), TEXT_JSON)
 
     async def one(self, request: Request) -> Response:
         item = await find_letter(self._index, request.variables["id"])
-        return Response(await self.shown(item), TEXT_JSON)
+        return Response(await self.encode(item), TEXT_JSON)
 
     async def download(self, request: Request) -> Response:
         item = await find_letter(self._index, request.variables["id"])
@@ -277,12 +277,12 @@ class _Messages:
                 at = event.sequence
                 if event.name == "letter":
                     with suppress(HttpError):  # it went meanwhile
-                        yield (await self.shown(event.data.item)).decode()
+                        yield (await self.encode(event.data.item)).decode()
             await feed.wait_after(at)
 
     # --- serialization
 
-    async def _streamed(self, items: Sequence[Item], opening: bytes, end: bytes) -> AsyncGenerator[bytes, None]:
+    async def _stream(self, items: Sequence[Item], opening: bytes, end: bytes) -> AsyncGenerator[bytes, None]:
         """Letters in batches: all of them may be more than fits into memory."""
         yield opening
         between = b""
@@ -294,20 +294,20 @@ class _Messages:
                 with suppress(HttpError):  # it went meanwhile
                     held.append((item, await self._reader.octets(item)))
                 if held and (item is some[-1] or sum(len(octets) for _, octets in held) > MAX_HELD):
-                    shown: list[bytes] = await self._context.in_thread(partial(_shown, held, records))
+                    shown: list[bytes] = await self._context.in_thread(partial(_encode, held, records))
                     yield between + b",".join(shown)
                     between, held = b",", []
         yield end
 
-    async def shown(self, item: Item) -> bytes:
+    async def encode(self, item: Item) -> bytes:
         """Letter in JSON. Raises HttpError 404."""
         records = await self._index.records([item])
         octets = await self._reader.octets(item)
-        (shown,) = await self._reader.do(lambda: _shown([(item, octets)], records), len(octets))
+        (shown,) = await self._reader.do(lambda: _encode([(item, octets)], records), len(octets))
         return shown
 
 
-def _shown(held: Sequence[tuple[Item, bytes]], records: Mapping[LetterId, Record]) -> list[bytes]:
+def _encode(held: Sequence[tuple[Item, bytes]], records: Mapping[LetterId, Record]) -> list[bytes]:
     """Letters in JSON; takes time in proportion to their octets."""
     found = []
     for item, octets in held:

@@ -98,7 +98,7 @@ def environment_routes(
     clock = ClockPages(travel)
 
     async def mail_servers(_: Request) -> Response:
-        return json_response(ServerList([_shown(each) for each in servers()]))
+        return json_response(ServerList([_server_item(each) for each in servers()]))
 
     async def lines(_: Request) -> Response:
         return json_response(ProtocolLines(list(log.lines)))
@@ -125,7 +125,7 @@ def environment_routes(
     )
 
 
-def _shown(server: ServerInfo) -> ServerItem:
+def _server_item(server: ServerInfo) -> ServerItem:
     services = {name: Service(at.host, at.port) for name, at in server.services.items()}
     return ServerItem(server.name, server.about, list(server.domains), services)
 
@@ -147,13 +147,13 @@ class ZonePages:
         self._zone = zone
 
     async def names(self, _: Request) -> Response:
-        return json_response(NameList([self._shown(name) for name in sorted(self._zone.records())]))
+        return json_response(NameList([self._zone_name(name) for name in sorted(self._zone.records())]))
 
-    def _shown(self, name: str) -> ZoneName:
+    def _zone_name(self, name: str) -> ZoneName:
         return ZoneName(name, [ZoneRecord(*record_text(each)) for each in self._zone.records().get(name, ())])
 
     async def one(self, request: Request) -> Response:
-        return json_response(self._shown(self._known(request)))
+        return json_response(self._zone_name(self._existing_name(request)))
 
     async def put(self, request: Request) -> Response:
         given = decode_json(request, ZoneRecords).records
@@ -167,14 +167,14 @@ class ZonePages:
                 409, f"The zone has the maximum of {MAX_NAMES} names; remove one with DELETE /v1/zone/NAME."
             )
         self._zone.replace(name, *records)
-        return json_response(self._shown(name))
+        return json_response(self._zone_name(name))
 
     async def remove(self, request: Request) -> Response:
-        name = self._known(request)
+        name = self._existing_name(request)
         self._zone.remove(name)
         return json_response(ZoneName(name, []))
 
-    def _known(self, request: Request) -> str:
+    def _existing_name(self, request: Request) -> str:
         """Raises HttpError 404."""
         name = _name(request)
         if name not in self._zone.records():
@@ -212,7 +212,7 @@ class ClockPages:
 def _fault_routes(pages: FaultPages) -> list[HttpRoute]:
     one = "/v1/faults/{id}"
     return [
-        HttpRoute("GET", "/v1/faults", pages.listed, "admin", RouteDoc("List the fault rules.", FaultList)),
+        HttpRoute("GET", "/v1/faults", pages.list, "admin", RouteDoc("List the fault rules.", FaultList)),
         HttpRoute("POST", "/v1/faults", pages.add, "admin", RouteDoc("Add a fault rule.", dict[str, Any], Fault, 201)),
         HttpRoute("DELETE", "/v1/faults", pages.clear, "admin", RouteDoc("Remove all fault rules.", RemovedFaults)),
         HttpRoute("DELETE", one, pages.remove, "admin", RouteDoc("Remove a fault rule.", RemovedFaults)),
@@ -225,7 +225,7 @@ class FaultPages:
     def __init__(self, faults: Faults) -> None:
         self._faults = faults
 
-    async def listed(self, _: Request) -> Response:
+    async def list(self, _: Request) -> Response:
         return json_response(FaultList([_fault(rule, fired) for rule, fired in self._faults.list()]))
 
     async def add(self, request: Request) -> Response:

@@ -46,7 +46,9 @@ def sign(builder: x509.CertificateBuilder, key: Key) -> x509.Certificate:
     return builder.sign(key, None if isinstance(key, Ed25519PrivateKey) else hashes.SHA256())
 
 
-def begin(subject: x509.Name, issuer: x509.Name, key: Key, number: str, end: datetime = END) -> x509.CertificateBuilder:
+def certificate_builder(
+    subject: x509.Name, issuer: x509.Name, key: Key, number: str, end: datetime = END
+) -> x509.CertificateBuilder:
     """Builder with the fields of all certificates; `number` seeds the serial number, which has a fixed length."""
     serial = int.from_bytes(b"\x40" + hashlib.sha256(number.encode()).digest()[:15])
     builder = x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(key.public_key())
@@ -65,7 +67,9 @@ def issue(directory: Path, name: str, kind: Kind, authority: x509.Name, authorit
     shown = OTHER_NAME if kind == "wrong-name" else name
     own = kind == "self-signed"
     subject = common_name(shown)
-    builder = begin(subject, subject if own else authority, key, f"{name}/{kind}", OVER if kind == "expired" else END)
+    builder = certificate_builder(
+        subject, subject if own else authority, key, f"{name}/{kind}", OVER if kind == "expired" else END
+    )
     signer = key if own else authority_key
     # Strict clients, such as Python's, require both key identifiers (RFC 5280 §4.2.1.1, §4.2.1.2).
     builder = (

@@ -130,11 +130,11 @@ class Faults:
     def choose(self, context: FaultContext, fits: Callable[[Fault], bool] = lambda _: True) -> Fault | None:
         """Chooses the rule that applies to a step, and counts it. `fits` is an additional condition."""
         for rule in self._rules.values():
-            if _holds(rule, context) and fits(rule) and self._happens(rule, context):
+            if _holds(rule, context) and fits(rule) and self._applies(rule, context):
                 return rule
         return None
 
-    def _happens(self, rule: Fault, context: FaultContext) -> bool:
+    def _applies(self, rule: Fault, context: FaultContext) -> bool:
         counts = self._counts[rule.id]
         if rule.times is not None and counts.fired >= rule.times:
             return False

@@ -53,7 +53,7 @@ class FaultyPeer(PeerWrapper[Any], ABC):
         if not self._greeted:
             # Held back until the next event is awaited: a rule may delay or replace it.
             self._greeting = (self._greeting or b"") + octets
-            if self._is_last_word():
+            if self._ends_session():
                 self._greeted = True
                 self._peer.send(self._greeting)
             return
@@ -66,7 +66,7 @@ class FaultyPeer(PeerWrapper[Any], ABC):
             self._rule = None
             self._peer.send(rule.garbage.encode("latin-1", "replace"))
         else:
-            self._peer.send(self._changed(octets, rule))
+            self._peer.send(self._alter(octets, rule))
 
     async def next_event(self, timeout: float) -> Any | Ending:
         if not self._greeted:
@@ -86,7 +86,7 @@ class FaultyPeer(PeerWrapper[Any], ABC):
             elif not self._point.faults.any:
                 self._note(event)
                 return event
-            elif (passed := await self._meet(event)) is not None:
+            elif (passed := await self._inject(event)) is not None:
                 return passed
 
     def close(self) -> None:
@@ -98,7 +98,7 @@ class FaultyPeer(PeerWrapper[Any], ABC):
     # --- implemented for each protocol
 
     @abstractmethod
-    async def _meet(self, event: Any) -> Any:
+    async def _inject(self, event: Any) -> Any:
         """Event for the session, possibly changed; None if a fault answered it."""
 
     def _note(self, event: Any) -> None:
@@ -112,11 +112,11 @@ class FaultyPeer(PeerWrapper[Any], ABC):
     def _refuse(self, event: Any, rule: Fault) -> Any:
         """Sends the rule's reply; returns the event for the session, or None."""
 
-    def _changed(self, octets: bytes, rule: Fault) -> bytes:  # noqa: ARG002
+    def _alter(self, octets: bytes, rule: Fault) -> bytes:  # noqa: ARG002
         """Reply as a rule changes it."""
         return octets
 
-    def _is_last_word(self) -> bool:
+    def _ends_session(self) -> bool:
         """Whether the session ends with the greeting."""
         return False
 
@@ -147,7 +147,7 @@ class FaultyPeer(PeerWrapper[Any], ABC):
             self._peer.send(greeting)
             self._hang_up = rule.drop == "after"
 
-    async def _happen(self, event: Any, rule: Fault) -> Any:
+    async def _apply(self, event: Any, rule: Fault) -> Any:
         """Applies a rule to an event; returns the event for the session, or None."""
         if rule.delay:
             await self._point.clock.pause(rule.pause)

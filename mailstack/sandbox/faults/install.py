@@ -123,7 +123,7 @@ class FaultyStore:
         for name in WRITES:
             if "." not in name:
                 setattr(self, name, self._faulty(name, getattr(store, name)))
-        self.greylist = WrappedPart("greylist", store.greylist, self._around)
+        self.greylist = WrappedPart("greylist", store.greylist, self._call_part)
 
     async def settle_together(self, settlements: Sequence[Any]) -> list[Exception | None]:
         """A fault at "settle" fails the whole batch, because it shares one flush to disk."""
@@ -146,7 +146,7 @@ class FaultyStore:
 
         return faulty
 
-    async def _around(self, name: str, operation: Callable[[], Awaitable[Any]]) -> Any:
+    async def _call_part(self, name: str, operation: Callable[[], Awaitable[Any]]) -> Any:
         if name in WRITES and self._faults.any:
             await self._fail(name)
         return await operation()

@@ -44,7 +44,7 @@ _STEPS: dict[type, str] = {
     EndOfData: "final",
     Quit: "quit",
 }
-_UNHEARD = reply(451, "4.3.0", "discarded by a fault")
+_DISCARDED = reply(451, "4.3.0", "discarded by a fault")
 
 
 class FaultySmtp(FaultyPeer):
@@ -81,7 +81,7 @@ class FaultySmtp(FaultyPeer):
             return True  # the connection ends before the handshake; the next event is BROKEN
         return await self._peer.start_tls(server_name, verify=verify, dane=dane)
 
-    async def _meet(self, event: Any) -> Any:
+    async def _inject(self, event: Any) -> Any:
         if isinstance(event, Chunk):
             return await self._content(event)
         self._note(event)
@@ -102,7 +102,7 @@ class FaultySmtp(FaultyPeer):
             return event
         if rule.without:
             self._withhold(rule)
-        return await self._happen(event, rule)
+        return await self._apply(event, rule)
 
     def _find(self, at: str, event: Any) -> Fault | None:
         recipients: tuple[Any, ...] = (event.address,) if isinstance(event, Rcpt) else tuple(self._recipients)
@@ -188,14 +188,14 @@ class FaultySmtp(FaultyPeer):
 
     def _swallow(self, event: Any) -> None:
         if not isinstance(event, Chunk | Bdat):
-            self._engine.answer(_UNHEARD)
+            self._engine.answer(_DISCARDED)
 
     def _withhold(self, rule: Fault) -> None:
         limits = self._engine.capabilities
         gone = frozenset(keyword.upper() for keyword in rule.without)
         self._engine.capabilities = replace(limits, withheld=limits.withheld | gone)
 
-    def _is_last_word(self) -> bool:
+    def _ends_session(self) -> bool:
         return self._engine.state is State.CLOSED
 
 
@@ -215,7 +215,7 @@ class FaultyPop3(FaultyPeer):
         self._left = 0
         """Octets of the reply until the connection is dropped."""
 
-    async def _meet(self, event: Any) -> Any:
+    async def _inject(self, event: Any) -> Any:
         if isinstance(event, Pop3AuthResponse | Pop3Rejected):
             return event
         verb = type(event).__name__.lower().removeprefix("pop3").removesuffix("list") or "list"
@@ -228,7 +228,7 @@ class FaultyPop3(FaultyPeer):
         if rule is None:
             return event
         self._left = rule.octets
-        return await self._happen(event, rule)
+        return await self._apply(event, rule)
 
     def _find(self, at: str, fits: Callable[[Fault], bool] = lambda _: True) -> Fault | None:
         point = self._point
@@ -246,7 +246,7 @@ class FaultyPop3(FaultyPeer):
     def _swallow(self, event: Any) -> None:  # noqa: ARG002
         self._engine.err("")
 
-    def _changed(self, octets: bytes, rule: Fault) -> bytes:
+    def _alter(self, octets: bytes, rule: Fault) -> bytes:
         if rule.octets:
             octets = octets[: self._left]
             self._left -= len(octets)

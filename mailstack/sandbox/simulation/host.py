@@ -130,13 +130,13 @@ class Host:
         uncaught exception is raised too, unless the reactor is `forgiving`.
         """
         began = self._loop.clock.now
-        if not self._loop.go(until, began + at_most, max_turns) and until is not None:
+        if not self._loop.run_turns(until, began + at_most, max_turns) and until is not None:
             passed = self._loop.clock.now - began
-            raise NotReached(f"not within {at_most:g} s; {passed:g} s have passed, {self._loop.outlook()}")
+            raise NotReached(f"not within {at_most:g} s; {passed:g} s have passed, {self._loop.describe_next()}")
 
     def iterate(self, delay: float = 0.0) -> None:
         """Runs all events of the next `delay` virtual seconds."""
-        self._loop.go(None, self._loop.clock.now + delay, MAX_TURNS)
+        self._loop.run_turns(None, self._loop.clock.now + delay, MAX_TURNS)
 
     def stop(self) -> None:
         """Fires "shutdown" and stops. Raises ReactorNotRunning."""

@@ -157,12 +157,12 @@ class Internet:
         """
         if until is None:
             self._world.has_news = True
-        with self._world.turning():
+        with self._world.run_scope():
             self.reactor.run(until or self._check_idle, at_most=seconds_of(at_most))
 
     def advance(self, span: float | str) -> None:
         """Lets exactly this virtual time pass (seconds, or "5d"), and runs all events that are due in it."""
-        with self._world.turning():
+        with self._world.run_scope():
             self.reactor.advance(seconds_of(span))
 
     def after(self, span: float | str, do: Callable[..., object], *args: object) -> IDelayedCall:

@@ -63,7 +63,7 @@ class Loop:
     def __init__(self, seed: int, start: float, path: Path | None, *, forgiving: bool) -> None:
         """`forgiving`: log uncaught exceptions and continue, as a daemon does.
 
-        Otherwise an uncaught exception ends `go`, and so does a failure that was caught and logged.
+        Otherwise an uncaught exception ends `run_turns`, and so does a failure that was caught and logged.
         """
         self.state = LoopState.NEW
         self.clock = VirtualClock(start)
@@ -104,7 +104,7 @@ class Loop:
         self._stop_asked = True
 
     def crash(self) -> None:
-        """Ends `go` after this turn without triggers; it may be started again."""
+        """Ends `run_turns` after this turn without triggers; it may be started again."""
         self.state = LoopState.NEW
         self._add_startup_trigger()
 
@@ -116,12 +116,12 @@ class Loop:
             error.add_note(where)
             self._bugs.append(error)
 
-    def go(self, until: Callable[[], bool] | None, deadline: float, max_turns: int) -> bool:
+    def run_turns(self, until: Callable[[], bool] | None, deadline: float, max_turns: int) -> bool:
         """Runs turns until `until` is true (then True), the loop stops, or no event is left before `deadline`.
 
         Raises NotReached after `max_turns`, and uncaught exceptions.
         """
-        with self._once():
+        with self._exclusive():
             for _ in range(max_turns):
                 self._raise_bugs()
                 if until is not None and until():
@@ -129,9 +129,9 @@ class Loop:
                 if not self.running or not self._reach(deadline):
                     return False
                 self._turn()
-        raise NotReached(f"no end after {max_turns} turns; {self.outlook()}")
+        raise NotReached(f"no end after {max_turns} turns; {self.describe_next()}")
 
-    def outlook(self) -> str:
+    def describe_next(self) -> str:
         """Text about the next events."""
         if not self.running:
             return "the reactor was stopped"
@@ -144,7 +144,7 @@ class Loop:
         return "no event is left"
 
     @contextmanager
-    def _once(self) -> Iterator[None]:
+    def _exclusive(self) -> Iterator[None]:
         if self._going:
             raise ReactorAlreadyRunning
         if self.state is LoopState.STOPPED:

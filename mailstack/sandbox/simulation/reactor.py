@@ -62,7 +62,7 @@ class SimulatedReactor(Host):
     def advance(self, seconds: float) -> None:
         """Lets exactly this many virtual seconds pass, and runs all events that are due in them."""
         deadline = self._loop.clock.now + seconds
-        self._loop.go(None, deadline, MAX_TURNS)
+        self._loop.run_turns(None, deadline, MAX_TURNS)
         self._loop.clock.now = max(self._loop.clock.now, deadline)
 
     def result_of(self, work: Deferred[T] | Coroutine[Any, Any, T], *, at_most: float = MAX_RUN) -> T:

@@ -34,23 +34,23 @@ class Transcript:
         """`now` gives virtual seconds since the start; `max_lines` limits the lines; 0 records nothing."""
         self._now = now
         self._max_lines = max_lines
-        self._kept: list[SessionTranscript] = []
+        self._sessions: list[SessionTranscript] = []
         self._count = 0
 
     @property
-    def is_kept(self) -> bool:
+    def is_enabled(self) -> bool:
         """Whether sessions are recorded."""
         return self._max_lines > 0
 
     @property
     def dialogues(self) -> tuple[SessionTranscript, ...]:
         """Recorded sessions, the oldest first."""
-        return tuple(self._kept)
+        return tuple(self._sessions)
 
     def __str__(self) -> str:
-        forgotten = self._count - len(self._kept)
+        forgotten = self._count - len(self._sessions)
         head = [f"({forgotten} earlier sessions were dropped)"] if forgotten else []
-        return "\n".join([*head, *map(str, self._kept)])
+        return "\n".join([*head, *map(str, self._sessions)])
 
     __repr__ = __str__
 
@@ -61,7 +61,7 @@ class Transcript:
 
     def __contains__(self, text: str) -> bool:
         """Whether a line contains the text: `"550 5.1.1" in internet.transcript`."""
-        return any(text in line.text for dialogue in self._kept for line in dialogue.lines)
+        return any(text in line.text for dialogue in self._sessions for line in dialogue.lines)
 
     def diff(self, other: Transcript) -> str:
         """Unified diff to another transcript; empty if they are equal."""
@@ -73,25 +73,25 @@ class Transcript:
 
     def of(self, name: str) -> tuple[SessionTranscript, ...]:
         """Sessions of this host or address."""
-        return tuple(each for each in self._kept if name in f"{each.client} {each.server}")
+        return tuple(each for each in self._sessions if name in f"{each.client} {each.server}")
 
-    def begin(self, client: str, server: str) -> SessionTranscript:
+    def add_session(self, client: str, server: str) -> SessionTranscript:
         """Starts the transcript of a new connection."""
         self._count += 1
         dialogue = SessionTranscript(self._count, client, server, self._now)
         if self._max_lines:
-            self._kept.append(dialogue)
+            self._sessions.append(dialogue)
             if self._count % 100 == 0:
-                self._forget()
+                self._evict()
         return dialogue
 
-    def _forget(self) -> None:
-        surplus = sum(len(each.lines) for each in self._kept) - self._max_lines
+    def _evict(self) -> None:
+        surplus = sum(len(each.lines) for each in self._sessions) - self._max_lines
         gone = 0
         while surplus > 0:
-            surplus -= len(self._kept[gone].lines)
+            surplus -= len(self._sessions[gone].lines)
             gone += 1
-        del self._kept[:gone]
+        del self._sessions[:gone]
 
 
 class RecordingConnector:
@@ -132,13 +132,13 @@ class RecordingConnector:
         try:
             if self._is_server(address):
                 return await self._connector.connect(address, engine, timeout=timeout, **demands)
-            dialogue = self._transcript.begin(self._name, label)
+            dialogue = self._transcript.add_session(self._name, label)
             tapped = TappedEngine(engine, lambda octets: dialogue.feed("S", octets))
             peer = await self._connector.connect(address, tapped, timeout=timeout, **demands)
             return RecordingPeer(peer, dialogue, side="C")
         except ConnectFailed as error:
             if self._is_server(address):
-                dialogue = self._transcript.begin(self._name, label)
+                dialogue = self._transcript.add_session(self._name, label)
             dialogue.event(str(error))
             raise
 

@@ -31,7 +31,7 @@ from mailstack.net.server_tls import ServerContext, server_context
 from mailstack.net.zone import TlsaRecord, Zone
 from mailstack.protocols.connection import Connector, Engine, Peer, Tlsa
 from mailstack.sandbox.faults import Faults
-from mailstack.sandbox.faults.certificates import Kind, begin, common_name, issue, new_key, sign
+from mailstack.sandbox.faults.certificates import Kind, certificate_builder, common_name, issue, new_key, sign
 from mailstack.sandbox.recording import record_server_session
 from mailstack.sandbox.simulation.clock import seconds_of
 from mailstack.sandbox.simulation.host import Host
@@ -118,12 +118,12 @@ class Authority:
         self._directory = pathlib.Path(tempfile.mkdtemp(prefix="mailstack-simulation-"))
         atexit.register(shutil.rmtree, self._directory, ignore_errors=True)
         self._key = new_key()
-        self._made: dict[tuple[str, str], CertificateFiles] = {}
+        self._issued: dict[tuple[str, str], CertificateFiles] = {}
         self._contexts: dict[tuple[str, str], ServerContext] = {}
         self.file = self._directory / "ca.pem"
         """PEM file of the CA certificate that clients trust: `ca_file` of a configuration."""
         self._name = common_name(name)
-        builder = begin(self._name, self._name, self._key, "ca")
+        builder = certificate_builder(self._name, self._name, self._key, "ca")
         builder = (
             builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(key_usage(signs_certificates=True), critical=True)
@@ -133,10 +133,10 @@ class Authority:
 
     def issue(self, name: str, kind: Kind = "good") -> CertificateFiles:
         """Issues a certificate for a DNS name, and its key, as PEM files that are removed when the process ends."""
-        if (name, kind) not in self._made:
+        if (name, kind) not in self._issued:
             files = issue(self._directory, name, kind, self._name, self._key)
-            self._made[name, kind] = CertificateFiles(files.certificate, files.key, self.file)
-        return self._made[name, kind]
+            self._issued[name, kind] = CertificateFiles(files.certificate, files.key, self.file)
+        return self._issued[name, kind]
 
     def context(self, name: str, kind: Kind = "good") -> ServerContext:
         """TLS context with a certificate for a DNS name, for any server on Twisted."""
@@ -197,7 +197,7 @@ class World:
         return datetime.fromtimestamp(self.reactor.seconds(), UTC)
 
     @contextmanager
-    def turning(self) -> Iterator[None]:
+    def run_scope(self) -> Iterator[None]:
         """Draw letter ids from the seed, and add the end of the transcript to NotReached."""
         try:
             with seeded_ids(self._ids):
@@ -207,7 +207,7 @@ class World:
 
     def result_of(self, work: Deferred[T] | Coroutine[Any, Any, T]) -> T:
         """Run until a Deferred or coroutine has a result; return it, or raise its exception."""
-        with self.turning():
+        with self.run_scope():
             return self.reactor.result_of(work)
 
     def after(self, span: float | str, do: Callable[..., object], *args: object) -> IDelayedCall:
@@ -216,9 +216,9 @@ class World:
 
     def record(self, peer: Peer[Any], engine: Engine[Any], server: str, service: str) -> Peer[Any]:
         """Record a session of a server in the transcript."""
-        if not self.transcript.is_kept:
+        if not self.transcript.is_enabled:
             return peer
-        dialogue = self.transcript.begin(self._name_of(peer.remote.host), f"{server} ({service})")
+        dialogue = self.transcript.add_session(self._name_of(peer.remote.host), f"{server} ({service})")
         return record_server_session(peer, engine, dialogue)
 
     def caller_of(self, host: Host, name: str, client_tls: ClientTls | None = None) -> Connector:

@@ -152,19 +152,19 @@ class KeyReload:
     def start(self) -> None:
         """Read the keys; call `use` with them later."""
         reading = deferToThreadPool(self._reactor, self._reactor.getThreadPool(), self._read)
-        reading.addCallbacks(self._succeeded, self._failed)
+        reading.addCallbacks(self._on_keys, self._on_error)
 
     def _read(self) -> tuple[Config, tuple[SigningKey, ...]]:
         config = self._load()
         return config, signing_keys(config)
 
-    def _succeeded(self, found: tuple[Config, tuple[SigningKey, ...]]) -> None:
+    def _on_keys(self, found: tuple[Config, tuple[SigningKey, ...]]) -> None:
         config, keys = found
         self._use(config, keys)
         _log.info("letters are signed with %s", ", ".join(key.selector for key in keys) or "no key")
 
     @staticmethod
-    def _failed(failure: Failure) -> None:
+    def _on_error(failure: Failure) -> None:
         if failure.check(ConfigError, InvalidKey):
             _log.error("%s; letters are signed as before", failure.getErrorMessage())
         else:

@@ -112,7 +112,7 @@ class WebhookDispatch:
             jitter=runtime.random.random,
         )
 
-    def waking(self, observers: Observers) -> Observers:
+    def wrap_observers(self, observers: Observers) -> Observers:
         """The same observers, with a journal that wakes the dispatchers."""
         if not self._announcers:
             return observers

@@ -108,7 +108,9 @@ class ChaosHandlers:
     async def triggers(self, _: Request) -> Response:
         """Answers all three triggers; one without a rule has the probability 0."""
         rules = {rule.id: rule for rule, _ in self._faults.list()}
-        return json_response({name: _shown(rules.get(_rule_id(name)), usual) for name, (_, usual) in _TRIGGERS.items()})
+        return json_response(
+            {name: _trigger(rules.get(_rule_id(name)), usual) for name, (_, usual) in _TRIGGERS.items()}
+        )
 
     async def set_triggers(self, request: Request) -> Response:
         """Replaces all triggers; those that are left out are off."""
@@ -138,7 +140,7 @@ def _rule_id(name: str) -> str:
     return f"mailpit-{name.lower()}"
 
 
-def _shown(rule: Fault | None, usual: int) -> Mapping[str, int]:
+def _trigger(rule: Fault | None, usual: int) -> Mapping[str, int]:
     if rule is None:
         return {"ErrorCode": usual, "Probability": 0}
     return {"ErrorCode": rule.refusal.code, "Probability": round(rule.probability * 100)}

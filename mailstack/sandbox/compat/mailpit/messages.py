@@ -156,16 +156,16 @@ async def _messages(index: LetterIndex) -> AsyncGenerator[str, None]:
         except EventsMissed:
             # More happened than the feed remembers: the client has to read everything again.
             happened, at = [], feed.newest
-            yield _said("truncate", None)
+            yield _encode("truncate", None)
         counts = False
         for event in happened:
             at = event.sequence
             for kind, data in _of(event):
                 counts = True
-                yield _said(kind, data)
+                yield _encode(kind, data)
         if counts:
             listed = await index.find(ItemFilter(), 0)
-            yield _said("stats", {"Total": listed.total, "Unread": listed.unread, "Version": VERSION})
+            yield _encode("stats", {"Total": listed.total, "Unread": listed.unread, "Version": VERSION})
         await feed.wait_after(at)
 
 
@@ -189,5 +189,5 @@ def _of(event: Event) -> Iterator[tuple[str, Any]]:
             pass
 
 
-def _said(kind: str, data: Any) -> str:
+def _encode(kind: str, data: Any) -> str:
     return msgspec.json.encode({"Type": kind, "Data": data}).decode()
