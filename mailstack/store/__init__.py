@@ -32,10 +32,7 @@ class StoreFull(StoreError):
 
 
 class OutcomeUnknown(StoreError):
-    """Unknown outcome of a change: the store was lost during the commit (RFC 5321: 451 4.3.0, as for StoreError).
-
-    A retry may make the change twice. The log contains a warning.
-    """
+    """The store was lost during the commit; a retry may make the change twice (RFC 5321: 451 4.3.0)."""
 
 
 class Damaged(StoreError):
@@ -92,10 +89,7 @@ class Placement(Struct, frozen=True):
 
 
 class Change(Struct, frozen=True):
-    """A delivery before and after a change. Applied only if no claim or settlement changed it in between.
-
-    The recipient never changes.
-    """
+    """A delivery before and after a change, without a claim or settlement in between. The recipient stays."""
 
     before: Delivery
     after: Delivery

@@ -1,5 +1,7 @@
 """Pruning of the history of finished letters."""
 
+# ruff: noqa: S608  # no text is made of anything but our own names and numbers of rows
+
 from __future__ import annotations
 
 import math
@@ -17,9 +19,15 @@ PageStart = tuple[float, str]
 
 START: PageStart = (-math.inf, "")
 
+PRUNABLE = f"""SELECT id, arrived, {sql.not_pending("letters.id")} AND {sql.in_no_mailbox("letters.id")} FROM letters
+    WHERE arrived < ? AND server = ? AND (arrived, id) > (?, ?) ORDER BY arrived, id LIMIT ?"""
+"""The next page of old letters, and whether each may be deleted. A letter that stays is read once only."""
+SURPLUS = f"""SELECT id FROM (SELECT id, arrived FROM letters WHERE server = ? ORDER BY arrived DESC, id DESC
+    LIMIT {2**62} OFFSET ?) AS letters WHERE {sql.not_pending("letters.id")} LIMIT ?"""
+
 
 class PrunablePage(Struct, frozen=True):
-    """Some letters that are past, in their order."""
+    """Page of old letters, by arrival."""
 
     prunable: list[LetterId]
     """Letters of the page without pending deliveries or mailbox entries."""
@@ -28,15 +36,15 @@ class PrunablePage(Struct, frozen=True):
 
 
 def prunable(connection: Connection, server: str, before: float, after: PageStart, limit: int) -> PrunablePage:
-    """The next of the letters that arrived `before`."""
-    rows = list(connection.execute(sql.PRUNABLE, (before, server, *after, limit)))
+    """The next page of letters that arrived before `before`."""
+    rows = list(connection.execute(PRUNABLE, (before, server, *after, limit)))
     last = (rows[-1][1], rows[-1][0]) if len(rows) == limit else None
     return PrunablePage([letter for letter, _, unneeded in rows if unneeded], last)
 
 
 def surplus(connection: Connection, server: str, keep: int, limit: int) -> list[LetterId]:
     """Letters beyond the newest `keep` without pending deliveries."""
-    return [letter for (letter,) in connection.execute(sql.SURPLUS, (server, keep, limit))]
+    return [letter for (letter,) in connection.execute(SURPLUS, (server, keep, limit))]
 
 
 def delete(transaction: Transaction, letters: Sequence[LetterId], *, kept_too: bool) -> int:
@@ -45,15 +53,15 @@ def delete(transaction: Transaction, letters: Sequence[LetterId], *, kept_too: b
     for part in pieces(list(letters), 1):
         if not transaction.connection.has_one_writer:
             _lock(transaction, part, kept_too=kept_too)
-        statement = sql.still_prunable(len(part), kept_too=kept_too)
+        statement = still_prunable(len(part), kept_too=kept_too)
         ids = [letter for (letter,) in transaction.execute(statement, part)]
         if ids:
             count += len(ids)
             if kept_too:
-                transaction.execute(sql.subtract_octets_of_letters(len(ids)), (*ids, *ids))
-                transaction.execute(sql.remove_entries_of(len(ids)), ids)
+                transaction.execute(subtract_octets_of_letters(len(ids)), (*ids, *ids))
+                transaction.execute(remove_entries_of(len(ids)), ids)
             transaction.drop_contents(ids)
-            for deletion in sql.delete_letters(len(ids)):
+            for deletion in delete_letters(len(ids)):
                 transaction.execute(deletion, ids)
     return count
 
@@ -61,5 +69,34 @@ def delete(transaction: Transaction, letters: Sequence[LetterId], *, kept_too: b
 def _lock(transaction: Transaction, letters: Sequence[LetterId], *, kept_too: bool) -> None:
     """Lock the contents, and with `kept_too` the mailboxes, of these letters against concurrent changes."""
     if kept_too:
-        transaction.execute(sql.lock_mailboxes_of(len(letters)), letters).fetchall()
+        transaction.execute(lock_mailboxes_of(len(letters)), letters).fetchall()
     transaction.hold_contents(letters)
+
+
+def lock_mailboxes_of(count: int) -> str:
+    """Row locks for the mailboxes of letters, in the order in which `enlarge_mailboxes` locks them."""
+    return f"""SELECT id FROM mailboxes WHERE id IN (SELECT mailbox FROM entries WHERE letter IN {sql.placeholders(count)})
+        ORDER BY name FOR UPDATE"""
+
+
+def still_prunable(count: int, *, kept_too: bool) -> str:
+    """Letters among these that may still be removed, under locks."""
+    kept = "" if kept_too else f" AND {sql.in_no_mailbox('letters.id')}"
+    return f"SELECT id FROM letters WHERE id IN {sql.placeholders(count)} AND {sql.not_pending('letters.id')}{kept}"
+
+
+def subtract_octets_of_letters(count: int) -> str:
+    """Statement for letters that leave every mailbox; the list is passed twice."""
+    return f"""UPDATE mailboxes SET octets = octets -
+        (SELECT SUM(size) FROM entries WHERE mailbox = mailboxes.id AND letter IN {sql.placeholders(count)})
+        WHERE id IN (SELECT mailbox FROM entries WHERE letter IN {sql.placeholders(count)})"""
+
+
+def remove_entries_of(count: int) -> str:
+    return f"DELETE FROM entries WHERE letter IN {sql.placeholders(count)}"
+
+
+def delete_letters(count: int) -> list[str]:
+    """Statements that delete the remaining rows of letters without contents and mailbox entries."""
+    columns = {"steps": "letter", "deliveries": "letter", "letters": "id"}
+    return [f"DELETE FROM {table} WHERE {column} IN {sql.placeholders(count)}" for table, column in columns.items()]

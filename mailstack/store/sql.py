@@ -112,7 +112,7 @@ def enlarge_and_insert_entries(mailboxes: int, entries: int) -> str:
         FROM {parameter_table(PLACEMENT, entries)} AS v JOIN m ON m.name = v.name"""
 
 
-def _not_pending(letter: str) -> str:
+def not_pending(letter: str) -> str:
     """Condition "no pending delivery of the letter in this column", by an index lookup for each letter, in any plan.
 
     With outdated statistics a planner may prefer to read all pending deliveries again and again, by their own index or
@@ -122,23 +122,17 @@ def _not_pending(letter: str) -> str:
         AND CASE WHEN d.waits_until IS NULL THEN 0 ELSE 1 END = 1 LIMIT 1) IS NULL"""
 
 
-def _in_no_mailbox(letter: str) -> str:
+def in_no_mailbox(letter: str) -> str:
     """Condition "no mailbox entry of the letter in this column"."""
     return f"(SELECT 1 FROM entries AS e WHERE e.letter = {letter} LIMIT 1) IS NULL"
 
 
-_UNNEEDED = f"{_not_pending('contents.letter')} AND {_in_no_mailbox('contents.letter')}"
+_UNNEEDED = f"{not_pending('contents.letter')} AND {in_no_mailbox('contents.letter')}"
 
 
 def lock_contents(count: int) -> str:
     """Row locks for concurrent writers; their holder sees the other writers' changes of its letters."""
     return f"SELECT letter FROM contents WHERE letter IN {placeholders(count)} ORDER BY letter FOR UPDATE"
-
-
-def lock_mailboxes_of(count: int) -> str:
-    """Row locks for the mailboxes of letters, in the order in which `enlarge_mailboxes` locks them."""
-    return f"""SELECT id FROM mailboxes WHERE id IN (SELECT mailbox FROM entries WHERE letter IN {placeholders(count)})
-        ORDER BY name FOR UPDATE"""
 
 
 def unneeded_files(count: int) -> str:
@@ -349,32 +343,3 @@ def records(
 
 
 PENDING_COUNT = "SELECT count(DISTINCT letter) FROM deliveries WHERE waits_until IS NOT NULL"
-
-PRUNABLE = f"""SELECT id, arrived, {_not_pending("letters.id")} AND {_in_no_mailbox("letters.id")} FROM letters
-    WHERE arrived < ? AND server = ? AND (arrived, id) > (?, ?) ORDER BY arrived, id LIMIT ?"""
-"""The next page of old letters, and whether each may be deleted. A letter that stays is read once only."""
-SURPLUS = f"""SELECT id FROM (SELECT id, arrived FROM letters WHERE server = ? ORDER BY arrived DESC, id DESC
-    LIMIT {2**62} OFFSET ?) AS letters WHERE {_not_pending("letters.id")} LIMIT ?"""
-
-
-def still_prunable(count: int, *, kept_too: bool) -> str:
-    """Letters among these that may still be removed, under locks."""
-    kept = "" if kept_too else f" AND {_in_no_mailbox('letters.id')}"
-    return f"SELECT id FROM letters WHERE id IN {placeholders(count)} AND {_not_pending('letters.id')}{kept}"
-
-
-def subtract_octets_of_letters(count: int) -> str:
-    """Statement for letters that leave every mailbox; the list is passed twice."""
-    return f"""UPDATE mailboxes SET octets = octets -
-        (SELECT SUM(size) FROM entries WHERE mailbox = mailboxes.id AND letter IN {placeholders(count)})
-        WHERE id IN (SELECT mailbox FROM entries WHERE letter IN {placeholders(count)})"""
-
-
-def remove_entries_of(count: int) -> str:
-    return f"DELETE FROM entries WHERE letter IN {placeholders(count)}"
-
-
-def delete_letters(count: int) -> list[str]:
-    """Statements that delete the remaining rows of letters without contents and mailbox entries."""
-    columns = {"steps": "letter", "deliveries": "letter", "letters": "id"}
-    return [f"DELETE FROM {table} WHERE {column} IN {placeholders(count)}" for table, column in columns.items()]

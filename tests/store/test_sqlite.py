@@ -22,7 +22,7 @@ from mailstack.letter import LetterId
 from mailstack.letter.delivery import Delivery, DeliveryState, Step
 from mailstack.letter.letter import read_all
 from mailstack.protocols.bounded_memory import ALWAYS_ALLOWED
-from mailstack.store import Conflict, Damaged, Filter, Placement, Settlement, StoreError, StoreFull, sql
+from mailstack.store import Conflict, Damaged, Filter, Placement, Settlement, StoreError, StoreFull, pruning, sql
 from mailstack.store.accounts import Account
 from mailstack.store.locks import Turn
 from mailstack.store.schema import migrations
@@ -654,7 +654,7 @@ def test_a_large_maildrop_is_listed_in_order(pump: Pump, open_store: Open, direc
         (sql.stopped_attempts(1), "deliveries_owed"),
         (sql.release_claims(1), "deliveries_owed"),
         (sql.known_files(1), "contents_in_files"),
-        (sql.PRUNABLE, "letters_by_arrival"),
+        (pruning.PRUNABLE, "letters_by_arrival"),
         (ALIASES_TO, "aliases_by_target"),
         (sql.drop_contents(3), "entries_by_delivery"),
         (sql.move_deliveries(3), "SEARCH d USING PRIMARY KEY"),

@@ -1,10 +1,10 @@
-"""PostgreSQL store, shared by several processes and machines, and its factory."""
+"""PostgreSQL store, shared by several processes and machines, and its notifying parts."""
 
 from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -13,19 +13,21 @@ from twisted.logger import Logger
 from mailstack.letter.delivery import Step
 from mailstack.store import Acceptance, Maildrop, MaildropInUse, StoreError, maildrop_writes, queries
 from mailstack.store.archive import Archiving
-from mailstack.store.batch import Batch, Transaction
+from mailstack.store.batch import Batch, ReaderPool, Transaction, WriterPool
 from mailstack.store.connection import DatabaseAddress
 from mailstack.store.contents import LargeContents, Several
 from mailstack.store.data_directory import Location
+from mailstack.store.hold_rules import HoldRule, Suppression
 from mailstack.store.locks import lock_server_file
 from mailstack.store.postgresql import process_leases, schema
 from mailstack.store.postgresql.connection import PostgresConnection, trouble
 from mailstack.store.postgresql.database import Connections, Database
 from mailstack.store.postgresql.large_contents import ContentRows
-from mailstack.store.postgresql.notifying_parts import PostgresAccounts, PostgresHoldRules, PostgresSuppressions
 from mailstack.store.postgresql.process_leases import InDoubtTransactions
 from mailstack.store.postgresql.process_registration import ADDRESSES, CHANNEL, WORK, ProcessRegistration
 from mailstack.store.postgresql.writer import DELETE_OLD_COUNTS, PostgresWriter
+from mailstack.store.sql_parts.accounts import Change, SqlAccounts
+from mailstack.store.sql_parts.hold_rules import SqlHoldRules, SqlSuppressions
 from mailstack.store.sql_store import DEFAULTS, SqlStore, StoreSettings
 from mailstack.store.writer import CallsFromThreads, Workers
 
@@ -254,3 +256,48 @@ def postgres_store(
     """See PostgresStore."""
     kind = ArchivingPostgresStore if archiving else PostgresStore
     return kind(reactor, reach, directory, settings, owner=owner, lost_after=lost_after, large=large)
+
+
+Notify = Callable[[], Awaitable[None]]
+"""Notifies other processes of a change."""
+
+
+class PostgresAccounts(SqlAccounts):
+    """See `mailstack.store.accounts.AccountStore`."""
+
+    def __init__(self, readers: ReaderPool, writer: WriterPool, cache_seconds: float, notify: Notify) -> None:
+        super().__init__(readers, writer, cache_seconds)
+        self._notify = notify
+
+    async def _change(self, change: Change) -> None:
+        await super()._change(change)
+        await self._notify()
+
+
+class PostgresHoldRules(SqlHoldRules):
+    """See `mailstack.store.hold_rules.HoldRuleStore`."""
+
+    def __init__(self, readers: ReaderPool, writer: WriterPool, notify: Notify) -> None:
+        super().__init__(readers, writer)
+        self._notify = notify
+
+    async def add(self, rule: HoldRule) -> None:
+        await super().add(rule)
+        await self._notify()
+
+    async def remove(self, name: str) -> None:
+        await super().remove(name)
+        await self._notify()
+
+
+class PostgresSuppressions(SqlSuppressions):
+    """See `mailstack.store.hold_rules.SuppressionStore`."""
+
+    def __init__(self, readers: ReaderPool, writer: WriterPool, notify: Notify) -> None:
+        super().__init__(readers, writer)
+        self._notify = notify
+
+    async def add(self, suppressions: Sequence[Suppression]) -> int:
+        new = await super().add(suppressions)
+        await self._notify()
+        return new

@@ -1,4 +1,4 @@
-"""What a statement costs grows neither with the queue nor with the history, also where the database has no idea of their size."""
+"""Query plans use an index, whatever the size of the queue, of the history and of its statistics."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ pytest.importorskip("psycopg", exc_type=ImportError)
 
 import psycopg
 
-from mailstack.store import sql
+from mailstack.store import pruning, sql
 from mailstack.store.connection import DatabaseAddress
 from mailstack.store.postgresql.database import Database
 from mailstack.store.postgresql.store import PostgresStore
@@ -66,10 +66,10 @@ def nodes_of(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
         sql.drop_contents(PART),
         sql.lock_contents(PART),
         sql.unneeded_files(PART),
-        sql.still_prunable(PART, kept_too=False),
-        sql.still_prunable(PART, kept_too=True),
+        pruning.still_prunable(PART, kept_too=False),
+        pruning.still_prunable(PART, kept_too=True),
         sql.letters(PART),
-        *sql.delete_letters(PART),
+        *pruning.delete_letters(PART),
     ],
 )
 def test_the_end_of_some_letters_reads_those_alone(connection: PostgresConnection, statement: str) -> None:
