@@ -1,4 +1,4 @@
-"""A clock turned by hand, and accounts and aliases in memory that count how often they are read."""
+"""Adjustable clock, and accounts and aliases in memory that count reads."""
 
 from __future__ import annotations
 

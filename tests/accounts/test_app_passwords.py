@@ -1,4 +1,4 @@
-"""App passwords (AUTH-18): several for an account, each by itself."""
+"""App passwords (AUTH-18)."""
 
 from __future__ import annotations
 

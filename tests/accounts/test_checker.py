@@ -1,4 +1,4 @@
-"""Chain of checkers, and passwords changed by another process."""
+"""Checkers: chains, client certificates (EXTERNAL), and passwords changed by another process."""
 
 from __future__ import annotations
 
@@ -12,19 +12,27 @@ from twisted.cred.portal import Portal
 from twisted.internet.defer import Deferred, fail
 
 from mailstack.accounts.authenticator import MAX_REREADS, CredAuthenticator
-from mailstack.accounts.checker import AllowAnyChecker, CheckerChain, StoreChecker
+from mailstack.accounts.checker import AllowAnyChecker, CertificateChecker, CheckerChain, StoreChecker
 from mailstack.accounts.passwords import Passwords
 from mailstack.accounts.realm import Realm
 from mailstack.accounts.scram_checker import ScramChecker
 from mailstack.accounts.throttle import Throttle
-from mailstack.letter.envelope import HostPort
-from mailstack.protocols.sasl import AccountLogin, Credentials, Denied, ScramKeys, ScramProof, Unavailable
+from mailstack.letter.envelope import ClientCertificate, HostPort
+from mailstack.protocols.sasl import (
+    AccountLogin,
+    CertificateProof,
+    Credentials,
+    Denied,
+    ScramKeys,
+    ScramProof,
+    Unavailable,
+)
 from mailstack.protocols.sasl.scram_keys import client_proof, salted
 from mailstack.store.accounts import Account
 from mailstack.store.sql_store import StoreSettings
 from mailstack.store.sqlite.store import SqliteStore
 from tests.accounts.fakes import HandClock, MemoryAccounts
-from tests.aid import Pump
+from tests.aid import Pump, run
 
 
 class Trouble(AllowAnyChecker):
@@ -60,7 +68,7 @@ def test_an_error_of_a_checker_ends_the_chain():
 
 
 HERE = HostPort("192.0.2.1", 4000)
-BOB = "bob@home.test"
+BOB, ALICE = "bob@home.test", "alice@home.test"
 MESSAGE = b"the three messages"
 
 
@@ -179,3 +187,50 @@ def test_guesses_reread_a_limited_number_of_accounts_a_second() -> None:
     guess(BOB)
     assert store.rereads == MAX_REREADS + 1
     passwords.close()
+
+
+BOB, ALICE = "bob@home.test", "alice@home.test"
+
+
+def login(*mailboxes: str, sha256: str = "", asks: str = "", domains: tuple[str, ...] = ("home.test",)) -> str:
+    clock = HandClock()
+    checker = CertificateChecker(MemoryAccounts(BOB, ALICE, "eve@evil.test"), {"f" * 64: ALICE}, domains)
+    door = CredAuthenticator(Portal(Realm(), [checker]), clock, Throttle(clock), ["home.test"])
+    proof = CertificateProof(
+        username=asks, mechanism="EXTERNAL", authzid=asks, certificate=ClientCertificate("CN=x", mailboxes, (), sha256)
+    )
+    return run(door.login(proof, HERE)).account
+
+
+def test_its_mail_address_names_the_account() -> None:
+    assert login("Bob@HOME.test") == BOB
+    assert login("elsewhere@other.test", "bob@home.test") == BOB
+
+
+@pytest.mark.parametrize("asks", [BOB, "bob"])
+def test_of_several_the_client_says_which(asks: str) -> None:
+    assert login("bob@home.test", "alice@home.test", asks=asks) == BOB
+    with pytest.raises(Denied):
+        login("bob@home.test", "alice@home.test")
+
+
+def test_a_listed_fingerprint_comes_first() -> None:
+    assert login("bob@home.test", sha256="f" * 64) == ALICE
+    assert login(sha256="f" * 64, domains=()) == ALICE
+
+
+@pytest.mark.parametrize(
+    ("mailboxes", "settings"),
+    [
+        ((), {}),
+        (("nobody@home.test",), {}),
+        (("eve@evil.test",), {}),
+        (("not an address",), {}),
+        (("bob@home.test",), {"asks": "alice@home.test"}),
+        (("bob@home.test",), {"domains": ()}),
+        (("bob@home.test",), {"sha256": "f" * 64, "asks": BOB}),
+    ],
+)
+def test_everybody_else_is_denied(mailboxes: tuple[str, ...], settings: dict[str, str]) -> None:
+    with pytest.raises(Denied):
+        login(*mailboxes, **settings)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Which addresses are ours and where each leads; an answer that is known costs no read."""
+"""Local addresses and their destinations, with a cache."""
 
 from __future__ import annotations
 

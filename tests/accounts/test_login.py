@@ -1,4 +1,4 @@
-"""A login through a real Portal of twisted.cred, from the credentials to the account (AUTH-04, AUTH-08, AUTH-14)."""
+"""Logins through a Portal of twisted.cred (AUTH-04, AUTH-08, AUTH-14)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SCRAM through a real Portal: the keys of accounts, invented ones for strangers, and those made at a login."""
+"""SCRAM through a Portal: keys of accounts, and invented ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Registry of open sessions: whose end comes with other credentials, and whose does not."""
+"""Registry of open sessions, and their end by changed credentials."""
 
 from __future__ import annotations
 

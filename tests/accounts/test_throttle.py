@@ -1,4 +1,4 @@
-"""Guessing gets slow, and the right user does not (AUTH-14)."""
+"""Login throttle (AUTH-14)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contradictions between settings, and files that settings name."""
+"""Contradictions between settings, and files named by settings."""
 
 from __future__ import annotations
 

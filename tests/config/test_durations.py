@@ -1,4 +1,4 @@
-"""Durations as people write them become seconds; everything else is refused in words."""
+"""Durations, and errors with an example."""
 
 from __future__ import annotations
 

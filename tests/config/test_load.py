@@ -1,4 +1,4 @@
-"""A configuration is read from file and environment; every mistake stops it with file, line, key and cure."""
+"""Configuration from file and environment, with file, line, key and cure of each problem."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""etc/mailstack.toml is the complete reference: every key of the model with its default, and nothing else."""
+"""etc/mailstack.toml: every key of the model with its default, and no other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A client and a server joined in memory: real handshakes without sockets and without a reactor."""
+"""TLS client and server joined in memory: real handshakes without sockets and reactor."""
 
 from __future__ import annotations
 

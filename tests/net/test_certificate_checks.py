@@ -1,4 +1,4 @@
-"""What is told of certificates before clients tell it."""
+"""Warnings about certificates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The private CA and the checks of certificates that an operator gives."""
+"""Private CA, and errors in certificate files of an operator."""
 
 from __future__ import annotations
 

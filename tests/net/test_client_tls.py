@@ -1,4 +1,4 @@
-"""Certificates of other hosts: whom we trust, what their TLSA records name, and what is said when they fail."""
+"""Client TLS: trusted CAs, TLSA records and reasons of failed handshakes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Calls outward: a connection and its TLS within one time, and certificates that are checked where that is demanded."""
+"""Outbound connections: one timeout for connection and TLS, and verified certificates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The log: a line a step, whatever the peers say."""
+"""Log lines of steps, with untrusted values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Patches of the reactor: bounded turns and accepts, the frozen start, and the switch that leaves all of them out."""
+"""Reactor patches: bounded turns and accepts, frozen start-up objects, and the switch that disables them."""
 
 from __future__ import annotations
 

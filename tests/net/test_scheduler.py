@@ -14,7 +14,7 @@ from mailstack.net.peer_state import HIGH_WATER
 from mailstack.net.scheduler import BURST, PAUSE, QUANTUM, RATE, SLICE, SWITCH, UNQUEUED, RunQueue, Task
 from mailstack.protocols.connection import Disconnected, LoggedOut, ShuttingDown, TimedOut
 from tests.net.peers import Lines
-from tests.net.test_together import Wire
+from tests.net.test_peer_output import Wire
 
 
 def test_a_coroutine_waits_for_deferreds_and_pauses_in_turn() -> None:

@@ -1,4 +1,4 @@
-"""Bounded pool of threads: what is too much is refused, what waits can be dropped, and no thread keeps a process alive."""
+"""Bounded thread pool: refused, dropped and unfinished jobs."""
 
 from __future__ import annotations
 

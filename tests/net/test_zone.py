@@ -1,4 +1,4 @@
-"""The zone of one's own: a resolver like any other."""
+"""DNS zone in memory."""
 
 from __future__ import annotations
 

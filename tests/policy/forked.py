@@ -1,4 +1,4 @@
-"""Forks workers that count together as fast as they can; prints what they have come to."""
+"""Forked workers that count concurrently; prints the sums."""
 
 from __future__ import annotations
 

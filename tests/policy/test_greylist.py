@@ -1,4 +1,4 @@
-"""CODE-12: a stranger's first letter is asked to come again (RFC 6647)."""
+"""Greylisting (CODE-12, RFC 6647)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Somebody at the other end, and a DNS that says what it is told to."""
+"""Fake client, clock and DNS for tests of policies."""
 
 from __future__ import annotations
 

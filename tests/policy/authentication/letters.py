@@ -1,4 +1,4 @@
-"""Letters, keys and a DNS for what signs and verifies."""
+"""Letters, keys and DNS records for signatures."""
 
 from __future__ import annotations
 

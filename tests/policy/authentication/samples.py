@@ -1,4 +1,4 @@
-"""The signed letter of RFC 8463 appendix A, and the records of its keys."""
+"""Signed letter of RFC 8463 appendix A, and the records of its keys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Chains of those who passed a letter on, as another program seals them."""
+"""ARC chains, sealed by a second implementation."""
 
 from __future__ import annotations
 

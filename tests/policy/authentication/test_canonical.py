@@ -1,4 +1,4 @@
-"""Canonical forms, by the examples of RFC 6376 §3.4.5 and in any cut."""
+"""Canonical forms: the examples of RFC 6376 §3.4.5, in any pieces."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""DMARC: policies read, organizations found, wishes applied."""
+"""DMARC: policy records, organizational domains and dispositions."""
 
 from __future__ import annotations
 

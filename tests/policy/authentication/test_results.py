@@ -1,4 +1,4 @@
-"""Authentication-Results: ours, and those that pretend to be."""
+"""Authentication-Results: own fields, and forged ones."""
 
 from __future__ import annotations
 

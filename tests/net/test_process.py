@@ -1,4 +1,4 @@
-"""The limit of open files: raised in a process of its own, and compared with the settings."""
+"""Limit of open files: raised, and compared with the settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""CRAM-MD5 and APOP for passwords that are no secret (AUTH-06, POP-19)."""
+"""CRAM-MD5 and APOP for shared secrets (AUTH-06, POP-19)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a server answers to commands that came together goes out together, before anything is waited for."""
+"""Output of a peer: replies to pipelined commands go out together."""
 
 from __future__ import annotations
 

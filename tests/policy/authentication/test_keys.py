@@ -1,4 +1,4 @@
-"""What one letter may ask of the DNS."""
+"""DNS budget of one letter."""
 
 from __future__ import annotations
 

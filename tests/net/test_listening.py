@@ -1,4 +1,4 @@
-"""Which addresses of this machine lead to its own listeners."""
+"""Addresses of this machine that lead to its own listeners."""
 
 from __future__ import annotations
 
