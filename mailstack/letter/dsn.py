@@ -40,7 +40,7 @@ class Returned(Struct, frozen=True):
         return not (self.header if self.whole is None else self.whole).isascii()
 
     def part(self, *, eight_bit: bool, international: bool) -> Composed:
-        """The body part; `international` says that the original came with SMTPUTF8 (RFC 6533 §4)."""
+        """The body part; `international` is whether the original used SMTPUTF8 (RFC 6533 §4)."""
         if self.whole is not None and is_returnable(self.whole, eight_bit=eight_bit):
             utf8 = international and not self.header.isascii()
             kind = b"message/global" if utf8 else b"message/rfc822"
@@ -53,7 +53,7 @@ class Returned(Struct, frozen=True):
 
 
 def is_returnable(letter: bytes, *, eight_bit: bool) -> bool:
-    """Whether a whole letter can stand in a report: message/rfc822 may not be encoded (RFC 2046 §5.2.1)."""
+    """Whether a whole letter can be part of a report: message/rfc822 must not be encoded (RFC 2046 §5.2.1)."""
     return (letter.isascii() or eight_bit) and has_plain_lines(letter)
 
 
@@ -68,11 +68,11 @@ def _is_utf8(text: bytes) -> bool:
 
 
 ReportKind = Literal["failed", "delayed", "delivered", "relayed", "expanded"]
-"""The `Action` of RFC 3464 §2.3.3 that is reported."""
+"""Reported `Action` (RFC 3464 §2.3.3)."""
 
 _COLUMNS = 76
 _MAX_TEXT = 1000
-"""Maximum characters of another host's reply that are repeated."""
+"""Maximum characters of a quoted reply of another host."""
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]+")
 _NOT_ASCII = re.compile(r"[^ -~]+")
 _SMTP_REPLY = re.compile(r"[245][0-9][0-9](?:[ -]|\Z)")
@@ -92,7 +92,6 @@ _STATUS_ADVICE = {
     "5.6.9": "The remote host supports only ASCII in the header. Let your mail program encode names and subject.",
 }
 """Advice for single statuses, in place of that for the subject."""
-
 
 _SUBJECTS: dict[ReportKind, str] = {
     "failed": "Your letter could not be delivered",
@@ -122,9 +121,9 @@ class Dsn(Struct, frozen=True):
 
     kind: ReportKind
     id: LetterId
-    """Id of the report itself, a letter like others."""
+    """Id of the report, which is a letter itself."""
     server: str
-    """The host name of the server that reports."""
+    """Host name of the reporting server."""
     at: float
     """Time of the report, and of the last attempt, in seconds since 1970."""
     sender: Address
@@ -140,16 +139,16 @@ class Dsn(Struct, frozen=True):
     returned: Returned | None = None
     """Returned part of the original; None for an unreadable one."""
     eight_bit: bool = False
-    """Whether octets above 127 reach the sender as they are; else they are encoded."""
+    """Whether octets above 127 need no encoding."""
 
     @property
     def is_eight_bit(self) -> bool:
-        """Whether `octets` holds octets above 127 in its parts: the report then needs 8BITMIME."""
+        """Whether the parts have octets above 127, so that the report needs 8BITMIME."""
         return self.eight_bit and (self.is_international or (self.returned is not None and self.returned.is_eight_bit))
 
     @property
     def is_international(self) -> bool:
-        """Whether an address in it can be written in UTF-8 alone (RFC 6533 §3)."""
+        """Whether an address requires UTF-8 (RFC 6533 §3)."""
         addresses = [self.sender, *(notice.recipient.address for notice in self.notices)]
         addresses += [notice.recipient.original for notice in self.notices if notice.recipient.original is not None]
         return not all(address.is_ascii for address in addresses) or any(
@@ -157,7 +156,7 @@ class Dsn(Struct, frozen=True):
         )
 
     def octets(self) -> bytes:
-        """The whole letter, each line ended by CRLF; US-ASCII, but for what `eight_bit` lets through and the sender."""
+        """The whole letter with CRLF line ends; US-ASCII except for `eight_bit` parts and the sender."""
         parts = [self._explanation(), self._delivery_status()]
         if self.returned is not None:
             parts.append(self.returned.part(eight_bit=self.eight_bit, international=self.envelope.smtputf8))
@@ -177,8 +176,8 @@ class Dsn(Struct, frozen=True):
 
     def _references(self) -> list[bytes]:
         """Fields that thread the report under the original (RFC 3834 §3.1.6)."""
-        found = _MESSAGE_ID.search(self.returned.header if self.returned is not None else b"")
-        return [folded(name, [found[1].decode()]) for name in ("In-Reply-To", "References")] if found else []
+        match = _MESSAGE_ID.search(self.returned.header if self.returned is not None else b"")
+        return [folded(name, [match[1].decode()]) for name in ("In-Reply-To", "References")] if match else []
 
     def _explanation(self) -> Composed:
         """The part for people (RFC 6522 §3, first part)."""
@@ -190,9 +189,9 @@ class Dsn(Struct, frozen=True):
             "",
         ]
         for notice in self.notices:
-            lines += [*_recipient_lines(notice, self._shown), ""]
+            lines += [*_recipient_lines(notice, self._displayed), ""]
         lines += [
-            *self._what_follows(),
+            *self._next_steps(),
             "",
             *_wrapped(f"For further assistance, send this report to postmaster@{self.server}."),
         ]
@@ -203,16 +202,16 @@ class Dsn(Struct, frozen=True):
     def _which(self) -> str:
         return "A delivery report of this server" if self.envelope.sender is None else "Your letter"
 
-    def _what_follows(self) -> list[str]:
+    def _next_steps(self) -> list[str]:
         match self.kind:
             case "failed":
                 statuses = sorted({notice.outcome.status for notice in self.notices}, key=str)
                 advice = dict.fromkeys(
-                    _STATUS_ADVICE.get(str(each), _ADVICE.get(each.subject, "")) for each in statuses
+                    _STATUS_ADVICE.get(str(status), _ADVICE.get(status.subject, "")) for status in statuses
                 )
                 return [
                     "This is a permanent error. The letter will not be sent again.",
-                    *(line for each in advice for line in _wrapped(each)),
+                    *(line for text in advice for line in _wrapped(text)),
                 ]
             case "delayed":
                 until = date_time(self.retry_until)
@@ -231,8 +230,8 @@ class Dsn(Struct, frozen=True):
 
     def _failure_notice(self) -> list[str]:
         """Text for a sender that requested reports of failures (RFC 3461 §4.1)."""
-        all_told = all(notice.recipient.wants_report("FAILURE") for notice in self.notices)
-        return ["If delivery fails, you will receive another report."] if all_told else []
+        all_reported = all(notice.recipient.wants_report("FAILURE") for notice in self.notices)
+        return ["If delivery fails, you will receive another report."] if all_reported else []
 
     def _delivery_status(self) -> Composed:
         """The part for programs (RFC 3464 §2)."""
@@ -251,7 +250,7 @@ class Dsn(Struct, frozen=True):
         return lines_part(kind, _lines(lines), eight_bit=self.eight_bit)
 
     def _recipient_fields(self, notice: RecipientStatus) -> list[str]:
-        """RFC 3464 §2.3, in its order."""
+        """Fields of one recipient, in the order of RFC 3464 §2.3."""
         recipient, outcome = notice.recipient, notice.outcome
         lines = [
             *self._original_recipient(recipient),
@@ -284,24 +283,24 @@ class Dsn(Struct, frozen=True):
         return []
 
     def _typed(self, address: Address) -> str:
-        """The address with its type: rfc822 where it can be ASCII, else utf-8 (RFC 6533 §3)."""
+        """The address with its type: rfc822 if it can be ASCII, else utf-8 (RFC 6533 §3)."""
         if address.is_ascii:
             return f"rfc822; {_clean(str(address.with_a_labels))}"
         return f"utf-8; {_readable(str(address))}"
 
-    def _shown(self, address: Address) -> str:
+    def _displayed(self, address: Address) -> str:
         """The address for people."""
         return _readable(str(address)) if self.is_international else _clean(str(address.with_a_labels))
 
 
-def _recipient_lines(notice: RecipientStatus, shown: Callable[[Address], str]) -> list[str]:
+def _recipient_lines(notice: RecipientStatus, display: Callable[[Address], str]) -> list[str]:
     """One recipient and the reason, for people."""
     recipient, outcome = notice.recipient, notice.outcome
-    via = f" (via {shown(recipient.original)})" if recipient.original else ""
+    via = f" (via {display(recipient.original)})" if recipient.original else ""
     text = _diagnostic_text(outcome)
     prefix = f"{_clean(outcome.host)} said: " if outcome.host and _SMTP_REPLY.match(text) else ""
     return [
-        f"  {shown(recipient.address)}{via}",
+        f"  {display(recipient.address)}{via}",
         *_wrapped(f"    {prefix}{text or outcome.status}", "    "),
     ]
 
@@ -326,13 +325,13 @@ def _boundary(report: LetterId, parts: Sequence[Composed]) -> str:
 
 
 def _clean(text: str) -> str:
-    """At most _LONGEST_TEXT printable US-ASCII characters."""
+    """At most _MAX_TEXT printable US-ASCII characters."""
     return _NOT_ASCII.sub("?", _CONTROLS.sub(" ", text[:_MAX_TEXT])).strip()
 
 
 def _readable(text: str) -> str:
     """At most _MAX_TEXT printable characters of UTF-8."""
-    return "".join([each if each.isprintable() else " " for each in text[:_MAX_TEXT]]).strip()
+    return "".join([char if char.isprintable() else " " for char in text[:_MAX_TEXT]]).strip()
 
 
 def _xtext(text: str) -> str:

@@ -18,21 +18,21 @@ from mailstack.letter.charsets import text_of
 from mailstack.letter.transfer_encoding import decoded
 
 _FTEXT = bytes(range(33, 58)) + bytes(range(59, 127))
-"""RFC 5322 §3.6.8: printable US-ASCII without the colon."""
+"""Octets of a field name: printable US-ASCII without the colon (RFC 5322 §3.6.8)."""
 _WSP = b" \t"
 _FIELD_END = re.compile(rb"\r\n(?![ \t])")
 _AT_ONCE = 65_536
-"""Octets in which the end of a field is looked for in one go: meanwhile no other thread runs."""
+"""Octets searched per match for the end of a field; a match blocks other threads."""
 _MAX_LINE = 998
-"""RFC 5322 §2.1.1; a field's name and colon stand within it."""
+"""Maximum octets of a line (RFC 5322 §2.1.1), and so of a field name."""
 _MBOX_LINES = (b"From ", b">From ")
-"""A line that mailbox files have above the header, and that some clients send with it."""
+"""Separator line of mbox files, which some clients send."""
 
 
 def split(octets: bytes) -> int:
-    """Where the body begins: the offset behind the empty line that ends the header section.
+    """Offset of the body, after the empty line that ends the header section.
 
-    All of it is header when there is no empty line, and nothing (0) when the first line is no field.
+    Without an empty line, the length; 0 if the first line is no field.
     """
     if octets.startswith(b"\r\n"):
         return 2
@@ -43,9 +43,9 @@ def split(octets: bytes) -> int:
 
 
 def fields(section: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Name (in lower case) and octets of each field, its continuation lines and final CRLF with it, from the top.
+    """Name in lower case and octets of each field, with continuation lines and CRLF, from the top.
 
-    The name is b"" for what is no field. All octets, joined, are the section again.
+    The name of an invalid line is b"". All octets, joined, are the section.
     """
     start, end = 0, len(section)
     while start < end:
@@ -56,7 +56,7 @@ def fields(section: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def count(section: bytes, name: bytes) -> int:
-    """How many fields have this name, in whatever case."""
+    """Number of fields with this name, in any case."""
     lines = b"\r\n" + section.lower()
     if b"\r\n" + name.lower() not in lines:
         return 0
@@ -64,17 +64,17 @@ def count(section: bytes, name: bytes) -> int:
 
 
 def has(section: bytes, name: bytes) -> bool:
-    """Whether a field has this name, in whatever case."""
+    """Whether a field has this name, in any case."""
     return count(section, name) > 0
 
 
 def without(section: bytes, names: Collection[bytes]) -> bytes:
-    """The section less all fields that have one of the names; every other octet stays as it is."""
+    """The section without the fields of these names, otherwise unchanged."""
     lines = b"\r\n" + section.lower()
     if not [name for name in names if b"\r\n" + name.lower() in lines]:
         return section
-    unwanted = {name.lower() for name in names}
-    return b"".join([field for name, field in fields(section) if name not in unwanted])
+    lower_names = {name.lower() for name in names}
+    return b"".join([field for name, field in fields(section) if name not in lower_names])
 
 
 @lru_cache(maxsize=64)
@@ -92,31 +92,31 @@ def _name(field: bytes) -> bytes:
 
 
 def _field_end(section: bytes, start: int) -> int:
-    """Behind the CRLF that no continuation line follows (RFC 5322 §2.2.3)."""
+    """End of a field, after a CRLF without a continuation line (RFC 5322 §2.2.3)."""
     at, end = start, len(section)
     while at < end:
         stop = min(at + _AT_ONCE, end)
-        found = _FIELD_END.search(section, at, stop)
-        # What follows the last line of a window is not seen from it.
-        if found is not None and (found.end() < stop or stop == end):
-            return found.end()
+        match = _FIELD_END.search(section, at, stop)
+        # At the end of a window, the next line is unknown.
+        if match is not None and (match.end() < stop or stop == end):
+            return match.end()
         at = stop if stop == end else stop - 2
     return end
 
 
 _FOLD = re.compile(rb"\r\n(?=[ \t])")
-# RFC 2231 §5: a language may stand behind the charset.
+# RFC 2231 §5: a language may follow the charset.
 _WORD = re.compile(r"=\?([^?*\s]{1,60})(?:\*[^?\s]{0,60})?\?([bBqQ])\?([^?\r\n]*+)\?=")
 _UNDERSCORE = str.maketrans("_", " ")
 
 
 def unfolded(field: bytes) -> bytes:
-    """The body of a field, in one line (RFC 5322 §2.2.3)."""
+    """Body of a field in one line (RFC 5322 §2.2.3)."""
     return _FOLD.sub(b"", field.partition(b":")[2]).strip()
 
 
 def plain(text: str) -> str:
-    """The text with its encoded words decoded. The white space between two of them is no part of it (RFC 2047 §6.2)."""
+    """The text with decoded encoded words, without white space between two of them (RFC 2047 §6.2)."""
     if "=?" not in text:
         return text
     pieces: list[tuple[str, bytes, str]] = []  # charset, octets in it, text before them
@@ -137,7 +137,7 @@ def _octets(encoding: str, word: str) -> bytes:
 
 
 def _joined(pieces: list[tuple[str, bytes, str]]) -> str:
-    """Words in one charset that stand together are decoded together: many a client cuts characters in two."""
+    """Decode adjacent words of one charset together, because some clients split characters."""
     text: list[str] = []
     group = 0
     numbered: list[tuple[int, str, bytes, str]] = []
@@ -145,36 +145,36 @@ def _joined(pieces: list[tuple[str, bytes, str]]) -> str:
         if between or not numbered or numbered[-1][1] != charset:
             group += 1
         numbered.append((group, charset, octets, between))
-    for _, words in groupby(numbered, key=lambda each: each[0]):
+    for _, words in groupby(numbered, key=lambda word: word[0]):
         same = list(words)
-        text += [same[0][3], text_of(b"".join([each[2] for each in same]), same[0][1])]
+        text += [same[0][3], text_of(b"".join([word[2] for word in same]), same[0][1])]
     return "".join(text)
 
 
 def text_of_field(field: bytes) -> str:
-    """What a field says to people."""
+    """Decoded text of a field, for people."""
     return plain(text_of(unfolded(field)))
 
 
 _WIDTH = 76
-"""Characters of a line; RFC 5322 §2.1.1 wants at most 78, and an encoded word stands in at most 76 (RFC 2047 §2)."""
+"""Maximum characters of a line: 78 in RFC 5322 §2.1.1, 76 with an encoded word (RFC 2047 §2)."""
 _MAX_WORD = 900
-"""Characters of a word that is left unbroken: a line has at most 998 octets (RFC 5322 §2.1.1)."""
+"""Maximum characters of an unbroken word: a line has at most 998 octets (RFC 5322 §2.1.1)."""
 _MAX_ENCODED = 36
-"""Octets in one encoded word: 48 digits in base64, which have room beside most names of fields."""
+"""Maximum octets of one encoded word: 48 base64 digits, which fit beside most field names."""
 _MAX_BESIDE = 14
-"""Characters of a name beside which the first word always stands: a line of the name alone confuses some readers."""
+"""Maximum characters of a field name that the first word follows on its line, for some parsers."""
 _MAX_PIECE = 60
-"""Characters in one section of a continued parameter (RFC 2231 §3)."""
+"""Maximum characters of one section of a continued parameter (RFC 2231 §3)."""
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]++(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]++)*+\Z")
 _VISIBLE = re.compile(r"[ -~]*+\Z")
 _UNPLAIN_IN_Q = re.compile(rb"[^A-Za-z0-9!*+/ -]")
 _SAFE_IN_PARAMETER = "!#$&+-.^_`|~"
-"""Beyond letters and digits: attribute-char of RFC 2231 §7."""
+"""attribute-char of RFC 2231 §7, besides letters and digits."""
 
 
 def text_field(name: str, text: str) -> bytes:
-    """An unstructured field (RFC 5322 §2.2.1). What can't stand there as it is comes in encoded words."""
+    """An unstructured field (RFC 5322 §2.2.1), with encoded words if needed."""
     words: list[str] = []
     unplain: list[str] = []
     for word in text.split():
@@ -199,22 +199,22 @@ def mailbox_field(name: str, mailboxes: Sequence[tuple[str, str]]) -> bytes:
 
 
 def folded(name: str, words: Iterable[str]) -> bytes:
-    """The field with one blank between words, and a new line where the next word has no room (RFC 5322 §2.2.3)."""
+    """The field with one blank between words, folded at _WIDTH (RFC 5322 §2.2.3)."""
     pieces = [name, ":"]
     length = len(name) + 1
-    is_begun = len(name) > _MAX_BESIDE
+    has_word = len(name) > _MAX_BESIDE
     for word in words:
-        if is_begun and length + 1 + len(word) > _WIDTH:
+        if has_word and length + 1 + len(word) > _WIDTH:
             pieces.append("\r\n")
             length = 0
         pieces += [" ", word]
         length += 1 + len(word)
-        is_begun = True
+        has_word = True
     return "".join([*pieces, "\r\n"]).encode()
 
 
 def parameter(name: str, value: str) -> list[str]:
-    """A parameter of a MIME field (RFC 2045 §5.1), in continued sections where it is long or not in ASCII (RFC 2231 §3)."""
+    """A parameter of a MIME field (RFC 2045 §5.1), in continued sections if long or not ASCII (RFC 2231 §3)."""
     if len(value) <= _MAX_PIECE and _VISIBLE.match(value):
         return [f"{name}={_quoted(value)}"]
     escapes = [quote(sign, safe=_SAFE_IN_PARAMETER, errors="replace") for sign in value]
@@ -232,12 +232,12 @@ def parameter(name: str, value: str) -> list[str]:
 
 
 def encoded_words(text: str) -> list[str]:
-    """The text in UTF-8, in as many encoded words as it needs (RFC 2047 §2); none for an empty text."""
+    """The text as encoded words in UTF-8 (RFC 2047 §2); empty for an empty text."""
     chunks: list[list[bytes]] = [[]]
     length = 0
     for sign in text:
         octets = sign.encode("utf-8", "replace")
-        # RFC 2047 §5: no character is divided between two words.
+        # RFC 2047 §5: words never split a character.
         if length + len(octets) > _MAX_ENCODED:
             chunks.append([])
             length = 0
@@ -247,14 +247,14 @@ def encoded_words(text: str) -> list[str]:
 
 
 def _encoded_word(octets: bytes) -> str:
-    """In the encoding Q where that is no longer than base64."""
-    readable = _UNPLAIN_IN_Q.sub(lambda found: b"=%02X" % found[0][0], octets).replace(b" ", b"_")
+    """An encoded word, in Q unless base64 is shorter."""
+    readable = _UNPLAIN_IN_Q.sub(lambda match: b"=%02X" % match[0][0], octets).replace(b" ", b"_")
     digits = b64encode(octets)
     return f"=?utf-8?q?{readable.decode()}?=" if len(readable) <= len(digits) else f"=?utf-8?b?{digits.decode()}?="
 
 
 def _phrase(display: str) -> list[str]:
-    """The words of a display name (RFC 5322 §3.2.5): as they are, in quotes, or encoded."""
+    """Words of a display name (RFC 5322 §3.2.5): plain, quoted or encoded."""
     if not display:
         return []
     if len(display) > _MAX_WORD or not _is_plain(display.replace(" ", "")):
@@ -268,5 +268,5 @@ def _quoted(text: str) -> str:
 
 
 def _is_plain(word: str) -> bool:
-    """Whether it reads as it is; what looks like an encoded word would be decoded (RFC 2047 §7)."""
+    """Whether the word needs no encoding; one like an encoded word does (RFC 2047 §7)."""
     return len(word) <= _MAX_WORD and "=?" not in word and _VISIBLE.match(word) is not None

@@ -17,57 +17,57 @@ from mailstack.letter.header import split
 from mailstack.letter.mbox import with_crlf, with_lf
 
 MAILDIR = ("cur", "new")
-"""Folders of a Maildir with letters; what is in `tmp` is not whole."""
-_BEGINNING = 4096
-"""Octets by which one sees whether a file is a letter."""
+"""Folders of a Maildir with letters; those in `tmp` are incomplete."""
+_DETECTION_SIZE = 4096
+"""Octets of a file that are read to detect a letter."""
 _PIECE = 65536
 
 
 class FoundFile(Struct, frozen=True):
-    """A letter in a file. It is opened again to be read, so that very many can be found."""
+    """A letter in a file, which is reopened for reading."""
 
     name: str
     """Name for messages: the file, and in an mbox the number of the letter, from 1."""
     size: int
-    """Octets, as the file has them."""
+    """Octets in the file."""
     chunks: Callable[[], Iterator[bytes]]
-    """Reads the octets with the line endings of mail. Raises OSError."""
+    """Function that reads the octets with CRLF line ends. Raises OSError."""
 
 
 class ScanResult(Struct, frozen=True):
-    """What was found in all that was named."""
+    """Letters and other files in the given paths."""
 
     letters: tuple[FoundFile, ...] = ()
-    strangers: tuple[Path, ...] = ()
-    """Files that hold no letter."""
-    left: tuple[Path, ...] = ()
-    """Folders within a Maildir: mailboxes of their own."""
+    other_files: tuple[Path, ...] = ()
+    """Files without a letter."""
+    subfolders: tuple[Path, ...] = ()
+    """Folders in a Maildir, which are separate mailboxes."""
 
 
 def detect(paths: Sequence[Path], *, since: float | None = None) -> ScanResult:
-    """All letters, in the order of the names of files. `since`: without files that were changed before (seconds since 1970).
+    """All letters, in the order of file names. `since` (seconds since 1970) skips files changed earlier.
 
-    Raises OSError. Links that stand in a folder are not followed.
+    Links in a folder are not followed. Raises OSError.
     """
     letters: list[FoundFile] = []
-    strangers: list[Path] = []
-    left: list[Path] = []
+    other_files: list[Path] = []
+    subfolders: list[Path] = []
     for path in paths:
-        for file in _files(path, left) if path.is_dir() else (path,):
+        for file in _files(path, subfolders) if path.is_dir() else (path,):
             facts = file.stat()
             if not stat.S_ISREG(facts.st_mode):
                 raise OSError(f"{file} is neither a file nor a folder")
             if since is not None and facts.st_mtime < since:
                 continue
-            found = list(_letters(file, facts.st_size))
-            letters += found
-            if not found and facts.st_size:
-                strangers.append(file)
-    return ScanResult(tuple(letters), tuple(strangers), tuple(left))
+            file_letters = list(_letters(file, facts.st_size))
+            letters += file_letters
+            if not file_letters and facts.st_size:
+                other_files.append(file)
+    return ScanResult(tuple(letters), tuple(other_files), tuple(subfolders))
 
 
-def _files(folder: Path, left: list[Path]) -> Iterator[Path]:
-    """Of a Maildir its own letters; of another folder all that is in it and is not hidden."""
+def _files(folder: Path, subfolders: list[Path]) -> Iterator[Path]:
+    """Letters of a Maildir; all files in any other folder that are not hidden."""
     entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     is_maildir = {entry.name for entry in entries if entry.is_dir(follow_symlinks=False)} >= set(MAILDIR)
     for entry in entries:
@@ -75,9 +75,9 @@ def _files(folder: Path, left: list[Path]) -> Iterator[Path]:
             if is_maildir and entry.name in MAILDIR:
                 yield from _files_in(Path(entry))
             elif is_maildir and entry.name != "tmp":
-                left.append(Path(entry))
+                subfolders.append(Path(entry))
             elif not is_maildir and not entry.name.startswith("."):
-                yield from _files(Path(entry), left)
+                yield from _files(Path(entry), subfolders)
         elif not is_maildir and entry.is_file(follow_symlinks=False) and not entry.name.startswith("."):
             yield Path(entry)
 
@@ -90,7 +90,7 @@ def _files_in(folder: Path) -> Iterator[Path]:
 
 def _letters(file: Path, size: int) -> Iterator[FoundFile]:
     with file.open("rb") as opened:
-        beginning = opened.read(_BEGINNING)
+        beginning = opened.read(_DETECTION_SIZE)
         if beginning.startswith(mbox.FROM):
             opened.seek(0)
             for number, (start, end) in enumerate(mbox.spans(opened), 1):
@@ -100,7 +100,7 @@ def _letters(file: Path, size: int) -> Iterator[FoundFile]:
 
 
 def is_letter(beginning: bytes) -> bool:
-    """Whether a header field stands first, whatever the ends of lines are."""
+    """Whether a header field is first, with any line ends."""
     return split(b"".join(with_crlf((beginning,)))) > 0
 
 
@@ -115,20 +115,20 @@ def _whole(file: Path) -> Iterator[bytes]:
 
 
 class LetterWriter(Protocol):
-    """A place for letters, from its making to `finish`. All calls raise OSError."""
+    """Writer of letters in one format, used until `finish`. All calls raise OSError."""
 
     def has(self, letter: LetterId, size: int | None = None) -> bool:
-        """Whether it is there, whole: `size` in octets, if that is known. What a power cut has left of one is not."""
+        """Whether the complete letter exists; `size` (octets) detects files truncated by a power cut."""
 
     def add(self, letter: LetterId, sender: str, at: float, octets: Iterable[bytes]) -> None:
-        """Write one. A killed process has written it as a whole, or not at all. `at` is when it arrived, seconds since 1970."""
+        """Write a letter atomically. `at` is its arrival in seconds since 1970."""
 
     def finish(self) -> None:
-        """All that was added is on the disk."""
+        """Flush all added letters to the disk."""
 
 
 class EmlFolder:
-    """ID.eml, octet for octet."""
+    """Folder of unchanged letters in ID.eml files."""
 
     def __init__(self, path: Path) -> None:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -136,10 +136,10 @@ class EmlFolder:
 
     def has(self, letter: LetterId, size: int | None = None) -> bool:
         try:
-            found = (self._path / f"{letter}.eml").stat().st_size
+            file_size = (self._path / f"{letter}.eml").stat().st_size
         except FileNotFoundError:
             return False
-        return found > 0 if size is None else found == size
+        return file_size > 0 if size is None else file_size == size
 
     def add(self, letter: LetterId, sender: str, at: float, octets: Iterable[bytes]) -> None:  # noqa: ARG002
         part = self._path / f".{letter}.part"
@@ -151,21 +151,21 @@ class EmlFolder:
 
 
 class MaildirFolder:
-    """As Maildir names and writes them: in `tmp`, then in `new`; a reader may have moved it to `cur` since."""
+    """Maildir: letters are written in `tmp` and moved to `new`; a reader may move them to `cur`."""
 
     def __init__(self, path: Path) -> None:
         for name in ("tmp", *MAILDIR):
             (path / name).mkdir(mode=0o700, parents=True, exist_ok=True)
         self._path = path
-        self._there = {
+        self._ids = {
             entry.name.split(":")[0].split(".")[1]
             for name in MAILDIR
             for entry in os.scandir(path / name)
             if entry.name.count(".") >= 2 and entry.stat().st_size > 0
         }
 
-    def has(self, letter: LetterId, size: int | None = None) -> bool:  # noqa: ARG002 - lines end otherwise there
-        return letter in self._there
+    def has(self, letter: LetterId, size: int | None = None) -> bool:  # noqa: ARG002 - the size differs by line ends
+        return letter in self._ids
 
     def add(self, letter: LetterId, sender: str, at: float, octets: Iterable[bytes]) -> None:  # noqa: ARG002
         name = f"{int(at)}.{letter}.mailstack"
@@ -178,12 +178,12 @@ class MaildirFolder:
 
 
 class MboxFile:
-    """One file, written beside its place and moved there at the end: a program that reads it never meets a half one."""
+    """One mbox file, written under a temporary name and renamed at the end."""
 
     def __init__(self, path: Path) -> None:
-        """Raises FileExistsError: the letters of an existing file are not known."""
+        """Raises FileExistsError for an existing file."""
         if path.exists():
-            raise FileExistsError(f"{path} is there already")
+            raise FileExistsError(f"{path} exists already")
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._path = path
         self._part = path.with_name(f".{path.name}.part")
@@ -208,7 +208,7 @@ FOLDERS: dict[str, Callable[[Path], LetterWriter]] = {"eml": EmlFolder, "maildir
 
 
 def _write(file: Path, octets: Iterable[bytes], at: float) -> None:
-    """For its owner alone. The disk is waited for once, at the end: for each of ten thousand it takes minutes."""
+    """Write a file for its owner alone, without fsync: `finish` syncs all files at once."""
     with open(file, "wb", opener=_private) as opened:
         opened.writelines(octets)
     os.utime(file, (at, at))

@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 
 def with_crlf(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """The same lines, each ended by CRLF, the last one too; a CR or LF that is alone ends a line as well."""
+    """The lines with CRLF, also after the last one; a bare CR or LF ends a line too."""
     held, last = b"", b"\r\n"
     for piece in pieces:
         octets = held + piece
@@ -22,7 +22,7 @@ def with_crlf(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def with_lf(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """The other way: as files of this system have them."""
+    """The lines with LF, as in local files."""
     for piece in with_crlf(pieces):
         yield piece.replace(b"\r\n", b"\n")
 
@@ -32,22 +32,22 @@ def _plain(octets: bytes) -> bytes:
 
 
 FROM = b"From "
-"""Beginning of a line between two letters; the line before it is empty."""
+"""Start of the separator line between two letters, after an empty line."""
 _DATED = re.compile(rb"From .*(?:\d:\d\d.*\d{4}|\d{4}.*\d:\d\d)")
-"""Time of arrival in such a line, in any form (RFC 4155, Appendix A)."""
+"""Separator line with a time in any format (RFC 4155, appendix A)."""
 _DATE_WITHIN = 200
-"""Octets of the line."""
+"""Maximum octets of the line in which the time is searched."""
 PIECE = 65536
-"""Octets that are read at a time of a line without an end."""
+"""Maximum octets of a line that are read at a time."""
 
 _QUOTED = re.compile(rb"\A>(?=>*From )")
 _TO_QUOTE = re.compile(rb"^(?=>*From )", re.MULTILINE)
 
 
 def spans(file: BinaryIO) -> Iterator[tuple[int, int]]:
-    """Offsets of the beginning and end of each letter, without its "From " line; the file is read once.
+    """Start and end offsets of each letter, without its "From " line, in one pass.
 
-    Where the first line has a date, an unquoted line of text that begins with "From " is no beginning.
+    If the first separator has a date, a line "From " without a date is text.
     """
     start: int | None = None
     at = blank = 0
@@ -72,7 +72,7 @@ def _is_dated(line: bytes) -> bool:
 
 
 def letter(file: BinaryIO, start: int, end: int) -> Iterator[bytes]:
-    """The octets of a span, in the file's own lines, one quote less before each "From " that has some."""
+    """The octets of a span with the line ends of the file, and with "From " lines unquoted once."""
     file.seek(start)
     fresh = True
     while start < end and (line := file.readline(min(PIECE, end - start))):
@@ -82,14 +82,14 @@ def letter(file: BinaryIO, start: int, end: int) -> Iterator[bytes]:
 
 
 def entry(sender: str, date: str, octets: Iterable[bytes]) -> Iterator[bytes]:
-    """A letter as it stands in the file: its line, itself with "From " quoted, an empty line. `date` is asctime's."""
+    """A letter in the file: separator with `date` (asctime), quoted lines, and an empty line."""
     yield b"From %b %b\n" % (sender.encode() or b"MAILER-DAEMON", date.encode())
     held, fresh = b"", True
     for piece in with_lf(octets):
         text = held + piece
         cut = text.rfind(b"\n") + 1 or len(text)
         if not text.endswith(b"\n") and cut == len(text) < PIECE:
-            held = text  # the beginning of a line, which may become a From
+            held = text  # an unfinished line, which may start with "From "
             continue
         yield _quoted(text[:cut], fresh=fresh)
         held, fresh = text[cut:], text[:cut].endswith(b"\n")
@@ -97,8 +97,8 @@ def entry(sender: str, date: str, octets: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _quoted(text: bytes, *, fresh: bool) -> bytes:
-    """`fresh`: a line begins where this does."""
+    """Quote "From " lines; `fresh` is whether the text starts with a line."""
     if fresh:
         return _TO_QUOTE.sub(b">", text)
-    first, newline, rest = text.partition(b"\n")
-    return first + newline + _TO_QUOTE.sub(b">", rest)
+    first, newline, lines = text.partition(b"\n")
+    return first + newline + _TO_QUOTE.sub(b">", lines)

@@ -15,8 +15,7 @@ from mailstack.letter.address import Address, AddressError, ReversePath, ascii_d
 
 NULL = "<>"
 _MAX_LENGTH = 320
-"""Maximum length of a pattern of addresses, which is that of an address (RFC 5321 §4.5.3.1)."""
-
+"""Maximum length of an address pattern, as of an address (RFC 5321 §4.5.3.1)."""
 
 _A_DOMAIN_PATTERN = 'a domain such as "elsewhere.test", "*.elsewhere.test" for its subdomains, or "*"'
 _AN_ADDRESS_PATTERN = 'an address or a pattern such as "bob@home.test", "*@home.test" or "<>"'
@@ -25,7 +24,7 @@ ValueT = TypeVar("ValueT")
 
 
 class PatternError(ValueError):
-    """Exception for a text that is no pattern; its message says what is expected."""
+    """Invalid pattern; the message says what is expected."""
 
 
 def address_pattern(text: str) -> str:
@@ -78,27 +77,26 @@ def fits_any_domain(patterns: Sequence[str], domain: str) -> bool:
 
 
 def find_by_domain(table: Mapping[str, ValueT], domain: str) -> tuple[str, ValueT] | None:
-    """Most exact pattern of a table that matches a domain, and its value; the table's order has no meaning."""
+    """Most specific pattern of a table that matches a domain, and its value, independent of the order."""
     if not table:
         return None
     domain = domain.lower()
     if (exact := table.get(domain)) is not None:
         return domain, exact
-    rest = "" if domain.startswith("[") else domain
-    while "." in rest:
-        rest = rest.partition(".")[2]
-        if (above := table.get(pattern := f"*.{rest}")) is not None:
-            return pattern, above
-    if (any_other := table.get("*")) is not None:
-        return "*", any_other
-    return None
+    parent = "" if domain.startswith("[") else domain
+    while "." in parent:
+        parent = parent.partition(".")[2]
+        if (value := table.get(pattern := f"*.{parent}")) is not None:
+            return pattern, value
+    default = table.get("*")
+    return None if default is None else ("*", default)
 
 
 @lru_cache(maxsize=1024)
 def _expression(pattern: str) -> re.Pattern[str]:
-    # Between two stars the shortest run is taken and never given back, so that no address makes it try again.
-    first, *rest = [re.escape(part).replace(r"\?", ".") for part in re.sub(r"\*+", "*", pattern.lower()).split("*")]
-    if not rest:
+    # Atomic groups between stars, against backtracking.
+    first, *parts = [re.escape(part).replace(r"\?", ".") for part in re.sub(r"\*+", "*", pattern.lower()).split("*")]
+    if not parts:
         return re.compile(first, re.DOTALL)
-    middle = "".join(f"(?>.*?{part})" for part in rest[:-1])
-    return re.compile(f"{first}{middle}.*{rest[-1]}", re.DOTALL)
+    middle = "".join(f"(?>.*?{part})" for part in parts[:-1])
+    return re.compile(f"{first}{middle}.*{parts[-1]}", re.DOTALL)

@@ -23,7 +23,7 @@ TERMS = frozenset({HOLDFOR, HOLDUNTIL, BY, PRIORITY})
 LOWEST, NORMAL, HIGHEST = -9, 0, 9
 """Priorities (RFC 6710 §3)."""
 
-# RFC 4865 §3: 1 to 9 digits, none of them in vain.
+# RFC 4865 §3: 1 to 9 digits, without leading zeros.
 _SECONDS = re.compile(r"[1-9][0-9]{0,8}\Z")
 # RFC 3339 §5.6, in either case.
 _DATE_TIME = re.compile(
@@ -39,18 +39,18 @@ class DeliverBy(Struct, frozen=True):
     """The value of BY= (RFC 2852 §4)."""
 
     seconds: int
-    """Seconds from MAIL on; zero or less, once the time has passed, only if `returns` is False."""
+    """Seconds from MAIL on; zero or less (only without `returns`) once the time has passed."""
     returns: bool
-    """Whether a late letter comes back ("R"); else the delay is reported and delivery goes on ("N")."""
+    """Whether a late letter bounces ("R"); else the delay is reported ("N")."""
     traced: bool = False
-    """Whether the sender wants to hear of each relaying ("T")."""
+    """Whether each relaying is reported to the sender ("T")."""
 
     def __str__(self) -> str:
         return f"{self.seconds};{'R' if self.returns else 'N'}{'T' if self.traced else ''}"
 
 
 class Deadline(Struct, frozen=True):
-    """DeliverBy as the queue keeps it: with the time of day."""
+    """DeliverBy with an absolute time, as in the queue."""
 
     at: float
     """Seconds since 1970."""
@@ -58,7 +58,7 @@ class Deadline(Struct, frozen=True):
     traced: bool
 
     def from_now(self, now: float) -> DeliverBy:
-        """What the next host is told: the time that is left (RFC 2852 §4.1.4)."""
+        """BY for the next host, with the remaining time (RFC 2852 §4.1.4)."""
         return DeliverBy(int(self.at - now), self.returns, self.traced)
 
 
@@ -73,10 +73,10 @@ def read_date_time(text: str) -> float:
     """A date-time of RFC 3339 §5.6, as seconds since 1970. Raises ValueError."""
     if not _DATE_TIME.match(text):
         raise ValueError('a date and time such as "2030-01-31T18:00:00Z"')
-    # A second that is leapt is taken for the one behind it, so that nothing is released too early.
-    leapt = text[17:19] == "60"
-    text = f"{text[:17]}59{text[19:]}" if leapt else text
-    return datetime.fromisoformat(text.upper()).timestamp() + leapt
+    # A leap second counts as the next one, so that no letter is released too early.
+    is_leap_second = text[17:19] == "60"
+    text = f"{text[:17]}59{text[19:]}" if is_leap_second else text
+    return datetime.fromisoformat(text.upper()).timestamp() + is_leap_second
 
 
 def date_time_text(at: float) -> str:
@@ -85,22 +85,22 @@ def date_time_text(at: float) -> str:
 
 
 def read_by(text: str) -> DeliverBy:
-    """Raises ValueError."""
-    found = _BY.match(text)
-    if found is None:
+    """Parse the value of BY. Raises ValueError."""
+    match = _BY.match(text)
+    if match is None:
         raise ValueError('seconds and a mode, such as "120;R" or "600;NT"')
-    return DeliverBy(int(found[1]), found[2] in "Rr", bool(found[3]))
+    return DeliverBy(int(match[1]), match[2] in "Rr", bool(match[3]))
 
 
 def read_priority(text: str) -> int:
-    """Raises ValueError."""
+    """Parse the value of MT-PRIORITY. Raises ValueError."""
     if not _PRIORITY.match(text):
         raise ValueError("a whole number from -9 to 9")
     return int(text)
 
 
 def check(parameters: tuple[tuple[str, str], ...]) -> None:
-    """Raises ValueError when parameters of MAIL, read from a store, are not what was written there."""
+    """Raise ValueError for invalid MAIL parameters from a damaged store."""
     readers = {HOLDFOR: read_seconds, HOLDUNTIL: read_date_time, BY: read_by, PRIORITY: read_priority}
     for keyword, value in parameters:
         if keyword in readers:
@@ -108,7 +108,7 @@ def check(parameters: tuple[tuple[str, str], ...]) -> None:
 
 
 def released_at(letter: Letter) -> float:
-    """When the letter's time begins: as FUTURERELEASE asked, else when it arrived. Seconds since 1970."""
+    """Time of release by FUTURERELEASE, else of arrival, in seconds since 1970."""
     return _released(letter.envelope, letter.arrival.at)
 
 
@@ -124,12 +124,12 @@ def _released(envelope: Envelope, arrived: float) -> float:
 
 
 def deadline(letter: Letter) -> Deadline | None:
-    """When the letter shall be delivered by; None when its sender did not say. It counts from the arrival."""
+    """Deadline by BY, from the arrival on; None without BY."""
     return deadline_of(letter.envelope, letter.arrival.at)
 
 
 def deadline_of(envelope: Envelope, arrived: float) -> Deadline | None:
-    """The same, without a Letter; `arrived` is in seconds since 1970."""
+    """As `deadline`, without a Letter; `arrived` is in seconds since 1970."""
     if not envelope.parameters:
         return None
     value = dict(envelope.parameters).get(BY)
@@ -140,25 +140,25 @@ def deadline_of(envelope: Envelope, arrived: float) -> Deadline | None:
 
 
 def is_held_too_long(parameters: Mapping[str, str], now: float) -> bool:
-    """Whether a letter that is handed in `now` were released only behind the time that it is wanted by (RFC 4865 §5.2.2)."""
+    """Whether a letter submitted `now` would be released after its deadline (RFC 4865 §5.2.2)."""
     if BY not in parameters:
         return False
-    wanted = now + read_by(parameters[BY]).seconds
+    deliver_by = now + read_by(parameters[BY]).seconds
     if HOLDUNTIL in parameters:
-        return read_date_time(parameters[HOLDUNTIL]) > wanted
-    return HOLDFOR in parameters and now + read_seconds(parameters[HOLDFOR]) > wanted
+        return read_date_time(parameters[HOLDUNTIL]) > deliver_by
+    return HOLDFOR in parameters and now + read_seconds(parameters[HOLDFOR]) > deliver_by
 
 
 def hold_request(envelope: Envelope) -> str:
-    """What was said about the release, as a report repeats it (RFC 4865 §5.1.2); "" for nothing."""
-    said = dict(envelope.parameters)
-    if HOLDFOR in said:
-        return f"for;{said[HOLDFOR]}"
-    return f"until;{said[HOLDUNTIL]}" if HOLDUNTIL in said else ""
+    """Request of a later release, for a report (RFC 4865 §5.1.2); "" without one."""
+    parameters = dict(envelope.parameters)
+    if HOLDFOR in parameters:
+        return f"for;{parameters[HOLDFOR]}"
+    return f"until;{parameters[HOLDUNTIL]}" if HOLDUNTIL in parameters else ""
 
 
 def requested_priority(envelope: Envelope) -> int | None:
-    """LOWEST to HIGHEST; None without MT-PRIORITY."""
+    """Priority from LOWEST to HIGHEST; None without MT-PRIORITY."""
     if not envelope.parameters:
         return None
     value = dict(envelope.parameters).get(PRIORITY)
@@ -166,5 +166,5 @@ def requested_priority(envelope: Envelope) -> int | None:
 
 
 def priority(envelope: Envelope) -> int:
-    """LOWEST to HIGHEST; NORMAL without MT-PRIORITY."""
+    """Priority from LOWEST to HIGHEST; NORMAL without MT-PRIORITY."""
     return requested_priority(envelope) or NORMAL

@@ -25,10 +25,10 @@ def read_duration(text: object) -> Duration:
     """Seconds from whole numbers with units; "0" needs none. Raises ValueError."""
     if text == "0":
         return Duration(0.0)
-    found = _SYNTAX.fullmatch(text) if isinstance(text, str) and text else None
-    if found is None:
+    match = _SYNTAX.fullmatch(text) if isinstance(text, str) and text else None
+    if match is None:
         raise ValueError(DURATION_SYNTAX)
-    seconds = sum(int(count) * size for count, size in zip(found.groups(default="0"), UNITS.values(), strict=True))
+    seconds = sum(int(count) * size for count, size in zip(match.groups(default="0"), UNITS.values(), strict=True))
     if seconds > MAX_DURATION:
         raise ValueError("a duration of at most ten years")
     return Duration(float(seconds))
@@ -45,7 +45,7 @@ def elapsed_text(seconds: float) -> str:
 @lru_cache(maxsize=16)  # steps of a letter often share a time
 def iso8601(at: float) -> str:
     """Seconds since 1970, of constant length: "2026-11-23T21:00:00.123456Z"."""
-    # Rounded as `datetime` rounds, so that the text of a time never changes.
+    # Rounded like `datetime`, so that the text of a time never changes.
     second, fraction = divmod(at, 1)
     carried, microsecond = divmod(round(fraction * 1_000_000), 1_000_000)
     return f"{_second(int(second) + carried)}.{microsecond:06}Z"
@@ -62,7 +62,7 @@ def _second(at: int) -> str:
 
 
 def clean(text: str) -> str:
-    """`text` with an escape for each character that is not printable: peers choose much of what is shown."""
+    """`text` with escapes for unprintable characters, for the display of hostile text."""
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
@@ -91,10 +91,10 @@ def clock_text(at: float) -> str:
 
 def span_text(seconds: float) -> str:
     """Duration in its two largest units: "3 d 4 h", "12 s"."""
-    rest = max(0, round(seconds))
+    remaining = max(0, round(seconds))
     parts: list[str] = []
     for unit, length in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
-        count, rest = divmod(rest, length)
+        count, remaining = divmod(remaining, length)
         if count or (unit == "s" and not parts):
             parts.append(f"{count} {unit}")
         elif parts:

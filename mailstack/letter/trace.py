@@ -13,9 +13,9 @@ from mailstack.letter.envelope import Arrival, Recipient, TlsInfo
 from mailstack.letter.letter import LetterId
 
 LOCAL = "LOCAL"
-"""The protocol of an Arrival without one: no `with` clause names it (RFC 5321 §4.4)."""
+"""Protocol of an Arrival without `with` clause (RFC 5321 §4.4)."""
 _COLUMNS = 78
-"""RFC 5322 §2.1.1: what a line should not pass."""
+"""Recommended maximum of a line (RFC 5322 §2.1.1)."""
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _NOT_IN_NAME = re.compile(r"[^A-Za-z0-9._-]+")
@@ -34,31 +34,32 @@ def received(
 ) -> bytes:
     """The `Received:` field, folded, with its CRLF (RFC 5321 §4.4).
 
-    The recipient is named when there is only one, so that no blind copy shows (§7.2), and only in ASCII, so that the
-    field never keeps a letter from a host without SMTPUTF8. `hide_client` leaves the `from`
-    clause out, and `show_account` names the authenticated account: both are settings (§7.6). `priority`
-    is told if there is one (RFC 6710 §4.1).
+    The `for` clause names a single recipient only, so that it reveals no blind copy (§7.2), and only in ASCII, so that the
+    field needs no SMTPUTF8. `hide_client` omits the `from` clause; `show_account` names the authenticated account (§7.6).
+    `priority` adds a clause (RFC 6710 §4.1).
     """
     if arrival.protocol == LOCAL and arrival.account is not None:
-        way = f"Received: by {arrival.server}" + ("" if hide_client else f" (from user {_comment(arrival.account)})")
+        clauses = f"Received: by {arrival.server}" + (
+            "" if hide_client else f" (from user {_comment(arrival.account)})"
+        )
     else:
         host = None if arrival.remote is None or hide_client else arrival.remote.host
         account = arrival.account if show_account else None
-        way = _from_clause(host, arrival.name, arrival.helo, arrival.tls, account, arrival.server, arrival.protocol)
-    for_clause = f" for <{_printable(recipients[0].address)}>" if _is_shown(recipients) else ""
-    how = "" if priority is None else f" PRIORITY {priority}"
-    return f"{way}\r\n\tid {letter}{for_clause}{how};\r\n\t{date_time(arrival.at)}\r\n".encode()
+        clauses = _from_clause(host, arrival.name, arrival.helo, arrival.tls, account, arrival.server, arrival.protocol)
+    for_clause = f" for <{_printable(recipients[0].address)}>" if _is_named(recipients) else ""
+    priority_clause = "" if priority is None else f" PRIORITY {priority}"
+    return f"{clauses}\r\n\tid {letter}{for_clause}{priority_clause};\r\n\t{date_time(arrival.at)}\r\n".encode()
 
 
-def _is_shown(recipients: Sequence[Recipient]) -> bool:
+def _is_named(recipients: Sequence[Recipient]) -> bool:
     return len(recipients) == 1 and recipients[0].address.is_ascii
 
 
 @lru_cache(maxsize=1024)  # the same for all letters of a connection
-def _from_clause(  # noqa: PLR0917  # a cache wants them by position
+def _from_clause(  # noqa: PLR0917  # lru_cache is faster with positional arguments
     host: str | None, dns_name: str, helo: str, tls: TlsInfo | None, account: str | None, server: str, protocol: str
 ) -> str:
-    """The clauses that say over what a letter came, folded; the first lines of the field."""
+    """The clauses of client, TLS, account, server and protocol, folded."""
     clauses = []
     if host is not None:
         literal = _literal(host)
@@ -79,15 +80,14 @@ def return_path(sender: ReversePath) -> bytes:
 
 @lru_cache(maxsize=1024)
 def delivered_to(address: Address) -> bytes:
-    """The `Delivered-To:` field: which address the letter was put into a mailbox for (RFC 9228)."""
+    """The `Delivered-To:` field of final delivery (RFC 9228)."""
     return b"Delivered-To: %b\r\n" % _printable(address).encode()
 
 
 def handover_field(server: str, letter: LetterId, address: Address, at: float) -> bytes:
-    """The `Received:` field of final delivery: the last hop, from a server's queue into a mailbox of its own.
+    """The `Received:` field of final delivery, with the time and the recipient.
 
-    It names the time and the recipient, which a letter to several recipients has nowhere else. There is no `with` clause,
-    since no protocol was used (RFC 5321 §4.4).
+    It has no `with` clause, since no protocol was used (RFC 5321 §4.4).
     """
     text = f"Received: from {server} by {server} (final delivery)\r\n\tid {letter} for <{_printable(address)}>;"
     return f"{text}\r\n\t{date_time(at)}\r\n".encode()
@@ -104,7 +104,7 @@ def message_id(letter: LetterId, hostname: str) -> bytes:
 
 
 def date_time(now: float) -> str:
-    """RFC 5322 §3.3, in UTC, whatever the locale."""
+    """Date and time of RFC 5322 §3.3 in UTC, independent of the locale."""
     return _date_time(int(now))
 
 
@@ -127,7 +127,7 @@ def _literal(host: str) -> str:
 
 
 def _domain(helo: str) -> str:
-    """What the client called itself, made to fit the grammar of a domain; "" when nothing of it does."""
+    """Name of the client without characters that are invalid in a domain; may be ""."""
     try:
         return ascii_domain(parse_domain(helo))
     except AddressError:
@@ -141,13 +141,13 @@ def _comment(text: str) -> str:
 
 @lru_cache(maxsize=1024)
 def _printable(address: Address) -> str:
-    """The address as text that no control character can break out of, wherever it was read from; ASCII if it can be."""
+    """The address in printable characters, with A-labels if that makes it ASCII."""
     text = str(address.with_a_labels if address.is_ascii else address)
     return text if text.isprintable() else "".join([c if c.isprintable() else "?" for c in text])
 
 
 def _folded(name: str, clauses: Iterable[str]) -> str:
-    """A field without its last CRLF, broken between clauses so that lines keep to 78 columns where a clause does."""
+    """A field without its last CRLF, folded between clauses at 78 columns."""
     lines, line = [], name
     for clause in clauses:
         if len(line) + 1 + len(clause) > _COLUMNS and line is not name:

@@ -1,7 +1,6 @@
 """Base64 and quoted-printable, encoded and decoded in pieces (RFC 2045 §6).
 
-Decoding takes whatever became of the text on its way. It goes piece by piece, since no other thread runs meanwhile, and a
-part may have many megabytes.
+Decoding accepts damaged text. It works in pieces, because each piece blocks other threads and a part may be large.
 """
 
 from __future__ import annotations
@@ -13,16 +12,16 @@ from io import BytesIO
 from typing import Protocol
 
 _LINE = 57
-"""Octets that make a line of 76 characters in base64."""
+"""Octets of a base64 line of 76 characters."""
 _TOO_LONG = re.compile(rb"^[^\r\n]{77,}", re.MULTILINE)
 AT_ONCE = 262_144
-"""Encoded octets of a piece, about."""
+"""Approximate encoded octets of a piece."""
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-_OTHERS = bytes(sorted(set(range(256)) - set(_ALPHABET) - set(b"=")))
+_NOT_BASE64 = bytes(sorted(set(range(256)) - set(_ALPHABET) - set(b"=")))
 
 
 class Encoder(Protocol):
-    """Encodes one body. The last line has no CRLF: in a multipart, that of the delimiter follows."""
+    """Encoder of one body. The last line has no CRLF: in a multipart, that of the delimiter follows."""
 
     def feed(self, octets: bytes) -> bytes: ...
 
@@ -30,20 +29,20 @@ class Encoder(Protocol):
 
 
 class Base64:
-    """Any octets (§6.8)."""
+    """Base64 of any octets (§6.8)."""
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._unfinished = b""
         self._between = b""
 
     def feed(self, octets: bytes) -> bytes:
-        octets = self._rest + octets
+        octets = self._unfinished + octets
         whole = len(octets) - len(octets) % _LINE
-        self._rest = octets[whole:]
+        self._unfinished = octets[whole:]
         return self._lines(octets[:whole])
 
     def finish(self) -> bytes:
-        return self._lines(self._rest)
+        return self._lines(self._unfinished)
 
     def _lines(self, octets: bytes) -> bytes:
         if not octets:
@@ -56,38 +55,38 @@ class Base64:
 
 
 class QuotedPrintable:
-    """Text: every CR has its LF, and lines are not long, since each is held until it is whole (§6.7)."""
+    """Quoted-printable of text with CRLF line ends (§6.7). A line is held until it is complete."""
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._unfinished = b""
 
     def feed(self, octets: bytes) -> bytes:
-        octets = self._rest + octets
+        octets = self._unfinished + octets
         whole = octets.rfind(b"\r\n") + 2 if b"\r\n" in octets else 0
-        self._rest = octets[whole:]
+        self._unfinished = octets[whole:]
         return quoted(octets[:whole])
 
     def finish(self) -> bytes:
-        # b2a_qp tells by the first line's end whether its own are CRLF.
-        return quoted(self._rest + b"\r\n")[:-2] if self._rest else b""
+        # b2a_qp uses the line end of the first line.
+        return quoted(self._unfinished + b"\r\n")[:-2] if self._unfinished else b""
 
 
 def quoted(octets: bytes, *, is_text: bool = True) -> bytes:
-    """Lines of at most 76 characters; CR and LF are encoded too where it is no text."""
-    # b2a_qp makes some lines an octet or two longer, as those that end in a blank.
-    return _TOO_LONG.sub(_broken, binascii.b2a_qp(octets, istext=is_text))
+    """Quoted-printable lines of at most 76 characters; CR and LF are encoded too unless `is_text`."""
+    # b2a_qp makes some lines up to two octets too long, such as those that end in a blank.
+    return _TOO_LONG.sub(_soft_break, binascii.b2a_qp(octets, istext=is_text))
 
 
-def _broken(found: re.Match[bytes]) -> bytes:
-    """The line in two, by a soft break that is in the midst of no `=XX` (§6.7, rule 5)."""
-    line = found[0]
+def _soft_break(match: re.Match[bytes]) -> bytes:
+    """The line with a soft break outside any `=XX` (§6.7, rule 5)."""
+    line = match[0]
     escape = line.find(b"=", 73, 75)
     cut = 75 if escape < 0 else escape
     return line[:cut] + b"=\r\n" + line[cut:]
 
 
 def decoded(octets: bytes, encoding: str, start: int = 0, end: int | None = None) -> bytes:
-    """The octets that were encoded, of those from `start` to `end`; as they are when the encoding is none, or unknown."""
+    """Decoded octets from `start` to `end`; unchanged for an unknown encoding."""
     end = len(octets) if end is None else end
     match encoding:
         case "base64":
@@ -103,7 +102,7 @@ def decoded(octets: bytes, encoding: str, start: int = 0, end: int | None = None
 
 
 def decoded_size(octets: bytes, encoding: str, start: int = 0, end: int | None = None) -> int:
-    """How many octets `decoded` gives, in a fraction of its time."""
+    """Number of octets of `decoded`, in a fraction of its time."""
     end = len(octets) if end is None else end
     match encoding:
         case "base64":
@@ -115,28 +114,28 @@ def decoded_size(octets: bytes, encoding: str, start: int = 0, end: int | None =
 
 
 def _base64(octets: bytes, start: int, end: int) -> Iterator[bytes]:
-    """A digit that is alone in the last group says nothing."""
-    rest = b""
-    for each in _digits(octets, start, end):
-        digits = rest + each
+    """Decode base64; a single digit in the last group is ignored."""
+    remainder = b""
+    for piece in _digits(octets, start, end):
+        digits = remainder + piece
         whole = len(digits) - len(digits) % 4
-        rest = digits[whole:]
+        remainder = digits[whole:]
         yield binascii.a2b_base64(digits[:whole])
-    if len(rest) > 1:
-        yield binascii.a2b_base64(rest + b"=" * (4 - len(rest)))
+    if len(remainder) > 1:
+        yield binascii.a2b_base64(remainder + b"=" * (4 - len(remainder)))
 
 
 def _digits(octets: bytes, start: int, end: int) -> Iterator[bytes]:
-    """Those before the padding: mailing lists put text behind it."""
+    """Base64 digits before the padding; mailing lists append text."""
     for at in range(start, end, AT_ONCE):
-        digits, padding, _ = octets[at : min(at + AT_ONCE, end)].translate(None, _OTHERS).partition(b"=")
+        digits, padding, _ = octets[at : min(at + AT_ONCE, end)].translate(None, _NOT_BASE64).partition(b"=")
         yield digits
         if padding:
             return
 
 
 def _quoted_printable(octets: bytes, start: int, end: int) -> Iterator[bytes]:
-    """Cut between lines, or else in no `=XX`."""
+    """Decode quoted-printable in pieces, cut between lines or at least outside any `=XX`."""
     while start < end:
         stop = min(start + AT_ONCE, end)
         if stop < end:

@@ -93,7 +93,7 @@ def test_a_folder_gives_what_is_a_letter_and_names_what_is_none(tmp_path: Path) 
         f"{tmp_path / 'box'}:1",
         f"{tmp_path / 'box'}:2",
     ]
-    assert looked.strangers == (tmp_path / "picture",)
+    assert looked.other_files == (tmp_path / "picture",)
 
 
 def test_a_maildir_gives_its_own_letters_and_names_the_mailboxes_in_it(tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_a_maildir_gives_its_own_letters_and_names_the_mailboxes_in_it(tmp_path:
     (tmp_path / "dovecot-uidlist").write_text("3 V1\n")
     looked = detect([tmp_path])
     assert [found.name for found in looked.letters] == [str(tmp_path / "cur" / "1.x"), str(tmp_path / "new" / "1.x")]
-    assert (looked.strangers, looked.left) == ((), (tmp_path / ".Sent",))
+    assert (looked.other_files, looked.subfolders) == ((), (tmp_path / ".Sent",))
 
 
 def test_what_would_never_end_is_not_opened(tmp_path: Path) -> None:

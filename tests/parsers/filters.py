@@ -36,7 +36,7 @@ def _checked(octets: bytes) -> None:
 
 @unless(ValueError)
 def _filter(octets: bytes) -> None:
-    assert parse_filter(text(octets)).at.host
+    assert parse_filter(text(octets)).address.host
 
 
 PARSERS = (

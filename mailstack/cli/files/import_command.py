@@ -82,11 +82,11 @@ def scan_paths(paths: Sequence[Path], *, since: float | None = None) -> ScanResu
         scanned = detect(paths, since=since)
     except OSError as error:
         raise CommandError(f"{error.filename or paths[0]}: {error.strerror or error}") from error
-    for left in scanned.left:
+    for left in scanned.subfolders:
         click.echo(
             clean(f"mailstack: {left} is a separate mailbox and was skipped: import it by its own path"), err=True
         )
-    for stranger in scanned.strangers:
+    for stranger in scanned.other_files:
         click.echo(clean(f"mailstack: {stranger} has no letter and was skipped"), err=True)
     if not scanned.letters and since is None:
         raise CommandError(f"no letters in {', '.join(map(str, paths))}; supported are mbox, Maildir and .eml files")

@@ -1,9 +1,8 @@
 """Converts a letter to 8bit or 7bit as a stream (RFC 6152 §3).
 
-Three readings of the content, none of which holds it: what is in each part, how large the result is, and the result.
-What a signature covers as octets (multipart/signed) is never changed. A DKIM signature may be: its signer is told to
-leave no octets that need conversion (RFC 6376 §5.3), and a broken one counts as none (§6.1), while a letter that comes
-back is lost on its reader.
+The content is read three times, as a stream: for the plan, for the size of the result, and for the result.
+Parts in multipart/signed are never changed. A DKIM signature may break: its signer should convert before (RFC 6376
+§5.3), and a broken signature counts as none (§6.1), while a bounced letter is not delivered.
 """
 
 from __future__ import annotations
@@ -22,23 +21,23 @@ from mailstack.letter.transfer_encoding import Base64, Encoder, QuotedPrintable
 __all__ = ["Domain", "Unconvertible", "convert"]
 
 MAX_LINE = 998
-"""Octets without CRLF (RFC 5322 §2.1.1)."""
+"""Maximum octets of a line without CRLF (RFC 5322 §2.1.1)."""
 
 _ASCII = bytes(range(128))
 
 
 class Domain(Enum):
-    """Which octets may be sent (RFC 2045 §2.7, §2.8). Both mean lines, none of which holds a NUL, CR or LF."""
+    """Permitted octets (RFC 2045 §2.7, §2.8): lines without NUL, bare CR or bare LF."""
 
     SEVEN = "7bit"
     EIGHT = "8bit"
 
 
 async def convert(content: Content, domain: Domain) -> Content:
-    """The same letter in the octets of `domain`. Raises Unconvertible, and what reading the content raises."""
-    plan = Plan(domain)
+    """The letter in the octets of `domain`. Raises Unconvertible; errors of reading propagate."""
+    plan = ConversionPlan(domain)
     async for piece in pieces(content):
-        plan.look_at(piece)
+        plan.scan(piece)
     plan.complete()
     converted = Converted(content, plan.changes)
     size = 0
@@ -49,18 +48,18 @@ async def convert(content: Content, domain: Domain) -> Content:
 
 
 class PartChange(Struct, frozen=True):
-    """What becomes of a section of the letter: of a part, or of the filler that follows a delimiter."""
+    """Change of one section: a part, or the filler after a delimiter."""
 
     head: bytes | None = None
-    """Header section in place of the old one; None keeps it."""
+    """New header section; None for no change."""
     encoding: str = ""
-    """Encoding of its body: "base64" or "quoted-printable"; "" leaves it as it is."""
-    left_out: bool = False
-    """Filler that the domain has no octets for."""
+    """Encoding of the body: "base64" or "quoted-printable"; "" for no change."""
+    is_dropped: bool = False
+    """Whether the filler is dropped, because the domain does not permit its octets."""
 
 
 class Converted(Struct, eq=False):
-    """A content that is converted whenever it is read."""
+    """A content that is converted on every read."""
 
     content: Content
     changes: dict[int, PartChange]
@@ -79,15 +78,15 @@ class Converted(Struct, eq=False):
                 change = self.changes.get(section, PartChange())
                 octets += change.head if isinstance(piece, Head) and change.head is not None else _octets(piece)
                 encoder = _ENCODERS[change.encoding]() if change.encoding else None
-            elif not change.left_out or isinstance(piece, Body):
+            elif not change.is_dropped or isinstance(piece, Body):
                 octets = encoder.feed(piece.octets) if encoder else piece.octets
             if octets:
                 end = (end + octets[-2:])[-2:]
                 yield octets
-        rest = encoder.finish() if encoder else b""
-        end = (end + rest[-2:])[-2:]
-        if rest or end != b"\r\n":
-            yield rest if end == b"\r\n" else rest + b"\r\n"
+        last = encoder.finish() if encoder else b""
+        end = (end + last[-2:])[-2:]
+        if last or end != b"\r\n":
+            yield last if end == b"\r\n" else last + b"\r\n"
 
 
 _ENCODERS: dict[str, type[Base64 | QuotedPrintable]] = {"base64": Base64, "quoted-printable": QuotedPrintable}
@@ -97,48 +96,48 @@ def _octets(piece: Head | Delimiter) -> bytes:
     return piece.section if isinstance(piece, Head) else piece.octets
 
 
-class Plan:
-    """What has to change, found by looking at every piece once."""
+class ConversionPlan:
+    """Changes of a letter, from one scan of its pieces."""
 
     def __init__(self, domain: Domain) -> None:
         self.changes: dict[int, PartChange] = {}
-        """Changes by number of the section: heads and delimiters count."""
+        """Changes by section; a head or a delimiter starts one."""
         self._domain = domain
         self._section = -1
         self._head: Head | None = None
-        self._seen = Seen()
+        self._statistics = OctetStatistics()
 
-    def look_at(self, piece: Piece) -> None:
-        """The next piece."""
+    def scan(self, piece: Piece) -> None:
+        """Scan the next piece."""
         if isinstance(piece, Head | Delimiter):
             self.complete()
             self._section += 1
             self._head = piece if isinstance(piece, Head) else None
-            self._seen = Seen()
+            self._statistics = OctetStatistics()
             if isinstance(piece, Head):
                 self._check_head(piece)
         else:
-            self._seen.look_at(piece.octets)
+            self._statistics.scan(piece.octets)
 
     def complete(self) -> None:
-        """No more pieces belong to the section."""
-        head, seen = self._head, self._seen
-        seen.complete()
+        """End the section."""
+        head, statistics = self._head, self._statistics
+        statistics.complete()
         if head is not None and head.kind is Kind.LEAF:
             self._complete_leaf(head)
-        elif seen.size and not self._fits():
-            self.changes[self._section] = replace(self.changes.get(self._section, PartChange()), left_out=True)
+        elif statistics.size and not self._fits():
+            self.changes[self._section] = replace(self.changes.get(self._section, PartChange()), is_dropped=True)
 
     def _complete_leaf(self, head: Head) -> None:
-        said, seen = head.described.encoding, self._seen
-        if self._fits() and not (said == "binary" and seen.is_long):
-            if said == "binary":
-                self._relabel(head, "7bit" if seen.is_ascii else "8bit")
+        declared, statistics = head.described.encoding, self._statistics
+        if self._fits() and not (declared == "binary" and statistics.is_long):
+            if declared == "binary":
+                self._relabel(head, "7bit" if statistics.is_ascii else "8bit")
             return
-        self._may_change(head, said)
-        is_text = (head.described.type or "text/").startswith("text/") and seen.is_text and not seen.is_long
-        # Where a quarter of the octets would be escaped, base64 is shorter.
-        encoding = "quoted-printable" if is_text and 4 * seen.high <= seen.size else "base64"
+        self._may_change(head, declared)
+        is_text = (head.described.type or "text/").startswith("text/") and statistics.is_text and not statistics.is_long
+        # If a quarter of the octets need escapes, base64 is shorter.
+        encoding = "quoted-printable" if is_text and 4 * statistics.high <= statistics.size else "base64"
         more = b""
         if head.is_letter and not head.described.is_mime:
             # RFC 1428 §3: the charset of the octets is unknown.
@@ -146,7 +145,7 @@ class Plan:
         self.changes[self._section] = PartChange(relabel(head.section, encoding, more), encoding)
 
     def _fits(self) -> bool:
-        return self._seen.is_text and (self._seen.is_ascii or self._domain is Domain.EIGHT)
+        return self._statistics.is_text and (self._statistics.is_ascii or self._domain is Domain.EIGHT)
 
     def _check_head(self, head: Head) -> None:
         section = head.section
@@ -154,36 +153,38 @@ class Plan:
             raise Unconvertible("a header section of it is not ASCII")
         if not section.count(b"\r") == section.count(b"\n") == section.count(b"\r\n") or b"\0" in section:
             raise Unconvertible("a header section of it does not consist of lines")
-        said = head.described.encoding
-        if head.kind is not Kind.LEAF and (said == "binary" or (said == "8bit" and self._domain is Domain.SEVEN)):
+        declared = head.described.encoding
+        if head.kind is not Kind.LEAF and (
+            declared == "binary" or (declared == "8bit" and self._domain is Domain.SEVEN)
+        ):
             self._relabel(head, self._domain.value)
 
     def _relabel(self, head: Head, encoding: str) -> None:
         self._may_change(head, head.described.encoding)
         self.changes[self._section] = PartChange(relabel(head.section, encoding))
 
-    def _may_change(self, head: Head, said: str) -> None:
+    def _may_change(self, head: Head, declared: str) -> None:
         if head.sealed:
-            raise Unconvertible("a signature covers the part that would have to change")
-        if said not in ("", "7bit", "8bit", "binary"):
-            raise Unconvertible("a part of it is not what its Content-Transfer-Encoding says")
+            raise Unconvertible("a part that needs conversion is signed")
+        if declared not in ("", "7bit", "8bit", "binary"):
+            raise Unconvertible("a part does not match its Content-Transfer-Encoding")
         of_type = head.described.type
         if head.kind is Kind.LEAF and of_type.startswith(("multipart/", "message/")) and of_type != "message/global":
             # RFC 2046 §5.2: these are never encoded.
             raise Unconvertible(f"a part of type {of_type[:60]} can't be encoded")
 
 
-class Seen:
-    """What a body is made of, whatever cut it comes in."""
+class OctetStatistics:
+    """Statistics of the octets of a body, for any cut."""
 
     def __init__(self) -> None:
         self.size = 0
         self.high = 0
         """Octets above 127."""
         self.is_text = True
-        """No NUL, and neither CR without LF nor LF without CR."""
+        """Whether there is no NUL, bare CR or bare LF."""
         self.is_long = False
-        """Whether a line is longer than LONGEST_LINE."""
+        """Whether a line is longer than MAX_LINE."""
         self._line = 0
         self._after_cr = False
 
@@ -191,8 +192,8 @@ class Seen:
     def is_ascii(self) -> bool:
         return self.high == 0
 
-    def look_at(self, octets: bytes) -> None:
-        """The next octets."""
+    def scan(self, octets: bytes) -> None:
+        """Count the next octets."""
         self.size += len(octets)
         if not octets.isascii():
             self.high += len(octets.translate(None, _ASCII))
@@ -208,7 +209,7 @@ class Seen:
             self._measure(octets)
 
     def complete(self) -> None:
-        """There are no more."""
+        """End the body."""
         if self._after_cr:
             self.is_text = False
 
@@ -223,8 +224,8 @@ class Seen:
                 return
 
 
-def _lengths(octets: bytes, most: int) -> Iterator[int]:
-    """Lengths of pieces of lines, -1 where a line ends; it leaps, and tells no more than decides."""
+def _lengths(octets: bytes, max_line: int) -> Iterator[int]:
+    """Lengths of pieces of lines, and -1 for a line end; short lines may be skipped."""
     start = 0
     first = octets.find(b"\r\n")
     if first < 0:
@@ -234,8 +235,8 @@ def _lengths(octets: bytes, most: int) -> Iterator[int]:
     yield -1
     start = first + 2
     while start < len(octets):
-        end = octets.rfind(b"\r\n", start, start + most + 2)
+        end = octets.rfind(b"\r\n", start, start + max_line + 2)
         if end < 0:
             break
         start = end + 2
-    yield min(len(octets) - start, most + 1)
+    yield min(len(octets) - start, max_line + 1)

@@ -14,14 +14,14 @@ from mailstack.letter.header import fields, plain, unfolded
 
 _TYPE = re.compile(rb"[ \t\r\n]*([!-'*+.0-9A-Z^-z{|}~-]+/[!-'*+.0-9A-Z^-z{|}~-]+)", re.IGNORECASE)
 # §5.1: parameter := attribute "=" value; RFC 2231 §3 and §4 add a section and a star to the attribute. Quoted strings are
-# taken whole, so that nothing in one is a parameter.
+# matched as a whole, so that they contain no parameter.
 _PARAMETER = re.compile(
     rb';\s*+([^=;"\s*]{1,60})(?:\*([0-9]{1,3}))?(\*)?\s*+=\s*+("(?:[^"\\]|\\.)*+(?:"|\Z)|[^;\r\n]*+)', re.DOTALL
 )
 _ESCAPE = re.compile(rb"\\(.)", re.DOTALL)
 _MAX_PARAMETERS = 200
 _MAX_FIELD = 65_536
-"""Maximum octets of a field that is read; the octets behind them are ignored."""
+"""Maximum octets of a field; further ones are ignored."""
 
 _BLANK = b"\r\n"
 VERSION, TYPE, ENCODING = b"mime-version", b"content-type", b"content-transfer-encoding"
@@ -29,7 +29,7 @@ DISPOSITION, CONTENT_ID = b"content-disposition", b"content-id"
 _FIELDS = frozenset({VERSION, TYPE, ENCODING, DISPOSITION, CONTENT_ID})
 
 
-class Described(Struct, frozen=True):
+class MimeFields(Struct, frozen=True):
     """MIME fields of one header section."""
 
     type: str
@@ -47,21 +47,21 @@ class Described(Struct, frozen=True):
         return VERSION in self.bodies or TYPE in self.bodies
 
 
-def describe(section: bytes) -> Described:
-    """Parses the MIME fields of a header section."""
+def describe(section: bytes) -> MimeFields:
+    """Parse the MIME fields of a header section."""
     bodies: dict[bytes, bytes] = {}
     for name, field in fields(section):
         if name in _FIELDS and name not in bodies:
             bodies[name] = unfolded(field[:_MAX_FIELD])
     content_type = bodies.get(TYPE, b"")
-    found = _TYPE.match(content_type)
+    match = _TYPE.match(content_type)
     plain_boundary = (b"boundary", None, False)
-    boundary = next((written for *what, written in _parameters(content_type) if tuple(what) == plain_boundary), b"")
-    # What follows an unquoted boundary is a comment, or nothing that a writer of one would mean.
+    boundary = next((written for *key, written in _parameters(content_type) if tuple(key) == plain_boundary), b"")
+    # Text after an unquoted boundary is a comment or invalid.
     boundary = _unquoted(boundary) if boundary.startswith(b'"') else boundary.partition(b" ")[0].partition(b"\t")[0]
     encoding = bodies.get(ENCODING, b"").partition(b"(")[0].strip().lower()
-    return Described(
-        found[1].decode("ascii").lower() if found else "",
+    return MimeFields(
+        match[1].decode("ascii").lower() if match else "",
         encoding.decode("ascii", "replace"),
         boundary.rstrip(b" \t"),
         bodies,
@@ -79,14 +79,14 @@ def value_and_parameters(body: bytes) -> tuple[str, dict[str, str]]:
             whole.setdefault(name, plain(text_of(_unquoted(written))))
         else:
             pieces.setdefault(name, {}).setdefault(section or 0, (is_encoded, _unquoted(written)))
-    # RFC 6266 §4.3: the form of RFC 2231 takes precedence over the plain one, which is for old readers.
+    # RFC 6266 §4.3: the form of RFC 2231 takes precedence over the plain one.
     return value, whole | {name: _continued(sections) for name, sections in pieces.items()}
 
 
 def _parameters(body: bytes) -> Iterator[tuple[bytes, int | None, bool, bytes]]:
     """Name in lower case, number of the section, whether it is percent-encoded, and value with its quotes of each parameter."""
-    for found in islice(_PARAMETER.finditer(body), _MAX_PARAMETERS):
-        yield found[1].lower(), None if found[2] is None else int(found[2]), found[3] is not None, found[4].strip()
+    for match in islice(_PARAMETER.finditer(body), _MAX_PARAMETERS):
+        yield match[1].lower(), None if match[2] is None else int(match[2]), match[3] is not None, match[4].strip()
 
 
 def _unquoted(written: bytes) -> bytes:
@@ -96,26 +96,26 @@ def _unquoted(written: bytes) -> bytes:
 def _continued(sections: dict[int, tuple[bool, bytes]]) -> str:
     octets, charset = b"", b""
     for number, (is_encoded, written) in sorted(sections.items()):
-        rest = written
+        value = written
         if is_encoded:
             if number == 0 and written.count(b"'") >= 2:
-                charset, _, rest = written.split(b"'", 2)
-            rest = unquote_to_bytes(rest)
-        octets += rest
+                charset, _, value = written.split(b"'", 2)
+            value = unquote_to_bytes(value)
+        octets += value
     return text_of(octets, charset.decode("ascii", "replace"))
 
 
 def relabel(section: bytes, encoding: str, more: bytes = b"") -> bytes:
-    """The section with another Content-Transfer-Encoding, in its old place or at the end, and with `more` fields."""
-    said = b"Content-Transfer-Encoding: %b\r\n" % encoding.encode("ascii")
-    kept: list[bytes] = []
-    place = -1
+    """The section with a new Content-Transfer-Encoding, in place of the old one or at the end, and `more` fields."""
+    new_field = b"Content-Transfer-Encoding: %b\r\n" % encoding.encode("ascii")
+    section_fields: list[bytes] = []
+    position = -1
     for name, field in fields(section):
         if name != ENCODING:
-            kept.append(field)
-        elif place < 0:
-            place = len(kept)
-            kept.append(said)
-    end = len(kept) - 1 if kept and kept[-1] == _BLANK else len(kept)
-    kept[end:end] = [more] if place >= 0 else [more, said]
-    return b"".join(kept)
+            section_fields.append(field)
+        elif position < 0:
+            position = len(section_fields)
+            section_fields.append(new_field)
+    end = len(section_fields) - 1 if section_fields and section_fields[-1] == _BLANK else len(section_fields)
+    section_fields[end:end] = [more] if position >= 0 else [more, new_field]
+    return b"".join(section_fields)

@@ -1,6 +1,6 @@
 """MIME stream parser: heads, bodies and delimiters of parts (RFC 2046 §5.1).
 
-All pieces, joined, are the letter again. No more is held than a header section or a delimiter line.
+All pieces, joined, are the letter. Memory is bounded by a header section or a delimiter line.
 """
 
 from __future__ import annotations
@@ -12,30 +12,30 @@ from enum import Enum
 from msgspec import Struct
 
 from mailstack.letter.letter import Content
-from mailstack.letter.mime.fields import Described, describe
+from mailstack.letter.mime.fields import MimeFields, describe
 
 MAX_PARTS = 10_000
 MAX_DEPTH = 20
-"""Multiparts within each other."""
+"""Maximum nesting of multiparts."""
 MAX_HEADER = 262_144
-"""Octets of a header section."""
+"""Maximum octets of a header section."""
 _MAX_BOUNDARY = 200
-"""Octets; RFC 2046 §5.1.1 allows 70."""
+"""Maximum octets of a boundary; RFC 2046 §5.1.1 allows 70."""
 _MAX_DELIMITER = 256
-"""Octets of its line, blanks behind the boundary among them."""
+"""Maximum octets of a delimiter line with trailing blanks."""
 _MAX_BOUNDARIES = 100_000
-"""Octets of boundaries, as often as they are looked for anew: each costs half a microsecond."""
+"""Maximum octets of all boundary patterns; each octet costs half a microsecond."""
 _MARK = b"--"
 
 _UNENCODED = ("", "7bit", "8bit", "binary")
 
 
 class Unconvertible(Exception):
-    """The letter can't be said in other octets without changing what it means; str() says why, for people."""
+    """The letter can't be converted without a change of its meaning; str() is the reason, for people."""
 
 
 class Kind(Enum):
-    """What a part is made of."""
+    """Kind of a part."""
 
     LEAF = "octets"
     MULTIPART = "parts"
@@ -46,49 +46,49 @@ class Head(Struct, frozen=True):
     """The header section of a part, or of a letter in it, with the blank line."""
 
     section: bytes
-    described: Described
+    described: MimeFields
     kind: Kind
     is_letter: bool
-    """The letter itself, or one within it: not only the head of a part."""
+    """Whether it is the header of the letter or of a message/rfc822, not of a MIME part."""
     sealed: bool
-    """Whether it is within a multipart/signed, where nothing may change (RFC 1847 §2.1)."""
+    """Whether it is in a multipart/signed, which must not be changed (RFC 1847 §2.1)."""
 
 
 class Body(Struct, frozen=True):
-    """Some octets of the leaf that the last head began."""
+    """Octets of the leaf after the last head."""
 
     octets: bytes
 
 
 class Filler(Struct, frozen=True):
-    """Some octets before the first part of a multipart, or behind its last: they are never shown."""
+    """Octets before the first part of a multipart or after its last; never displayed."""
 
     octets: bytes
 
 
 class Delimiter(Struct, frozen=True):
-    """A boundary, with the CRLF before it, and the one behind it unless it closes its multipart."""
+    """Delimiter line with the CRLF before it, and after it unless it closes the multipart."""
 
     octets: bytes
     within: int
-    """How many multiparts are open behind it."""
+    """Number of open multiparts after it."""
 
 
 Piece = Head | Body | Filler | Delimiter
 
 
 class _Multipart(Struct, frozen=True):
-    """One that is open, and what ends a part of it."""
+    """Open multipart, with the patterns of its delimiters."""
 
     boundary: bytes
     is_digest: bool
     sealed: bool
     sought: bytes
-    """A pattern of its boundary and of those around it, the innermost first (RFC 2046 §5.1.1)."""
+    """Pattern of its boundary and of outer ones, the innermost first (RFC 2046 §5.1.1)."""
     at_start: re.Pattern[bytes]
-    """A delimiter line of any of these."""
+    """Delimiter line of any of these boundaries."""
     anywhere: re.Pattern[bytes]
-    """The same, with the CRLF before it."""
+    """Delimiter line with the CRLF before it."""
 
     @classmethod
     def within(cls, outer: _Multipart | None, boundary: bytes, *, is_digest: bool, sealed: bool) -> _Multipart:
@@ -98,7 +98,7 @@ class _Multipart(Struct, frozen=True):
 
 
 class Parts:
-    """One letter, on its way from its first octet to its last. Everything here may raise Unconvertible."""
+    """Parser of one letter, from its first octet to its last. All methods may raise Unconvertible."""
 
     def __init__(self) -> None:
         self._octets = bytearray()
@@ -108,16 +108,16 @@ class Parts:
         self._in_head = True
         self._is_letter = True
         self._piece: type[Body | Filler] = Body
-        # A delimiter may stand here without a CRLF before it: the one that ended the head belongs to it.
+        # Whether a delimiter needs no CRLF here, because that of the head belongs to it.
         self._fresh = False
 
     def feed(self, octets: bytes) -> Iterator[Piece]:
-        """The pieces that are whole with the next octets."""
+        """Pieces that are complete with the next octets."""
         self._octets += octets
         return self._pieces(at_end=False)
 
     def finish(self) -> Iterator[Piece]:
-        """The rest."""
+        """The last pieces."""
         return self._pieces(at_end=True)
 
     def _pieces(self, *, at_end: bool) -> Iterator[Piece]:
@@ -138,20 +138,20 @@ class Parts:
             end = octets.find(b"\r\n\r\n") + 4
             if end < 4:
                 if len(octets) > MAX_HEADER:
-                    raise Unconvertible("a header section in it is too long")
+                    raise Unconvertible("it has a header section that is too long")
                 if not at_end:
                     return
                 end = len(octets)
-        section = self._take(end)
+        section = self._consume(end)
         self._heads += 1
         if self._heads > MAX_PARTS:
             raise Unconvertible(f"it has more than {MAX_PARTS} parts")
         inside = self._stack[-1] if self._stack else None
         if inside and (inside.at_start.match(section) or inside.anywhere.search(section)):
-            raise Unconvertible("a part of it has no end to its header")
-        yield self._understood(section)
+            raise Unconvertible("it has a part with an unfinished header section")
+        yield self._parse_head(section)
 
-    def _understood(self, section: bytes) -> Head:
+    def _parse_head(self, section: bytes) -> Head:
         described = describe(section)
         inside = self._stack[-1] if self._stack else None
         default = "message/rfc822" if inside and inside.is_digest and not self._is_letter else "text/plain"
@@ -185,26 +185,26 @@ class Parts:
     def _body(self, *, at_end: bool) -> Iterator[Piece]:
         octets = self._octets
         if not self._stack:
-            yield self._piece(self._take(len(octets)))
+            yield self._piece(self._consume(len(octets)))
             return
         inside = self._stack[-1]
-        found = (self._fresh and inside.at_start.match(octets)) or inside.anywhere.search(octets)
-        if not found or (not found["end"] and not at_end):
-            # What begins like a delimiter may become one with what comes next.
+        match = (self._fresh and inside.at_start.match(octets)) or inside.anywhere.search(octets)
+        if not match or (not match["end"] and not at_end):
+            # The last octets may begin a delimiter.
             yield from self._plain(len(octets) if at_end else self._settled())
             return
-        at, boundary, closes = found.start(), found["boundary"], found["closes"] is not None
-        size = found.end() - at - (len(found["end"]) if closes else 0)
+        at, boundary, closes = match.start(), match["boundary"], match["closes"] is not None
+        size = match.end() - at - (len(match["end"]) if closes else 0)
         yield from self._plain(at)
         level = max(n for n, multipart in enumerate(self._stack) if multipart.boundary == boundary)
         del self._stack[level if closes else level + 1 :]
-        yield Delimiter(self._take(size), len(self._stack))
+        yield Delimiter(self._consume(size), len(self._stack))
         self._piece = Filler
         self._in_head = not closes
         self._fresh = self._is_letter = False
 
     def _settled(self) -> int:
-        """How many octets are content for sure, whatever follows."""
+        """Number of octets that are certainly content."""
         octets = self._octets
         at = octets.rfind(b"\r\n")
         line = bytes(octets[at + 2 if at >= 0 else 0 :][:2])
@@ -215,16 +215,16 @@ class Parts:
     def _plain(self, count: int) -> Iterator[Piece]:
         if count:
             self._fresh = False
-            yield self._piece(self._take(count))
+            yield self._piece(self._consume(count))
 
-    def _take(self, count: int) -> bytes:
-        taken = bytes(self._octets[:count])
+    def _consume(self, count: int) -> bytes:
+        octets = bytes(self._octets[:count])
         del self._octets[:count]
-        return taken
+        return octets
 
 
 async def pieces(content: Content) -> AsyncIterator[Piece]:
-    """All of a letter in order. Raises Unconvertible."""
+    """All pieces of a letter, in order. Raises Unconvertible."""
     parts = Parts()
     async for octets in content.chunks():
         for piece in parts.feed(octets):

@@ -1,6 +1,6 @@
 """HTML tokenizer: the words and links of a message, in linear time.
 
-No tree is built: parsers that build one take time with the square of the depth, and the depth is the writer's choice.
+It builds no tree, which would take quadratic time for hostile nesting.
 """
 
 from __future__ import annotations
@@ -11,11 +11,10 @@ from html import unescape
 from itertools import islice
 
 _AT_ONCE = 8192
-"""Characters of a text, and bits of attributes, that are taken in one go: meanwhile no other thread runs."""
+"""Characters of a text, or pieces of attributes, per match; a match blocks other threads."""
 _COMMENT = "<!--"
 _REST = rf"(?:[^>\"'=]++|=++(?:\s*+(?:\"[^\"]*+(?:\"|\Z)|'[^']*+(?:'|\Z)))?+|[\"']){{0,{_AT_ONCE}}}+(?P<end>>|\Z)?"
-# Each alternative takes what it began to its end, or as much as may be at once: no input makes it try again. What is
-# written as a reference stays whole where a text is cut.
+# Alternatives are possessive against backtracking. A text is never cut within a character reference.
 _TOKEN = re.compile(
     rf"<(?P<close>/?)(?P<tag>[a-zA-Z][^\s/>]{{0,60}}+){_REST}"
     r"|<[!?/][^>]*+(?:>|\Z)"
@@ -24,13 +23,13 @@ _TOKEN = re.compile(
 )
 _MORE = re.compile(_REST, re.DOTALL)
 _MAX_ATTRIBUTES = 100_000
-"""Attributes of one text that are read."""
+"""Maximum attributes of one text."""
 _MAX_BEFORE_ALT = 20
-"""Attributes of one picture among which its text is looked for."""
+"""Maximum attributes of an image before its alt text."""
 _MAX_STYLE = 4096
-"""Characters of a style attribute that may hide something."""
+"""Maximum characters of a style attribute."""
 _MAX_VALUE = 65_536
-"""Characters of an attribute in which references are looked for: longer ones are pictures."""
+"""Maximum characters of an attribute with references; longer ones are data URLs."""
 _ATTRIBUTE = re.compile(r"([^\s=/>\"']{1,60}+)(?:\s*+=\s*+(\"[^\"]*+|'[^']*+|[^\s>]*+))?", re.DOTALL)
 _HUGE = re.compile(r"&#(?:\d{8,}|[xX][0-9a-fA-F]{7,});?")
 _SPACES = re.compile(r"[ \t]+")
@@ -51,31 +50,31 @@ _IN_ADDRESS = str.maketrans("", "", "\t\r\n")
 
 
 def words(html: str, *, hidden: bool = False) -> str:
-    """The text for people, a line for each block; with `hidden`, what isn't shown too, as the line that previews show."""
+    """The text for people, a line for each block; `hidden` includes invisible text, such as previews."""
     lines: list[str] = []
-    begun: list[str] = []
+    fragments: list[str] = []
     for text in _spaced(
-        said or _shown(tag, opens, attributes) for tag, opens, attributes, said in _visible(html, hidden)
+        content or _tag_text(tag, opens, attributes) for tag, opens, attributes, content in _visible(html, hidden)
     ):
         if "\n" not in text:
-            begun.append(text)
+            fragments.append(text)
             continue
-        first, *others = text.split("\n")
-        begun.append(first)
-        for each in others:
-            _end_line(lines, begun)
-            begun = [each]
-    _end_line(lines, begun)
+        first, *next_lines = text.split("\n")
+        fragments.append(first)
+        for next_line in next_lines:
+            _end_line(lines, fragments)
+            fragments = [next_line]
+    _end_line(lines, fragments)
     return "\n".join(lines).strip()
 
 
 def _spaced(texts: Iterable[str]) -> Iterator[str]:
-    """With one blank in place of several."""
+    """The texts with one blank in place of several."""
     ends_blank = False
-    for each in texts:
-        if not each:
+    for spaced in texts:
+        if not spaced:
             continue
-        text = _SPACES.sub(" ", each) if "  " in each or "\t" in each else each
+        text = _SPACES.sub(" ", spaced) if "  " in spaced or "\t" in spaced else spaced
         if ends_blank:
             text = text.removeprefix(" ")
         if text:
@@ -83,16 +82,16 @@ def _spaced(texts: Iterable[str]) -> Iterator[str]:
             yield text
 
 
-def _end_line(lines: list[str], begun: list[str]) -> None:
-    """One empty line is enough between two others."""
-    line = "".join(begun).strip()
+def _end_line(lines: list[str], fragments: list[str]) -> None:
+    """Append a line, unless it is empty after an empty one."""
+    line = "".join(fragments).strip()
     line = "" if line == "-" else line
     if line or (lines and lines[-1]):
         lines.append(line)
 
 
-def _shown(tag: str, opens: bool, attributes: str) -> str:
-    """What a tag looks like in a text."""
+def _tag_text(tag: str, opens: bool, attributes: str) -> str:
+    """Text in place of a tag."""
     if tag == "br":
         return "\n"
     if tag in _PARAGRAPH:
@@ -107,74 +106,74 @@ def _shown(tag: str, opens: bool, attributes: str) -> str:
 
 
 class _Attributes:
-    """Reader of tags' attributes, at most so many of one text: each takes longer than its characters do."""
+    """Parser of tags' attributes, at most _MAX_ATTRIBUTES of one text."""
 
     def __init__(self) -> None:
-        self._left = _MAX_ATTRIBUTES
+        self._remaining = _MAX_ATTRIBUTES
 
-    def of(self, text: str) -> dict[str, str]:
-        """Those of one tag by their names in lower case; the last of a name counts."""
-        found = list(islice(_attributes(text), self._left)) if text else []
-        self._left -= len(found)
-        return dict(found)
+    def parse(self, text: str) -> dict[str, str]:
+        """Attributes of one tag by name in lower case; the last of a name counts."""
+        pairs = list(islice(_attributes(text), self._remaining)) if text else []
+        self._remaining -= len(pairs)
+        return dict(pairs)
 
 
 def _visible(html: str, hidden: bool) -> Iterator[tuple[str, bool, str, str]]:
-    """The tokens that are not within what is hidden; or all."""
-    read = _Attributes()
-    invisible, depth = "", 0  # the tag that hides what is in it, and how many of its name are open
-    for tag, opens, attributes, said in _tokens(html):
+    """Tokens outside hidden elements; all with `hidden`."""
+    reader = _Attributes()
+    invisible, depth = "", 0  # tag of the hidden element, and nesting of that tag
+    for tag, opens, attributes, content in _tokens(html):
         if invisible:
             depth += (1 if opens else -1) if tag == invisible else 0
             invisible = invisible if depth else ""
-        elif opens and not hidden and tag not in _VOID and _is_hidden(read.of(attributes)):
+        elif opens and not hidden and tag not in _VOID and _is_hidden(reader.parse(attributes)):
             invisible, depth = tag, 1
         else:
-            yield tag, opens, attributes, said
+            yield tag, opens, attributes, content
 
 
 def beginning(html: str, tags: int, references: int) -> str:
-    """As much of it as has so many tags, opening and closing, and so many references: these take time, not characters."""
-    for sign, most in (("<", tags), ("&", references)):
-        if html.count(sign) > most:
-            html = html[: len(html) - len(html.split(sign, most + 1)[-1]) - 1]
+    """The HTML up to a number of tags, opening and closing, and of references, which determine the time."""
+    for sign, max_count in (("<", tags), ("&", references)):
+        if html.count(sign) > max_count:
+            html = html[: len(html) - len(html.split(sign, max_count + 1)[-1]) - 1]
     return html
 
 
 def addresses(html: str) -> Iterator[tuple[str, str]]:
-    """What its tags point to: ("href" or "src", address), in order. Backgrounds and the like are "src"."""
-    read = _Attributes()
+    """Addresses in tags: ("href" or "src", address), in order. Backgrounds and posters are "src"."""
+    reader = _Attributes()
     for tag, opens, attributes, _ in _tokens(html):
         if tag and opens and attributes:
-            for name, value in read.of(attributes).items():
+            for name, value in reader.parse(attributes).items():
                 if name in _ADDRESSES:
                     kind = "href" if name == "href" and tag != "link" else "src"
                     yield kind, value.strip().translate(_IN_ADDRESS)
 
 
 def elements(html: str) -> Iterator[tuple[str, dict[str, str]]]:
-    """Each opening tag, with its attributes, styles and scripts among them."""
-    read = _Attributes()
+    """Opening tags with their attributes, including styles and scripts."""
+    reader = _Attributes()
     for tag, opens, attributes, _ in _tokens(html, raw=True):
         if tag and opens:
-            yield tag, read.of(attributes)
+            yield tag, reader.parse(attributes)
 
 
 def styles(html: str) -> Iterator[str]:
-    """What stands in the style elements."""
+    """Contents of the style elements."""
     at = 0
-    while found := _STYLE.search(html, at):
-        at = _behind(html, found.end(), "style")
-        yield html[found.end() : at]
+    while match := _STYLE.search(html, at):
+        at = _behind(html, match.end(), "style")
+        yield html[match.end() : at]
 
 
 def comments(html: str) -> int:
-    """How many there are."""
+    """Number of comments."""
     return html.count("<!--")
 
 
 def _tokens(html: str, *, raw: bool = False) -> Iterator[tuple[str, bool, str, str]]:
-    """(tag, whether it opens, its attributes, "") or ("", False, "", text); nothing of scripts and styles."""
+    """Tokens (tag, whether it opens, attributes, "") or ("", False, "", text), without scripts and styles."""
     at = 0
     preformatted = 0
     while at < len(html):
@@ -183,13 +182,13 @@ def _tokens(html: str, *, raw: bool = False) -> Iterator[tuple[str, bool, str, s
             if at < 3:
                 return
             continue
-        found = _TOKEN.match(html, at)
-        if found is None:
+        match = _TOKEN.match(html, at)
+        if match is None:
             return
-        at = found.end()
-        if (tag := found["tag"]) is not None:
-            tag, opens = tag.lower(), not found["close"]
-            attributes, at = _attributes_of(html, found)
+        at = match.end()
+        if (tag := match["tag"]) is not None:
+            tag, opens = tag.lower(), not match["close"]
+            attributes, at = _attributes_of(html, match)
             if opens and tag in _RAW:
                 at = _behind(html, at, tag)
                 if not raw:
@@ -197,32 +196,32 @@ def _tokens(html: str, *, raw: bool = False) -> Iterator[tuple[str, bool, str, s
             if tag == "pre":
                 preformatted = max(0, preformatted + (1 if opens else -1))
             yield tag, opens, attributes, ""
-        elif (said := found["text"]) is not None:
-            said = _unescaped(said)
-            yield "", False, "", said if preformatted else _BLANKS.sub(" ", said)
+        elif (content := match["text"]) is not None:
+            content = _unescaped(content)
+            yield "", False, "", content if preformatted else _BLANKS.sub(" ", content)
 
 
-def _attributes_of(html: str, found: re.Match[str]) -> tuple[str, int]:
-    """Those of a tag, and where it ends."""
-    begin = found.end("tag")
-    while found["end"] is None:
-        more = _MORE.match(html, found.end())
+def _attributes_of(html: str, match: re.Match[str]) -> tuple[str, int]:
+    """Attributes of a tag, and its end."""
+    start = match.end("tag")
+    while match["end"] is None:
+        more = _MORE.match(html, match.end())
         if more is None:
             break
-        found = more
-    return html[begin : found.end() - len(found["end"] or "")], found.end()
+        match = more
+    return html[start : match.end() - len(match["end"] or "")], match.end()
 
 
 def _behind(html: str, at: int, tag: str) -> int:
-    """Where what is between <script> and </script> ends."""
+    """End of a raw element's content, such as that of <script>."""
     end = re.compile(rf"</{tag}", re.IGNORECASE).search(html, at)
     return end.start() if end else len(html)
 
 
 def _attributes(attributes: str) -> Iterator[tuple[str, str]]:
-    for found in _ATTRIBUTE.finditer(attributes):
-        value = found[2] or ""
-        yield found[1].lower(), _unescaped(value[1:] if value[:1] in ("'", '"') else value)
+    for match in _ATTRIBUTE.finditer(attributes):
+        value = match[2] or ""
+        yield match[1].lower(), _unescaped(value[1:] if value[:1] in ("'", '"') else value)
 
 
 def _is_hidden(attributes: Mapping[str, str]) -> bool:

@@ -15,32 +15,32 @@ _BEGINS = re.compile(r"(?<![\w.+-])(?:https?://|mailto:)", re.IGNORECASE)
 _IN_TEXT = re.compile(r"https?://[^\s<>\"'`{}|\\^]{1,4000}|mailto:[^\s<>\"'`{}|\\^]{3,1000}", re.IGNORECASE)
 _MAX_SCHEME = len("https://")
 _AT_ONCE = 65_536
-"""Characters in which one begins that are looked through in one go: meanwhile no other thread runs."""
+"""Characters searched per match; a match blocks other threads."""
 _FOLLOWED = re.compile(r"(?:https?://[^/?#\s]|mailto:\S)", re.IGNORECASE)
 _MAX_URL = 8000
 _ENDING = ".,;:!?*_~"
 _MAX_RUNS = 50
-"""Rows of closing brackets at the end of an address that are taken for the sentence's around it."""
+"""Maximum runs of closing brackets that are removed from the end of an address."""
 _CLOSING = {")": "(", "]": "["}
 
 
 class Link(Struct, frozen=True):
-    """Where a letter points to."""
+    """One link of a letter."""
 
     url: str
     kind: str
-    """"href" (what one may follow), "src" (what is fetched to show the letter), or "text" (written in the text)."""
+    """Kind: "href" (a hyperlink), "src" (loaded for display), or "text" (written in the text)."""
 
 
-def links_of(text: str, html: str, most: int, *, looked_at: int = 10_000) -> tuple[Link, ...]:
-    """Those of the HTML first, then what only the text has; of so many addresses that are looked at."""
-    found: dict[str, Link] = {}
-    for kind, url in islice(_all(text, html), looked_at):
-        if len(url) <= _MAX_URL and url not in found and _FOLLOWED.match(url):
-            found[url] = Link(url, kind)
-            if len(found) >= most:
+def links_of(text: str, html: str, max_links: int, *, max_addresses: int = 10_000) -> tuple[Link, ...]:
+    """Distinct links of the HTML, then of the text, within limits of links and of examined addresses."""
+    links: dict[str, Link] = {}
+    for kind, url in islice(_all(text, html), max_addresses):
+        if len(url) <= _MAX_URL and url not in links and _FOLLOWED.match(url):
+            links[url] = Link(url, kind)
+            if len(links) >= max_links:
                 break
-    return tuple(found.values())
+    return tuple(links.values())
 
 
 def _all(text: str, html: str) -> Iterator[tuple[str, str]]:
@@ -50,14 +50,14 @@ def _all(text: str, html: str) -> Iterator[tuple[str, str]]:
 
 
 def _written(text: str) -> Iterator[str]:
-    """Addresses in a text; "" for what only begins as one."""
+    """Addresses in a text; "" for an incomplete one."""
     at = 0
     while at < len(text):
         begins = _BEGINS.search(text, at, at + _AT_ONCE + _MAX_SCHEME)
-        found = _IN_TEXT.match(text, begins.start()) if begins else None
-        if found:
-            yield found[0]
-            at = found.end()
+        match = _IN_TEXT.match(text, begins.start()) if begins else None
+        if match:
+            yield match[0]
+            at = match.end()
         elif begins:
             yield ""
             at = begins.end()
@@ -66,17 +66,17 @@ def _written(text: str) -> Iterator[str]:
 
 
 def _without_end(url: str) -> str:
-    """Less the signs that end the sentence around it; a bracket belongs to it if it was opened within it."""
-    # How many are closed more often than opened, counted once: there may be thousands of them.
-    left = {closing: url.count(closing) - url.count(opening) for closing, opening in _CLOSING.items()}
+    """The URL without final punctuation and unmatched closing brackets."""
+    # Unmatched brackets are counted once, because there may be thousands.
+    unmatched = {closing: url.count(closing) - url.count(opening) for closing, opening in _CLOSING.items()}
     for _ in range(_MAX_RUNS):
         url = url.rstrip(_ENDING)
         closing = url[-1:]
-        taken = min(len(url) - len(url.rstrip(closing)), left[closing]) if closing in _CLOSING else 0
-        if taken <= 0:
+        count = min(len(url) - len(url.rstrip(closing)), unmatched[closing]) if closing in _CLOSING else 0
+        if count <= 0:
             break
-        left[closing] -= taken
-        url = url[:-taken]
+        unmatched[closing] -= count
+        url = url[:-count]
     return url
 
 
@@ -86,31 +86,31 @@ _ONE_CLICK = "list-unsubscribe=one-click"
 
 
 class Unsubscribe(Struct, frozen=True):
-    """What the fields say, and what is wrong with it."""
+    """Parsed List-Unsubscribe fields, with their faults."""
 
     field: str
     links: tuple[str, ...]
     post: str
-    """List-Unsubscribe-Post as it stands; "" when it isn't there."""
+    """Text of List-Unsubscribe-Post; "" without it."""
     one_click: bool
-    """One POST to the first https link is enough (RFC 8058 §3.1)."""
+    """Whether one POST to the first https link suffices (RFC 8058 §3.1)."""
     faults: tuple[str, ...]
 
 
 def unsubscribe(field: str, post: str) -> Unsubscribe:
-    """From the text of both fields."""
+    """Parse the text of both fields."""
     links = tuple(["".join(each.split()) for each in _TARGET.findall(field)][:100])
     faults: list[str] = []
     if not links:
         faults.append("List-Unsubscribe has no address in angle brackets")
     elif _COMMENT.sub("", _TARGET.sub("", field)).replace(",", "").strip():
-        faults.append("List-Unsubscribe has more in it than addresses in angle brackets and commas between them")
+        faults.append("List-Unsubscribe has text other than addresses in angle brackets and commas")
     schemes = [each.partition(":")[0].lower() for each in links]
     for link, scheme in zip(links, schemes, strict=True):
         if scheme not in {"http", "https", "mailto"}:
             faults.append(f"List-Unsubscribe: {link[:200]!r} is neither http, https nor mailto")
     faults += [
-        f"List-Unsubscribe has more than one {scheme} address: clients take the first"
+        f"List-Unsubscribe has more than one {scheme} address: clients use the first"
         for scheme in ("http", "https", "mailto")
         if schemes.count(scheme) > 1
     ]
@@ -123,7 +123,7 @@ def unsubscribe(field: str, post: str) -> Unsubscribe:
 
 
 _WORDS = (
-    # English, and what the whole world says
+    # English, and international terms
     "one[- ]?time", "verification", "verify", "passcode", "pass code", "access code", "security code", "login code",
     "sign[- ]?in", "log[- ]?in code", "confirmation code", "activation", "authenticat", "2fa", "mfa", "otp", "pin", "code", "codes",
     # German, Dutch, the North
@@ -164,41 +164,41 @@ _STATED_ANY = re.compile(
     re.IGNORECASE,
 )
 _BEFORE, _BEHIND = 120, 60
-"""How far the word may stand before a code, and behind it, in characters."""
+"""Maximum characters between the word and a code after it, or before it."""
 _MIN_SCORE = 3
 
 
-def codes_in(subject: str, text: str, *, searched: int, most: int) -> tuple[str, ...]:
-    """The likeliest first. Blanks and hyphens within figures are left out, as one types them."""
+def codes_in(subject: str, text: str, *, max_characters: int, max_codes: int) -> tuple[str, ...]:
+    """One-time codes, the likeliest first, without blanks and hyphens in digits."""
     scores: dict[str, float] = {}
-    for part, bonus in ((subject[:1000], 1.0), (text[:searched], 0.0)):
+    for part, bonus in ((subject[:1000], 1.0), (text[:max_characters], 0.0)):
         for code, score in _scored(_LINK.sub(lambda each: "@" * len(each[0]), part)):
             scores[code] = max(scores.get(code, 0.0), score + bonus)
     likely = sorted(((score, code) for code, score in scores.items() if score >= _MIN_SCORE), key=lambda each: -each[0])
-    return tuple(code for _, code in likely[:most])
+    return tuple(code for _, code in likely[:max_codes])
 
 
 def _scored(text: str) -> list[tuple[str, float]]:
-    other = [(each.start(), each.end()) for each in _OTHER_CODES.finditer(text)]
+    exclusions = [(each.start(), each.end()) for each in _OTHER_CODES.finditer(text)]
     spans = [(each.start(), each.end()) for each in _NAMED.finditer(text)]
-    spans = [span for span in spans if not _overlaps(span, other)]
+    spans = [span for span in spans if not _overlaps(span, exclusions)]
     if not spans:
         return []
     starts = [start for start, _ in spans]
     ends = sorted(end for _, end in spans)
-    other_ends = [end for _, end in other]
-    found: list[tuple[str, float]] = []
+    exclusion_ends = [end for _, end in exclusions]
+    codes: list[tuple[str, float]] = []
     for candidate in _CANDIDATE.finditer(text):
-        score = _score(text, candidate, starts, ends, other_ends)
+        score = _score(text, candidate, starts, ends, exclusion_ends)
         if score:
-            found.append((_typed(candidate[0]), score))
-    found += [(each[1], 7.0) for each in _STATED_ANY.finditer(text) if any(sign.isdigit() for sign in each[1])
-              and not _overlaps(each.span(), other)]  # fmt: skip
-    return found
+            codes.append((_typed(candidate[0]), score))
+    codes += [(each[1], 7.0) for each in _STATED_ANY.finditer(text) if any(sign.isdigit() for sign in each[1])
+              and not _overlaps(each.span(), exclusions)]  # fmt: skip
+    return codes
 
 
-def _score(text: str, candidate: re.Match[str], starts: list[int], ends: list[int], others: list[int]) -> float:
-    """0 when no word is near; else the more the likelier."""
+def _score(text: str, candidate: re.Match[str], starts: list[int], ends: list[int], exclusions: list[int]) -> float:
+    """Likelihood of a code; 0 without a word nearby."""
     start, end = candidate.span()
     before = bisect_left(ends, start + 1) - 1
     after = bisect_left(starts, end)
@@ -206,8 +206,8 @@ def _score(text: str, candidate: re.Match[str], starts: list[int], ends: list[in
     behind = starts[after] - end if after < len(starts) else _BEHIND + 1
     if ahead > _BEFORE and behind > _BEHIND:
         return 0.0
-    other = bisect_left(others, start + 1) - 1
-    if other >= 0 and start - others[other] <= min(ahead, 40):
+    excluded = bisect_left(exclusions, start + 1) - 1
+    if excluded >= 0 and start - exclusions[excluded] <= min(ahead, 40):
         return 0.0
     code = candidate[0]
     score = 3.0 - min(ahead / 60, behind / 40, 2.0)
@@ -225,9 +225,9 @@ def _score(text: str, candidate: re.Match[str], starts: list[int], ends: list[in
     return score
 
 
-def _overlaps(span: tuple[int, int], others: list[tuple[int, int]]) -> bool:
-    at = bisect_left(others, (span[0] + 1, 0))
-    return any(start < span[1] and span[0] < end for start, end in others[max(0, at - 1) : at + 1])
+def _overlaps(span: tuple[int, int], exclusions: list[tuple[int, int]]) -> bool:
+    at = bisect_left(exclusions, (span[0] + 1, 0))
+    return any(start < span[1] and span[0] < end for start, end in exclusions[max(0, at - 1) : at + 1])
 
 
 def _typed(code: str) -> str:

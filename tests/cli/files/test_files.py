@@ -99,7 +99,7 @@ def test_what_is_exported_is_known_when_it_is_imported_again(
     assert states(mailstack("export", "bob@home.test", str(tmp_path / "there"), "--json")) == {"known": 3}
     again = mailstack("export", "bob@home.test", str(tmp_path / "there.mbox"))
     assert again.exit_code == 1
-    assert "is there already; choose a new file" in again.stderr
+    assert "exists already; choose a new file" in again.stderr
 
 
 def test_who_is_nobody_here_gets_nothing(mailstack: Mailstack, shelf: Shelf, box: Path, tmp_path: Path) -> None:
