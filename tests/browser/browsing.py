@@ -1,4 +1,4 @@
-"""A real browser for the pages: Chromium by Playwright, watched for whatever it should not do."""
+"""Chromium with Playwright for tests of the pages; it traps requests to other hosts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A running dev environment, as its pages' tests need it: letters go in by SMTP, and its API is asked."""
+"""Running dev environment with SMTP and API clients for tests of the pages."""
 
 from __future__ import annotations
 

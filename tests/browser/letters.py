@@ -1,4 +1,4 @@
-"""Letters that the pages' tests look at: usual ones, long ones, and those that mean harm."""
+"""Letters for tests of the pages: usual, long and hostile ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every page, at a phone's width and a desk's, light and dark: nothing that axe-core calls serious."""
+"""Accessibility of each page by axe-core: phone and desktop, light and dark."""
 
 from __future__ import annotations
 

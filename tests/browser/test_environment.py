@@ -1,4 +1,4 @@
-"""The pages about the environment, in a real browser: what they say is so, and what they do happens."""
+"""Pages of the environment in Chromium: queue, faults, accounts, zone, log and clock."""
 
 from __future__ import annotations
 
@@ -200,7 +200,7 @@ def test_the_log_says_that_nothing_was_said(visit: Open, dev: Environment) -> No
     page.get_by_text("No protocol lines yet").wait_for(state="hidden")
 
 
-def test_who_looks_hears_that_somebody_else_moved_the_clock(visit: Open, faulty: Environment) -> None:
+def test_open_page_shows_an_advance_of_the_clock(visit: Open, faulty: Environment) -> None:
     page = visit("#/letters")
     page.locator("#live", has_text="Live").wait_for()
     faulty.api("POST", "v1/clock", {"advance": "90m"})

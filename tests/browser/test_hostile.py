@@ -1,4 +1,4 @@
-"""Letters that mean harm: no script of theirs runs, and to look at them asks no other host."""
+"""Hostile letters in Chromium: no script runs, and no other host is requested."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.browser.letters import harm, letter
 PANELS = ("html", "text", "headers", "parts", "source", "journey", "checks")
 
 
-def test_no_script_runs_and_nobody_is_asked(visit: Open, dev: Environment) -> None:
+def test_no_script_runs_and_no_host_is_requested(visit: Open, dev: Environment) -> None:
     """The page's watcher fails the test when any other host is asked."""
     octets, recipients = harm()
     found = dev.send(octets, *recipients)

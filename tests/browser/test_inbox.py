@@ -1,4 +1,4 @@
-"""The inbox in a real browser: live, searched, selected, undone; by mouse and by keyboard alone."""
+"""Inbox in Chromium: live updates, search, selection and undo, by mouse and keyboard."""
 
 from __future__ import annotations
 

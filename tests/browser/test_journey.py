@@ -1,4 +1,4 @@
-"""The journey in a real browser: drawn as it was, moving while the letter does, and told to those who can't see."""
+"""Journey in Chromium: picture, live updates, accessibility, and its model."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_the_whole_way_of_a_letter_is_drawn(visit: Open, dev: Environment, size:
     page.locator(".steps .marked .dialogue", has_text="RCPT TO:<carol@elsewhere.test>").wait_for()
 
 
-def test_who_can_t_see_hears_the_same_in_the_same_order(visit: Open, dev: Environment) -> None:
+def test_journey_is_accessible_in_the_same_order(visit: Open, dev: Environment) -> None:
     found = dev.submit(
         letter("Hello", From="alice@home.test", To="bob@home.test, carol@elsewhere.test"),
         "bob@home.test",
@@ -50,7 +50,7 @@ def test_who_can_t_see_hears_the_same_in_the_same_order(visit: Open, dev: Enviro
         assert name in told
 
 
-def test_a_letter_that_is_fetched_arrives_before_one_s_eyes(visit: Open, dev: Environment) -> None:
+def test_fetch_of_a_letter_is_shown_live(visit: Open, dev: Environment) -> None:
     import poplib
     import ssl
 

@@ -1,4 +1,4 @@
-"""One letter in a real browser: from every side, with what is in it, at every width."""
+"""Open letter in Chromium: all tabs, at each width."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ def test_a_letter_that_is_not_there_says_so(visit: Open) -> None:
     page.get_by_role("heading", name="This letter is not here").wait_for()
 
 
-def test_checks_say_what_is_known_and_ask_only_this_machine(visit: Open, dev: Environment) -> None:
+def test_checks_show_results_and_request_only_this_machine(visit: Open, dev: Environment) -> None:
     sent = letter("News", From="news@example.test", List_Unsubscribe="<https://example.test/leave>, <ftp://x.test>")
     sent.add_alternative('<p style="display:grid"><a href="https://shop.example/">shop</a></p>', subtype="html")
     found = dev.send(sent, "bob@home.test")

@@ -1,4 +1,4 @@
-"""Where others could reach the server, its pages ask who comes, show nothing before, and let out again."""
+"""Login page in Chromium: required for remote access, and logout."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A list of very many letters: its scroll bar tells the truth, and it begins anywhere without all that is before."""
+"""Long list of letters in Chromium: scroll bar, partial loading, and paint time."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_a_jump_into_the_middle_asks_for_the_middle(visit: Open, many: Environme
     ).get_attribute("aria-posinset") == str(MANY - 799)
 
 
-def test_who_reads_in_the_middle_stays_where_he_is(visit: Open, many: Environment) -> None:
+def test_scroll_position_in_the_middle_is_kept(visit: Open, many: Environment) -> None:
     """Whatever comes or goes above, in his own page or in another."""
     page = visit()
     page.locator(".row", has_text=f"Letter {MANY - 1}").wait_for()
@@ -99,7 +99,7 @@ def test_all_but_some_are_marked(visit: Open, many: Environment) -> None:
     assert left["subject"] == f"Letter {MANY - 2}"
 
 
-def test_a_range_is_selected_over_what_nobody_has_looked_at(visit: Open, many: Environment) -> None:
+def test_range_includes_letters_that_are_not_loaded(visit: Open, many: Environment) -> None:
     page = visit()
     page.locator(".row", has_text=f"Letter {MANY - 1}").get_by_role("checkbox").check()
     page.evaluate(MIDDLE)

@@ -1,4 +1,4 @@
-"""Client set-up in a real browser: the same steps as the command tells, with what has to be typed ready to be copied."""
+"""Client set-up pages in Chromium: the steps of the command, with copy buttons."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_a_profile_is_downloaded(visit: Open) -> None:
     assert download.value.suggested_filename == "mail.mobileconfig"
 
 
-def test_an_address_of_somebody_elses_is_refused_in_words(visit: Open) -> None:
+def test_address_of_a_foreign_domain_is_refused_with_a_reason(visit: Open) -> None:
     page = visit("#/setup?client=k9&address=a%40far.test")
     page.get_by_text("Not a domain of this server; its domains are home.test.").wait_for()
 

@@ -1,4 +1,4 @@
-"""A web door on a simulated host, and connections to it."""
+"""Web listener on a simulated host, and HTTP clients."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""HTTP over a simulated network: bounds of size and time, odd requests, many in one connection."""
+"""HTTP over a simulated network: limits, timeouts, invalid requests, pipelined requests."""
 
 from __future__ import annotations
 
@@ -145,14 +145,14 @@ def test_head_has_the_header_of_get_and_no_body(web: Web) -> None:
         b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n",
     ],
 )
-def test_what_is_no_request_ends_the_connection_with_400(web: Web, octets: bytes) -> None:
+def test_invalid_request_gets_400_and_ends_the_connection(web: Web, octets: bytes) -> None:
     client = web.knock()
     web.say(client, octets)
     assert b" 400 " in client.received.partition(b"\r\n")[0] or client.received == b""
     assert client.lost is not None
 
 
-def test_a_length_that_python_makes_no_number_of_is_refused(web: Web) -> None:
+def test_content_length_with_too_many_digits_is_refused(web: Web) -> None:
     client = web.knock()
     web.say(client, b"POST / HTTP/1.1\r\nHost: x.test\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n")
     assert client.received.startswith(b"HTTP/1.1 400 ")
@@ -178,7 +178,7 @@ def test_a_body_beyond_the_bound_is_refused_and_not_kept(web: Web, pages: Pages,
     assert pages.asked == []
 
 
-def test_a_body_within_the_bound_is_heard_in_pieces_and_chunks(web: Web, pages: Pages) -> None:
+def test_body_within_the_limit_may_come_in_pieces_and_chunks(web: Web, pages: Pages) -> None:
     web.request(b"POST / HTTP/1.1\r\nHost: x.test\r\nContent-Length: 1000\r\n\r\n", b"a" * 999, b"b")
     web.request(
         b"POST / HTTP/1.1\r\nHost: x.test\r\nTransfer-Encoding: chunked\r\n\r\n", b"2\r\nab\r\n", b"1\r\nc\r\n0\r\n\r\n"
@@ -186,7 +186,7 @@ def test_a_body_within_the_bound_is_heard_in_pieces_and_chunks(web: Web, pages: 
     assert [ask.body for ask in pages.asked] == [b"a" * 999 + b"b", b"abc"]
 
 
-def test_octets_that_come_one_by_one_extend_no_time(web: Web) -> None:
+def test_single_octets_do_not_extend_the_request_timeout(web: Web) -> None:
     client = web.knock()
     for octet in range(29):
         web.say(client, b"GET / HTTP/1.1\r\nHost: x.test\r\nX-Slow: yes yes yes"[octet : octet + 1], wait=0.99)
@@ -252,7 +252,7 @@ def test_a_client_that_never_reads_is_dropped(pages: Pages) -> None:
     assert web.limits.open == 0
 
 
-def test_who_does_not_go_is_dropped_at_the_end(pages: Pages) -> None:
+def test_open_connection_is_aborted_at_shutdown(pages: Pages) -> None:
     web = Web(pages.site, bounds=HttpLimits(1000, 30.0, 600.0))
     client = web.knock()
     web.say(client, GET.replace(b"/ ", b"/slow "))
@@ -284,6 +284,6 @@ def test_any_octets_are_answered_or_dropped(pieces: list[bytes]) -> None:
         ("[", ""),
     ],
 )
-def test_the_host_is_told_without_its_port(field: str, host: str) -> None:
+def test_host_has_no_port(field: str, host: str) -> None:
     """RFC 9110 §7.2"""
     assert parse_target(b"/", field, is_secure=False).host == host

@@ -1,4 +1,4 @@
-"""Limits of a letter that is written by HTTP: each is checked before anything is composed, and named in the refusal."""
+"""Limits of letters composed by HTTP, checked first and named in the error."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ def sending(**more: Any) -> LetterDraft:
         (sending(text="é" * 5000), 413, "the maximum is 10000 octets"),
     ],
 )
-def test_more_than_a_letter_may_have_is_refused(letter: LetterDraft, status: int, reason: str) -> None:
+def test_letter_above_a_limit_is_refused(letter: LetterDraft, status: int, reason: str) -> None:
     with pytest.raises(HttpError, match=reason) as trouble:
         compose(letter, LIMITS, 0.0)
     assert trouble.value.status == status
 
 
-def test_as_much_as_a_letter_may_have_is_taken() -> None:
+def test_letter_at_the_limits_is_composed() -> None:
     full = sending(
         to=(BOB, DraftAddress("carol@home.test", "C" * 255)),
         bcc=("dan@home.test",),
@@ -66,6 +66,6 @@ def test_as_much_as_a_letter_may_have_is_taken() -> None:
 
 
 @pytest.mark.parametrize("content_id", ["é", "a\x01b"])
-def test_a_content_id_that_is_none_is_refused(content_id: str) -> None:
+def test_invalid_content_id_is_refused(content_id: str) -> None:
     with pytest.raises(HttpError, match="not a valid Content-ID"):
         compose(sending(html="x", attachments=(DraftAttachment("", "x", "", content_id),)), LIMITS, 0.0)

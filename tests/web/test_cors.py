@@ -1,4 +1,4 @@
-"""Pages of other sites: what they may ask, and what they may read."""
+"""Cross-origin requests: reads, writes, subresources and preflights."""
 
 from __future__ import annotations
 
@@ -66,13 +66,13 @@ def test_a_page_of_another_site_changes_nothing(fields: dict[str, str]) -> None:
         {"origin": FRIEND, "sec_fetch_site": "cross-site"},
     ],
 )
-def test_our_own_pages_programs_and_friends_do(fields: dict[str, str]) -> None:
+def test_own_pages_programs_and_allowed_origins_may_write(fields: dict[str, str]) -> None:
     assert ask("DELETE", **fields).status == 200
 
 
 @pytest.mark.parametrize("mode", ["no-cors", "cors", ""])
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
-def test_a_page_of_another_site_does_not_even_look(site: str, mode: str) -> None:
+def test_page_of_another_site_may_not_read(site: str, mode: str) -> None:
     """It can't read the answer; but it could take places among those that wait, and have letters marked as read."""
     assert ask("GET", sec_fetch_site=site, sec_fetch_mode=mode).status == 403
     assert ask("HEAD", sec_fetch_site=site, sec_fetch_mode=mode).status == 403
@@ -87,7 +87,7 @@ def test_a_page_of_another_site_does_not_even_look(site: str, mode: str) -> None
         {"sec_fetch_site": "cross-site", "sec_fetch_mode": "cors", "origin": FRIEND},
     ],
 )
-def test_a_link_to_us_is_followed_and_our_own_pages_and_friends_look(fields: dict[str, str]) -> None:
+def test_navigation_own_pages_and_allowed_origins_may_read(fields: dict[str, str]) -> None:
     assert ask("GET", **fields).status == 200
 
 
@@ -101,16 +101,16 @@ def test_a_letter_has_its_parts_as_pictures_and_asks_for_nothing_else(dest: str)
 
 
 @pytest.mark.parametrize("dest", ["document", "iframe", "empty", ""])
-def test_pages_and_scripts_of_ours_ask_for_all(dest: str) -> None:
+def test_own_pages_and_scripts_may_read_everything(dest: str) -> None:
     assert ask("GET", sec_fetch_site="same-origin", sec_fetch_dest=dest).status == 200
 
 
-def test_only_friends_may_read() -> None:
+def test_only_allowed_origins_get_cors_fields() -> None:
     assert "Access-Control-Allow-Origin" not in dict(ask("GET", origin="http://evil.test").headers)
     assert dict(ask("GET", origin=FRIEND).headers)["Access-Control-Allow-Origin"] == FRIEND
 
 
-def test_a_preflight_is_answered_to_friends() -> None:
+def test_preflight_allows_methods_to_allowed_origins() -> None:
     friend, stranger = (dict(ask("OPTIONS", origin=origin).headers) for origin in (FRIEND, "http://evil.test"))
     assert "DELETE" in friend["Access-Control-Allow-Methods"]
     assert friend["Allow"] == stranger["Allow"] == "GET, DELETE, POST, HEAD, OPTIONS"
@@ -134,7 +134,7 @@ def test_a_body_is_json_and_says_so(body: bytes, kind: str, status: int) -> None
     assert ask("POST", body, content_type=kind).status == status
 
 
-def test_nobody_is_let_in_without_a_doorkeeper() -> None:
+def test_site_without_authenticator_denies_all() -> None:
     site = Site([HttpRoute("GET", "/v1/x", act, "user")], ["x.test"])
     answer = run(site.respond(Request("GET", "/v1/x", "x.test")))
     assert isinstance(answer, Response)

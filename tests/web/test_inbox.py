@@ -1,4 +1,4 @@
-"""The files of the inbox: all there, all named, small, and nothing but files."""
+"""Files of the inbox: complete, small, and without inline scripts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JSON of a body: what msgspec decodes, with bounds, and in short steps."""
+"""JSON decoder of large bodies: as msgspec, with limits, in short steps."""
 
 from __future__ import annotations
 

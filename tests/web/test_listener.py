@@ -1,4 +1,4 @@
-"""The web's door: what answers there is loaded when somebody has come, who waits for it."""
+"""Web listener: the site is loaded with the first connection."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def web() -> Late:
     return Late()
 
 
-def test_nothing_is_loaded_before_somebody_comes(web: Late) -> None:
+def test_nothing_is_loaded_before_the_first_connection(web: Late) -> None:
     web.reactor.advance(100)
     assert web.loads == []
     web.knock()
@@ -53,7 +53,7 @@ def test_nothing_is_loaded_before_somebody_comes(web: Late) -> None:
     assert len(web.loads) == 1, "once, however many come"
 
 
-def test_who_comes_early_is_answered_when_all_is_there(web: Late) -> None:
+def test_early_connection_is_served_after_loading(web: Late) -> None:
     first, second = web.knock(), web.knock()
     web.say(first, GET)
     body = b"x" * 50_000
@@ -72,7 +72,7 @@ def test_who_comes_early_is_answered_when_all_is_there(web: Late) -> None:
     assert len(web.loads) == 1
 
 
-def test_who_goes_before_is_counted_no_longer(web: Late) -> None:
+def test_early_connection_that_closes_is_released(web: Late) -> None:
     early, late = web.knock(), web.knock()
     assert web.limits.open == 2
     early.transport.loseConnection()  # type: ignore[attr-defined]
@@ -86,7 +86,7 @@ def test_who_goes_before_is_counted_no_longer(web: Late) -> None:
     assert web.limits.open == 0
 
 
-def test_what_can_not_be_loaded_is_tried_again(web: Late) -> None:
+def test_failed_load_is_tried_again_by_the_next_connection(web: Late) -> None:
     first = web.knock()
     web.loads[0].errback(ImportError("half an update"))
     web.reactor.advance(1)
@@ -99,7 +99,7 @@ def test_what_can_not_be_loaded_is_tried_again(web: Late) -> None:
     assert [each.body for each in responses(second.received)] == [b"0\n"]
 
 
-def test_who_waits_at_the_end_is_dropped(web: Late) -> None:
+def test_early_connection_is_dropped_at_shutdown(web: Late) -> None:
     early = web.knock()
     web.stop()
     assert early.lost is not None
@@ -116,7 +116,7 @@ def test_limits_hold_from_the_first_connection_on() -> None:
 
 
 @pytest.mark.parametrize("at_once", [False, True], ids=["early", "later"])
-def test_behind_a_load_balancer_the_client_is_who_it_says(at_once: bool) -> None:
+def test_client_address_comes_from_the_proxy_protocol(at_once: bool) -> None:
     """PRXY-01: by that address guesses are slowed, streams are counted, and passwords in clear are refused."""
 
     async def client(ask: Request) -> Response:

@@ -1,4 +1,4 @@
-"""Who asks: passwords, sessions and guesses; and what nobody gets without them."""
+"""Login by Basic and by session cookie: passwords, sessions and guesses."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_a_program_sends_a_password_with_each_request(house: House) -> None:
         "Basic \xff",
     ],
 )
-def test_who_proves_nothing_gets_nothing(house: House, authorization: str) -> None:
+def test_request_without_valid_credentials_gets_401(house: House, authorization: str) -> None:
     answer = house.request("GET", "/v1/own", authorization=authorization)
     assert answer.status == 401
     assert dict(answer.headers)["WWW-Authenticate"].startswith("Basic ")
@@ -161,7 +161,7 @@ def test_a_session_that_one_process_ends_has_ended_for_all() -> None:
     assert two.request("GET", "/v1/own", cookie=other).status == 200
 
 
-def test_a_session_that_was_ended_stays_so_whatever_strangers_end(house: House) -> None:
+def test_logout_is_permanent_and_forged_cookies_are_not_stored(house: House) -> None:
     mine = house.session()
     house.request("DELETE", "/v1/login", cookie=mine)
     for number in range(100):
@@ -182,7 +182,7 @@ def test_session_ends_with_an_app_password_and_when_an_operator_ends_it(house: H
     assert house.request("GET", "/v1/own", cookie=house.session()).status == 200
 
 
-def test_session_rests_on_the_password_that_was_proved(house: House) -> None:
+def test_session_depends_on_the_verified_password(house: House) -> None:
     """A password that is changed while the old one is looked at begins no session that outlives it."""
     account, changed = house.store.accounts.get, False
 
@@ -209,14 +209,14 @@ def test_a_session_is_known_to_every_process_of_the_server_and_to_no_other() -> 
         assert House(secret=b"one").request("GET", "/v1/own", cookie=forged).status == 401
 
 
-def test_no_password_is_taken_in_clear_from_another_machine(house: House) -> None:
+def test_password_in_clear_is_refused_from_other_machines(house: House) -> None:
     assert house.request("GET", "/v1/own", authorization=basic(BOB, BOB), remote=FAR).status == 403
     assert house.request("POST", "/v1/login", body={"username": BOB, "password": BOB}, remote=FAR).status == 403
     assert house.request("GET", "/v1/own", authorization=basic(BOB, BOB), remote=FAR, secure=True).status == 200
     assert House(require_tls=False).request("GET", "/v1/own", authorization=basic(BOB, BOB), remote=FAR).status == 200
 
 
-def test_guesses_wait_as_they_do_at_the_doors_of_mail(house: House) -> None:
+def test_password_guesses_are_delayed(house: House) -> None:
     """RFC 4954 §9; the same throttle decides."""
     for _ in range(4):
         assert house.request("GET", "/v1/own", authorization=basic(BOB, "wrong")).status == 401
@@ -228,6 +228,6 @@ def test_guesses_wait_as_they_do_at_the_doors_of_mail(house: House) -> None:
     assert answers[0].status == 401
 
 
-def test_another_site_logs_nobody_in(house: House) -> None:
+def test_another_site_may_not_log_in(house: House) -> None:
     answer = house.request("POST", "/v1/login", body={"username": BOB, "password": BOB}, origin="http://evil.test")
     assert answer.status == 403

@@ -1,4 +1,4 @@
-"""Paths with variables: which page they lead to, and what stands in them."""
+"""Route table: literal and variable segments of paths."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ def test_a_literal_part_goes_before_a_variable_one(segments: list[str], path: st
 @pytest.mark.parametrize(
     "segments", [[], ["b"], ["a", ""], ["a", "x", "b", ""], ["a", "x", "c"], ["A", "x"], ["", "a"]]
 )
-def test_other_paths_lead_nowhere(segments: list[str]) -> None:
+def test_unknown_paths_have_no_route(segments: list[str]) -> None:
     assert TABLE.lookup(segments) == {}
 
 
-def test_what_stands_in_the_path_is_given_by_name() -> None:
+def test_path_variables_are_given_by_name() -> None:
     segments = ["a", "x/y", "b", "1"]
     assert path_variables(TABLE.lookup(segments)["GET"], segments) == {"id": "x/y", "part": "1"}
 

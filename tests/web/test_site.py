@@ -1,4 +1,4 @@
-"""The pages of a server, asked without a network: what they say, to whom, and what they refuse."""
+"""Pages of a server, without a network: contents, access and errors."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def post(path: str, body: str) -> Response:
         "127.0.0.1", "::1", "192.0.2.1", "localhost", "a.localhost", "proxy.test",
     ],
 )  # fmt: skip
-def test_our_names_and_every_ip_address_are_answered_to(host: str) -> None:
+def test_own_names_and_ip_addresses_are_served(host: str) -> None:
     config = server("mx", "submissions", "pop3s", web=WebSettings(hosts=(HostName("proxy.test"),)))
     assert get("/", host=host, server=shown(config)).status == 200
 
@@ -57,7 +57,7 @@ def test_our_names_and_every_ip_address_are_answered_to(host: str) -> None:
 @pytest.mark.parametrize(
     "host", ["", "evil.test", "home.test.evil.test", "mx.home.test.", "xhome.test", "127.0.0.1.evil.test"]
 )
-def test_a_name_of_somebody_elses_hears_nothing(host: str) -> None:
+def test_unknown_host_name_is_refused(host: str) -> None:
     """DNS rebinding: a page that has its name lead to us is not answered to (RFC 9110 §15.5.20)."""
     answer = get("/", host=host, server=shown(accounts=((ADDRESS, "alice"),)))
     assert answer.status == 421
@@ -91,7 +91,7 @@ def test_every_answer_is_guarded() -> None:
         assert "Access-Control-Allow-Origin" not in headers
 
 
-def test_a_bug_is_ours_to_know(caplog: pytest.LogCaptureFixture) -> None:
+def test_bug_is_logged_and_not_shown(caplog: pytest.LogCaptureFixture) -> None:
     async def broken(_: Request) -> Response:
         raise RuntimeError("secret")
 
@@ -115,7 +115,7 @@ def test_every_local_part_of_a_domain_is_answered_alike(path: str) -> None:
     assert len(answers) == 1
 
 
-def test_a_domain_of_somebody_elses_has_no_files() -> None:
+def test_foreign_domain_has_no_files() -> None:
     assert get("/mail/config-v1.1.xml", emailaddress="a@far.test").status == 404
     assert get("/profile.mobileconfig", address="a@far.test").status == 404
     assert (
@@ -177,7 +177,7 @@ def test_outlook_finds_its_settings_however_it_writes_the_path(path: str) -> Non
         ),
     ],
 )
-def test_outlook_is_told_what_is_wrong_in_its_own_form(body: str, code: int) -> None:
+def test_autodiscover_error_has_outlooks_format(body: str, code: int) -> None:
     """AC-03"""
     answer = post("/autodiscover/autodiscover.xml", body)
     assert answer.status == 200
@@ -330,7 +330,7 @@ def test_what_a_client_sends_is_shown_as_text_only() -> None:
     assert b"<script>" not in get("/", server=odd).body
 
 
-def test_a_client_that_cannot_be_set_up_is_told_why() -> None:
+def test_client_without_its_services_is_refused_with_a_reason() -> None:
     answer = get("/setup", server=shown(server("submissions")), client="k9", address=ADDRESS)
     assert answer.status == 400
     assert b"reading mail" in answer.body
@@ -342,7 +342,7 @@ def test_a_server_without_domains_still_has_a_front_page() -> None:
     assert get("/mail/config-v1.1.xml", server=shown(config)).status == 404
 
 
-def test_trouble_is_told_with_its_status() -> None:
+def test_http_error_has_its_status_and_reason() -> None:
     async def page_of_trouble(_: Request) -> Response:
         raise HttpError(410, "It is gone.")
 

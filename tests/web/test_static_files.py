@@ -1,4 +1,4 @@
-"""Files that come with the program: named by their content, compressed for who takes that."""
+"""Static files: entity tags and compression."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_only_files_of_known_kinds_are_there(site: Site) -> None:
     assert dict(get(site, "/static/b.js").headers)["X-Own"] == "yes"
 
 
-def test_a_text_is_compressed_for_who_takes_that(site: Site) -> None:
+def test_text_is_compressed_if_the_client_accepts_gzip(site: Site) -> None:
     packed = get(site, "/static/a.css", accept_encoding="br, gzip;q=0.9")
     assert dict(packed.headers)["Content-Encoding"] == "gzip"
     assert isinstance(packed.body, bytes)

@@ -1,4 +1,4 @@
-"""Answers piece by piece, and connections that speak HTTP no longer: room, and who goes."""
+"""Streamed responses, large bodies and protocol upgrades: flow control and limits."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def request(path: str, *fields: str, method: str = "GET") -> bytes:
     return "\r\n".join([f"{method} {path} HTTP/1.1", "Host: x.test", *fields, "", ""]).encode()
 
 
-def test_a_large_answer_is_made_as_its_client_takes_it(web: Web, pages: Pages) -> None:
+def test_large_response_is_produced_as_its_client_reads(web: Web, pages: Pages) -> None:
     client = web.knock()
     client.transport.pauseProducing()
     web.say(client, request("/large"))
@@ -139,7 +139,7 @@ def test_a_large_answer_is_made_as_its_client_takes_it(web: Web, pages: Pages) -
     assert pages.ended == ["pieces"]
 
 
-def test_who_takes_nothing_is_dropped_after_the_time_of_a_request(web: Web, pages: Pages) -> None:
+def test_client_that_reads_nothing_is_dropped_after_the_request_timeout(web: Web, pages: Pages) -> None:
     client = web.knock()
     client.transport.pauseProducing()
     web.say(client, request("/large"))
@@ -148,7 +148,7 @@ def test_who_takes_nothing_is_dropped_after_the_time_of_a_request(web: Web, page
     assert web.limits.open == 0
 
 
-def test_news_go_at_once_and_outlive_the_time_of_a_request(web: Web, pages: Pages) -> None:
+def test_events_are_sent_at_once_and_outlive_the_request_timeout(web: Web, pages: Pages) -> None:
     client = web.knock()
     web.say(client, TOLD)
     assert b"text/event-stream" in client.received
@@ -162,7 +162,7 @@ def test_news_go_at_once_and_outlive_the_time_of_a_request(web: Web, pages: Page
     assert web.limits.open == 0
 
 
-def test_the_header_of_news_is_given_without_them(web: Web, pages: Pages) -> None:
+def test_head_of_an_event_stream_has_no_events(web: Web, pages: Pages) -> None:
     client = web.knock()
     web.say(client, TOLD.replace(b"GET", b"HEAD"), request("/known"))
     assert client.received.count(b"HTTP/1.1 200") == 2
@@ -190,14 +190,14 @@ def test_a_write_finishes_without_its_client(web: Web, pages: Pages, path: str) 
     assert pages.ended == ["changed"]
 
 
-def test_an_answer_that_breaks_off_looks_so(web: Web) -> None:
+def test_incomplete_response_is_recognizable(web: Web) -> None:
     client = web.knock()
     web.say(client, request("/broken"))
     assert not client.received.endswith(b"0\r\n\r\n")
     assert client.lost is not None
 
 
-def test_news_end_at_once_when_the_server_stops(web: Web, pages: Pages) -> None:
+def test_event_stream_ends_at_shutdown(web: Web, pages: Pages) -> None:
     web.say(web.knock(), TOLD)
     web.reactor.result_of(web.door.stop_listening())
     web.reactor.result_of(web.door.wait_until_empty(5), at_most=0.5)
@@ -205,7 +205,7 @@ def test_news_end_at_once_when_the_server_stops(web: Web, pages: Pages) -> None:
 
 
 @pytest.mark.parametrize("had", ['"abc"', 'W/"abc"', '"x", "abc"', "*"])
-def test_who_has_it_already_is_told_so(web: Web, had: str) -> None:
+def test_known_etag_gets_304(web: Web, had: str) -> None:
     """RFC 9110 §13.1.2, §15.4.5"""
     client = web.knock()
     web.say(client, request("/known", f"If-None-Match: {had}"), request("/known", 'If-None-Match: "x"'))
@@ -230,13 +230,13 @@ def test_a_connection_may_speak_another_protocol(web: Web, pages: Pages) -> None
     assert web.limits.open == 0
 
 
-def test_another_sites_page_upgrades_nothing(web: Web) -> None:
+def test_page_of_another_site_may_not_upgrade(web: Web) -> None:
     """A browser asks nobody before it opens a WebSocket; Origin is all that protects it (RFC 6455 §10.2)."""
     (answer,) = web.request(request("/talk", "Upgrade: echo", "Connection: Upgrade", "Origin: http://evil.test"))
     assert answer.status == 403
 
 
-def test_who_reads_nothing_of_an_upgraded_connection_is_dropped(web: Web, pages: Pages) -> None:
+def test_upgraded_connection_is_dropped_if_its_client_reads_nothing(web: Web, pages: Pages) -> None:
     client = web.knock()
     web.say(client, request("/talk", "Upgrade: echo"))
     client.transport.pauseProducing()
@@ -256,7 +256,7 @@ def test_an_upgraded_connection_ends_with_the_server(web: Web, pages: Pages) -> 
     assert pages.ended == ["talk"]
 
 
-def test_only_a_page_that_takes_letters_is_sent_as_much(web: Web) -> None:
+def test_only_large_routes_accept_large_bodies(web: Web) -> None:
     large = request("/big", "Content-Length: 100000", method="POST") + b"x" * 100_000
     (answer,) = web.request(large)
     assert answer.body == b"100000"
@@ -264,7 +264,7 @@ def test_only_a_page_that_takes_letters_is_sent_as_much(web: Web) -> None:
     assert answer.status == 413
 
 
-def test_large_bodies_have_so_much_room_together_and_give_it_back(pages: Pages) -> None:
+def test_large_bodies_share_and_release_the_memory_budget(pages: Pages) -> None:
     web = Web(pages.site, bounds=HttpLimits(1000, 30.0, 600.0, large=100_000, held=150_000))
     begun = request("/big", "Content-Length: 100000", method="POST") + b"x" * 90_000
     first, second, small = web.knock(), web.knock("192.0.2.8"), web.knock("192.0.2.9")
@@ -313,7 +313,7 @@ def upload(*fields: str) -> bytes:
 AS_BOB = "Authorization: Bob"
 
 
-def test_who_may_not_send_a_large_body_takes_no_room_from_who_may(pages: Pages) -> None:
+def test_unauthorized_large_bodies_do_not_use_the_memory_budget(pages: Pages) -> None:
     web = guarded(pages, Doorman())
     strangers = [web.knock(f"192.0.2.{number}") for number in range(20, 28)]
     for stranger in strangers:
@@ -330,7 +330,7 @@ def test_who_may_not_send_a_large_body_takes_no_room_from_who_may(pages: Pages) 
     assert web.limits.open == 0, "who does not end is dropped with the time of a request"
 
 
-def test_the_same_holds_for_a_body_that_does_not_say_its_length(pages: Pages) -> None:
+def test_chunked_large_body_is_authorized_first(pages: Pages) -> None:
     web = guarded(pages, Doorman())
     chunk = b"400\r\n" + b"x" * 1024 + b"\r\n"
     stranger = web.knock()
@@ -344,7 +344,7 @@ def test_the_same_holds_for_a_body_that_does_not_say_its_length(pages: Pages) ->
     assert answer.status == 401
 
 
-def test_who_asks_before_it_sends_is_told_whether_it_may(pages: Pages) -> None:
+def test_expect_continue_is_answered_after_authorization(pages: Pages) -> None:
     """RFC 9110 §10.1.1"""
     web = guarded(pages, Doorman())
     stranger, bob = web.knock(), web.knock()
@@ -361,7 +361,7 @@ def test_who_asks_before_it_sends_is_told_whether_it_may(pages: Pages) -> None:
 
 
 @pytest.mark.parametrize("fields", [("Content-Length: 100000",), ("Transfer-Encoding: chunked",)])
-def test_nothing_more_is_read_until_it_is_known_who_sends(pages: Pages, fields: tuple[str, ...]) -> None:
+def test_large_body_is_not_read_before_authorization(pages: Pages, fields: tuple[str, ...]) -> None:
     doorman = Doorman(at_once=False)
     web = guarded(pages, doorman)
     bob, stranger, gone = web.knock(), web.knock(), web.knock()

@@ -1,4 +1,4 @@
-"""A letter's HTML as a page: whatever it says, no frame of its is left that a browser would connect for."""
+"""HTML of a letter as a page without frames."""
 
 from __future__ import annotations
 
@@ -39,6 +39,6 @@ def test_no_frame_is_left(html: str) -> None:
     assert not {"iframe", "frame", "object", "embed", "portal"} & set(Tags(shown(html)).names)
 
 
-def test_what_is_no_frame_stays_as_it_is() -> None:
+def test_other_tags_are_unchanged() -> None:
     html = "<p class=frame>an <b>object</b> of <framework>x</framework> &lt;iframe&gt;</p>"
     assert html in shown(html)

@@ -1,4 +1,4 @@
-"""The API over an index in memory, asked without a network."""
+"""API over an index in memory, without a network."""
 
 from __future__ import annotations
 

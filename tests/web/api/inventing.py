@@ -1,4 +1,4 @@
-"""Values that a JSON schema allows, or nearly, for requests that nobody would think of."""
+"""Random values of a JSON schema, valid and nearly valid."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checks of a letter: each says what is there, and what is not."""
+"""Checks of a letter by the API."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.web.api.desk import Desk
 HTML = '<style>p { position: fixed }</style><p><a href="https://a.test/x">a</a> <a href="https://dead.test/">b</a></p>'
 
 
-def test_html_and_links_are_looked_at(desk: Desk) -> None:
+def test_html_and_links_are_checked(desk: Desk) -> None:
     letter = desk.put(text(body=HTML, **{"Content-Type": "text/html"}))
     html = desk.json("GET", f"/v1/letters/{letter}/checks/html")
     assert "css-position" in {each["Slug"] for each in html["Warnings"]}
@@ -24,14 +24,14 @@ def test_html_and_links_are_looked_at(desk: Desk) -> None:
     desk.json("GET", f"/v1/letters/{plain}/checks/html", status=404)
 
 
-def test_how_to_leave_a_list_is_told(desk: Desk) -> None:
+def test_list_unsubscribe_is_reported(desk: Desk) -> None:
     letter = desk.put(text(List_Unsubscribe="<https://l.test/u>", List_Unsubscribe_Post="List-Unsubscribe=One-Click"))
     found = desk.json("GET", f"/v1/letters/{letter}/checks/unsubscribe")["unsubscribe"]
     assert (found["links"], found["one_click"], found["faults"]) == (["https://l.test/u"], True, [])
     assert desk.json("GET", f"/v1/letters/{desk.put()}/checks/unsubscribe") == {"unsubscribe": None}
 
 
-def test_what_was_found_where_a_letter_arrived_is_told(desk: Desk) -> None:
+def test_authentication_results_of_the_last_server_are_reported(desk: Desk) -> None:
     carol = Address("carol", "elsewhere.test")
     source = desk.put(to=(carol,), state=DeliveryState.RELAYED, account="alice@home.test")
     assert desk.json("GET", f"/v1/letters/{source}/checks/authentication") == {"results": []}

@@ -1,4 +1,4 @@
-"""What is written about the API is what it answers: the description for programs, and the one for people."""
+"""OpenAPI description and reference page: both list the routes of the API."""
 
 from __future__ import annotations
 
@@ -57,5 +57,5 @@ def test_the_reference_has_every_route(desk: Desk) -> None:
     assert {f"{route.method} {route.path}" for route in all_routes(desk)} <= written
 
 
-def test_who_one_is_can_be_asked_where_nobody_logs_in() -> None:
+def test_current_user_has_a_route_without_login() -> None:
     assert [route.path for route in me_routes()] == ["/v1/me"]

@@ -1,4 +1,4 @@
-"""Letters by HTTP: what is listed, read, changed and refused."""
+"""Letters by the API: lists, contents, changes and access."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def test_a_body_that_chooses_nothing_deletes_nothing(desk: Desk, body: dict[str,
         {"query": "x" * 5000},
     ],
 )
-def test_a_bad_parameter_is_told(desk: Desk, query: dict[str, str]) -> None:
+def test_bad_parameter_is_refused(desk: Desk, query: dict[str, str]) -> None:
     problem = desk.json("GET", "/v1/letters", status=400, **query)
     assert set(problem) == {"title", "status", "detail"}
 
@@ -177,7 +177,7 @@ def test_parts_are_decoded_and_nothing_active_is_shown(desk: Desk) -> None:
     assert desk.request("GET", f"/v1/letters/{letter}/parts/99").status == 404
 
 
-def test_html_is_a_page_that_runs_nothing_and_asks_no_other_host_unless_told_to(desk: Desk) -> None:
+def test_html_page_has_no_scripts_and_remote_content_only_on_request(desk: Desk) -> None:
     letter = desk.put(rich())
     page = desk.request("GET", f"/v1/letters/{letter}/html")
     assert isinstance(page.body, bytes)
@@ -234,7 +234,7 @@ def test_the_source_and_the_tree_are_given(desk: Desk) -> None:
     assert desk.json("GET", "/v1/letters/latest")["id"] == letter
 
 
-def test_a_user_sees_the_letters_of_his_mailbox_and_no_others(desk: Desk) -> None:
+def test_user_sees_only_letters_of_the_own_mailbox(desk: Desk) -> None:
     bobs, carols = desk.put(), desk.put(to=(CAROL,), account=ALICE.key)
     assert [each["id"] for each in desk.json("GET", "/v1/letters", account=BOB.key)["letters"]] == [bobs]
     assert [each["id"] for each in desk.json("GET", "/v1/letters", account=ALICE.key)["letters"]] == [carols]
@@ -248,7 +248,7 @@ def test_a_user_sees_the_letters_of_his_mailbox_and_no_others(desk: Desk) -> Non
     assert desk.json("GET", "/v1/letters")["total"] == 1
 
 
-def test_nobody_is_told_of_blind_copies_but_who_sent_them(desk: Desk) -> None:
+def test_blind_copies_are_shown_to_the_author_only(desk: Desk) -> None:
     """RFC 5321 §7.2"""
     tagged = Address("bob+x", "home.test")
     letter = desk.put(text(Cc="ann@home.test"), to=(BOB, tagged, CAROL, Address("ann", "home.test")), account=ALICE.key)
@@ -329,7 +329,7 @@ def test_id_of_a_letter_that_is_not_the_visitors_is_an_unknown_id(desk: Desk) ->
     "query",
     ["carol", "ca", "bcc:carol", f"bcc:{CAROL.key}", "bcc:@elsewhere.test", "addressed:carol", "bcc:c", "bcc:ca"],
 )
-def test_nobody_finds_out_by_searching_who_had_a_blind_copy(desk: Desk, query: str) -> None:
+def test_search_does_not_reveal_blind_copies(desk: Desk, query: str) -> None:
     desk.put(to=(BOB, CAROL), account=ALICE.key)
     assert desk.json("GET", "/v1/letters", query=query)["total"] == 1
     assert desk.json("GET", "/v1/letters", query=query, account=BOB.key)["total"] == 0
@@ -339,7 +339,7 @@ def test_nobody_finds_out_by_searching_who_had_a_blind_copy(desk: Desk, query: s
     assert desk.json("GET", "/v1/wait", to=CAROL.key, timeout="0", account=CAROL.key)["letters"]
 
 
-def test_nobody_sees_the_tags_of_others_letters(desk: Desk) -> None:
+def test_tags_of_invisible_letters_are_hidden(desk: Desk) -> None:
     desk.put(text(X_Tags="Takeover"), to=(CAROL,))
     desk.put(text(X_Tags="Lunch"))
     assert desk.json("GET", "/v1/tags", account=BOB.key) == {"Lunch": 1}

@@ -1,4 +1,4 @@
-"""Waits and streams over a simulated network: who waits is told at once, and who goes leaves nothing behind."""
+"""Long polls and event streams over a simulated network."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def events(client: Recorder) -> list[tuple[str, str, Any]]:
     return found
 
 
-def test_who_waits_for_a_letter_is_told_as_it_comes(live: Live) -> None:
+def test_long_poll_responds_at_the_arrival(live: Live) -> None:
     client = live.request("/v1/wait?to=bob%40home.test&subject=code&timeout=300", wait=120)
     assert client.received == b"", "the time of a request does not end it"
     live.shelf.put(text("other"))
@@ -102,7 +102,7 @@ def test_a_wait_has_an_end(live: Live) -> None:
     assert live.stream_limits.used == 0
 
 
-def test_who_leaves_waits_no_longer(live: Live) -> None:
+def test_disconnect_ends_waits_and_streams(live: Live) -> None:
     clients = [live.request("/v1/wait"), live.request("/v1/events")]
     assert live.stream_limits.used == 2
     for client in clients:
@@ -153,13 +153,13 @@ def test_a_stream_goes_on_where_it_broke(live: Live) -> None:
 
 
 @pytest.mark.parametrize("last", ["1", "abc", "00000000-1", "00000000-x", "-", "9" * 50])
-def test_who_can_not_be_told_what_he_missed_is_told_to_look_anew(live: Live, last: str) -> None:
+def test_unknown_last_event_id_gets_a_reset(live: Live, last: str) -> None:
     live.shelf.put()
     client = live.request("/v1/events", f"Last-Event-ID: {last}")
     assert [name for _, name, _ in events(client)] == ["reset"]
 
 
-def test_a_user_hears_of_his_own_letters(live: Live) -> None:
+def test_event_stream_has_only_letters_of_the_user(live: Live) -> None:
     own = Live(As(BOB.key))
     client = own.request("/v1/events")
     own.shelf.put(text("to bob"))
@@ -188,7 +188,7 @@ class LoggedIn(Live):
         return User(BOB.key, login=AccountLogin(BOB.key, known.credentials))
 
 
-def test_next_holder_of_a_name_is_not_overheard_by_the_one_before() -> None:
+def test_stream_of_a_removed_account_gets_no_letters_of_its_successor() -> None:
     """Not even within the time until sessions are looked at."""
     live = LoggedIn()
     stream, waiting = live.request("/v1/events"), live.request("/v1/wait?timeout=300")
@@ -223,7 +223,7 @@ def test_waits_and_streams_end_with_the_server(live: Live) -> None:
     assert stream.received.endswith(b"0\r\n\r\n")
 
 
-def test_nobody_who_waits_is_woken_within_what_happens() -> None:
+def test_waiters_are_woken_after_the_current_call() -> None:
     """An acceptance that tells of its steps is not held up by those who hear of them."""
     soon: list[Callable[[], None]] = []
     feed, woken = Feed(soon=soon.append), list[None]()

@@ -1,4 +1,4 @@
-"""What people manage by HTTP, in a real environment: the queue, accounts, aliases, mailboxes, names, faults and time."""
+"""Management by the API in a real environment: queue, accounts, aliases, zone, faults, clock."""
 
 from __future__ import annotations
 
@@ -194,7 +194,7 @@ def test_lists_come_in_pages_that_are_alike(api: Api) -> None:
         api("POST", f"v1/queue/{letter}/remove", {})
 
 
-def test_aliases_lead_where_they_are_told(api: Api) -> None:
+def test_alias_delivers_to_its_targets(api: Api) -> None:
     api("POST", "v1/aliases", {"address": "sales@home.test", "targets": ["alice@home.test", "bob@home.test"]}, 201)
     assert api("GET", "v1/aliases")["aliases"] == [
         {"address": "sales@home.test", "targets": ["alice@home.test", "bob@home.test"]}
@@ -266,7 +266,7 @@ def test_names_are_set_and_letters_follow_them(api: Api) -> None:
         assert api("GET", f"v1/zone/{quote(each['name'])}") == each
 
 
-def test_time_goes_on_when_it_is_told_to(api: Api) -> None:
+def test_clock_advances(api: Api) -> None:
     before = api("GET", "v1/clock")
     after = api("POST", "v1/clock", {"advance": "2h"})
     assert 7190 <= after["ahead"] - before["ahead"] <= 7210
@@ -274,7 +274,7 @@ def test_time_goes_on_when_it_is_told_to(api: Api) -> None:
     api("POST", "v1/clock", {"advance": -5}, 400)
 
 
-def test_what_is_said_on_connections_is_told_without_secrets(api: Api) -> None:
+def test_protocol_log_has_no_secrets(api: Api) -> None:
     write(api, "carol@elsewhere.test")
 
     def said() -> list[dict[str, str]]:

@@ -1,4 +1,4 @@
-"""The API is what its description says: asked at random by schemathesis, from the description alone."""
+"""Schemathesis run against the OpenAPI description of a dev environment."""
 
 from __future__ import annotations
 

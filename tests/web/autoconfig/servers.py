@@ -1,4 +1,4 @@
-"""Services as a server has them."""
+"""Server configurations with client services."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The files by which clients set themselves up, as golden files and parsed back."""
+"""Configuration files of clients: golden files, and properties of parsed files."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ ASK = (
 )
 
 
-def test_what_outlook_asks_is_read() -> None:
+def test_request_of_outlook_is_parsed() -> None:
     """AC-03"""
     assert parse_autodiscover(ASK.format(address=ADDRESS, schema=OUTLOOK_SCHEMA).encode()) == AutodiscoverRequest(
         ADDRESS, OUTLOOK_SCHEMA
@@ -109,7 +109,7 @@ def test_what_outlook_asks_is_read() -> None:
     assert parse_autodiscover(bare) == AutodiscoverRequest("a@b.test", OUTLOOK_SCHEMA)
 
 
-def test_the_answer_has_what_outlook_needs_for_each_service() -> None:
+def test_response_has_each_service_for_outlook() -> None:
     """AC-03: SSL on, SPA off, AuthRequired on, the login is the address."""
     tree = ET.fromstring(settings_response("x<&@home.test", services_from_config(mail_server(*ALL))))
     found = tree.findall(".//a:Protocol", OUTLOOK)

@@ -1,4 +1,4 @@
-"""The steps for each client: with our hosts, ports and security, and never without a login for sending."""
+"""Set-up steps and services of mail clients."""
 
 from __future__ import annotations
 
@@ -56,13 +56,13 @@ def test_a_server_without_implicit_tls_has_steps_for_starttls(guide: Guide) -> N
 
 
 @each_guide
-def test_imap_is_told_where_it_is_offered_and_the_client_knows_it(guide: Guide) -> None:
+def test_imap_is_used_if_server_and_client_support_it(guide: Guide) -> None:
     text = whole(guide.steps(ADDRESS, services_from_config(server(*ALL))))
     assert ("993" in text) == ("imap" in guide.protocols)
 
 
 @each_guide
-def test_a_ca_of_the_servers_own_is_told_of(guide: Guide) -> None:
+def test_steps_include_the_private_ca(guide: Guide) -> None:
     text = whole(guide.steps(ADDRESS, usual(), "/data/tls/ca.pem"))
     assert ("/data/tls/ca.pem" in text) == (guide.name != "outlook-new")
     assert "ca.pem" not in whole(guide.steps(ADDRESS, usual()))
@@ -108,7 +108,7 @@ def test_text_is_numbered_and_its_values_stand_in_a_column() -> None:
     )  # fmt: skip
 
 
-def test_only_what_is_listened_on_is_told() -> None:
+def test_only_configured_services_are_listed() -> None:
     names = [service.name for service in services_from_config(USUAL).all]
     assert names == ["submissions", "submission", "pop3s", "pop3"]
     assert services_from_config(server("mx")).all == ()
@@ -137,7 +137,7 @@ def test_ports_are_those_that_are_listened_on() -> None:
     assert told(config) == {"pop3s": 1995}
 
 
-def test_a_free_port_is_told_as_it_was_bound_and_as_the_usual_one_before() -> None:
+def test_free_port_is_the_bound_one_or_the_default() -> None:
     config = Config(
         hostname=HostName("mx.home.test"),
         listen=ListenSettings(pop3s=(Endpoint("tcp:0"),), submission=(Endpoint("systemd:domain=INET:index=0"),)),

@@ -1,4 +1,4 @@
-"""The DNS records to publish, as data and as lines of a zone file."""
+"""DNS records to publish, as values and zone file lines."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_what_other_hosts_need() -> None:
     assert data_of(found, "_autodiscover._tcp.home.test.", "SRV") == ["0 1 443 mx.home.test."]
 
 
-def test_without_the_web_service_nobody_is_sent_there() -> None:
+def test_records_of_the_web_service_need_the_web_service() -> None:
     names = {record.name for _, record in wanted().all()}
     assert not names & {"mta-sts.home.test.", "_mta-sts.home.test.", "autoconfig.home.test.", "autodiscover.home.test."}
     assert any("https" in note for note in wanted().notes)
@@ -131,7 +131,7 @@ def test_the_hash_is_that_of_the_certificates_key(tmp_path: Path) -> None:
 # --- MTA-STS
 
 
-def test_the_policy_names_our_exchanges() -> None:
+def test_policy_lists_the_mail_exchanges() -> None:
     """RFC 8461 §3.2."""
     config = server("mx", mta_sts=MtaStsSettings(mode="enforce", mx=(Domain("backup.home.test"),)))
     assert policy_text(config) == (

@@ -1,4 +1,4 @@
-"""Checks take turns: one at a time for each client, and the HTML of a letter is looked at once."""
+"""Queue of checks: one at a time for each client, with a cache of HTML features."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ class Counted(LetterReader):
         return work()
 
 
-def test_html_is_looked_at_once_for_each_letter() -> None:
+def test_html_of_a_letter_is_parsed_once() -> None:
     shelf = Shelf(None)
     pages = Counted(shelf.index, lambda work: work())
     checks = HtmlChecks(pages)

@@ -1,4 +1,4 @@
-"""Links of a letter that are asked, and followed if that is wanted: every place is asked by the same rule."""
+"""Link checks: requests, redirects and their errors."""
 
 from __future__ import annotations
 

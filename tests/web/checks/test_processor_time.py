@@ -1,4 +1,4 @@
-"""Hostile letters of 2 MB: every reading and every check of each takes under 200 ms of the processor."""
+"""Hostile letters of 2 MB: each parse and check takes under 200 ms of processor time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Spam filters on real sockets, that speak spamd's language and rspamd's."""
+"""Fake spam filters on real sockets: spamd and rspamd."""
 
 from __future__ import annotations
 

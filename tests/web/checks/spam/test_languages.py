@@ -1,4 +1,4 @@
-"""What spamd and rspamd answer is read as they mean it; and where a filter may be."""
+"""Responses of spamd and rspamd, filter addresses, and checks of a dev environment."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_a_report_has_a_score_and_the_rules_of_its_table() -> None:
         (b"SPAMD/1.1 0 EX_OK\r\n\r\n", "no score"),
     ],
 )
-def test_what_is_no_report_is_told(octets: bytes, reason: str) -> None:
+def test_invalid_report_of_spamd_is_refused(octets: bytes, reason: str) -> None:
     with pytest.raises(BadFilterResponse, match=reason):
         parse_spamd_report(octets)
 
@@ -76,7 +76,7 @@ def test_rspamds_action_says_whether_it_is_spam(action: str, is_spam: bool) -> N
 
 
 @pytest.mark.parametrize("octets", [b"", b"[]", b'{"error": "x"}', b'{"score": "3", "action": "reject"}', b"\xff"])
-def test_what_rspamd_does_not_say_is_told(octets: bytes) -> None:
+def test_invalid_response_of_rspamd_is_refused(octets: bytes) -> None:
     with pytest.raises(BadFilterResponse):
         parse_rspamd_response(octets)
 
@@ -104,7 +104,7 @@ def test_a_filter_of_this_machine(text: str, found: SpamFilter) -> None:
         *("spamassassin:127.0.0.1:99999", "rspamd:http://127.0.0.1/x", "rspamd:u@127.0.0.1", "spamassassin:[::1"),
     ],
 )  # fmt: skip
-def test_what_is_none(text: str) -> None:
+def test_invalid_filter_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"spam filter|not a host"):
         parse_filter(text)
 
@@ -157,7 +157,7 @@ def test_rspamd_is_asked(tmp_path: Path) -> None:
         assert other["Error"] == f"rspamd at 127.0.0.1 port {port}: it responded 404"
 
 
-def test_a_filter_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_unreachable_filter_is_reported(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     with dev(tmp_path, "--spam-filter", f"spamassassin:127.0.0.1:{port}") as process:
