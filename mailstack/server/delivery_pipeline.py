@@ -96,23 +96,20 @@ def _relay(
     collector: Collector | None,
     is_ours: Callable[[HostPort], bool],
 ) -> RelayAgent:
+    policies = None
+    if runtime.policies is not None and config.relay.mta_sts:
+        policies = MtaStsPolicies(runtime.dns, runtime.policies, storage.policy_shelf, runtime.clock)
     return RelayAgent(
         runtime.dns,
         runtime.network,
         runtime.clock,
         OwnHost(config.hostname, config.relay.ehlo_name, is_ours),
         routing_of(config),
-        PublishedTls(config.relay.dane, _sts(config, runtime, storage), collector),
+        PublishedTls(config.relay.dane, policies, collector),
         _relay_limits(config),
         runtime.random,
         derive_in_thread(runtime.reactor, runtime.clock),
     )
-
-
-def _sts(config: Config, runtime: Runtime, storage: Storage) -> MtaStsPolicies | None:
-    if runtime.policies is None or not config.relay.mta_sts:
-        return None
-    return MtaStsPolicies(runtime.dns, runtime.policies, storage.policy_shelf, runtime.clock)
 
 
 def _outbound_rules(config: Config) -> OutboundRules:
@@ -168,7 +165,7 @@ INTERVAL = 3600.0
 
 
 class HistoryPruner:
-    """From `start` to `stop`."""
+    """Hourly deletion of old histories, outbox entries and greylist entries."""
 
     def __init__(self, config: Config, store: Store, clock: ReactorClock) -> None:
         self._config = config
@@ -187,10 +184,10 @@ class HistoryPruner:
         before = now - config.journey.keep
         try:
             await store.prune(config.hostname, before=before)
-            # Of webhooks that are no longer configured.
+            # Entries of webhooks that are no longer configured.
             await store.outbox.purge(None, before)
             if config.policy.greylist.enabled:
                 await store.greylist.purge(now, config.policy.greylist.max_entries)
             await store.sweep()
         except StoreError as error:
-            _log.error("old histories could not be forgotten: %s", error)  # no bug
+            _log.error("cannot delete old histories: %s", error)  # no bug

@@ -29,7 +29,7 @@ from mailstack.server.mail_server import MailServer
 from mailstack.server.privileged_setup import CannotStart, PrivilegedResources, ServiceUser, prepare
 from mailstack.server.runtime import Observers, WorkerResources
 from mailstack.server.wiring.certificates import make_renewal
-from mailstack.server.wiring.receiving import KeyReload
+from mailstack.server.wiring.receiving import reload_keys
 from mailstack.server.wiring.runtime import make_index, server_runtime, server_storage, web_options
 from mailstack.server.wiring.store import server_store
 from mailstack.server.wiring.user_access import make_directory, make_passwords, make_user_access
@@ -222,7 +222,7 @@ class MailService(Service):
 
     def _reread_keys(self) -> None:
         if self._reread is not None:
-            KeyReload(self._reactor, self._reread, self._sign_by).start()
+            reload_keys(self._reactor, self._reread, self._sign_by)
 
     def _sign_by(self, config: Config, keys: tuple[SigningKey, ...]) -> None:
         if self._server is not None:

@@ -15,6 +15,7 @@ from mailstack.config import Config, ListenSettings, RelaySettings, SubmissionSe
 from mailstack.config.values import Domain, HostName
 from mailstack.letter import Address, LetterId
 from mailstack.net.server_tls import ServerContext
+from mailstack.sandbox.faults.certificates import Kind
 from mailstack.sandbox.simulation.clock import seconds_of
 from mailstack.sandbox.simulation.host import MAX_RUN, Host
 from mailstack.sandbox.simulation.network import Path
@@ -23,7 +24,7 @@ from mailstack.sandbox.simulation.reactor import SimulatedReactor
 from mailstack.sandbox.simulation.server import SimulatedServer
 from mailstack.sandbox.simulation.transcript import MAX_LINES, SimulatedJourney, follow
 from mailstack.sandbox.simulation.users import SimulatedAuthor, SimulatedReader, SubmittedLetter
-from mailstack.sandbox.simulation.world import Kind, Page, World
+from mailstack.sandbox.simulation.world import Page, World
 from mailstack.store import Store
 from mailstack.store.sqlite.in_memory import InMemoryStore
 
@@ -242,11 +243,10 @@ class Internet:
         return found[0]
 
 
-def _memory(reactor: SimulatedReactor, host: Host) -> Store:  # noqa: ARG001
-    return InMemoryStore()
-
-
-_STORES: dict[str, Callable[[SimulatedReactor, Host], Store]] = {"memory": _memory, "sqlite": sqlite_store}
+_STORES: dict[str, Callable[[SimulatedReactor, Host], Store]] = {
+    "memory": lambda _reactor, _host: InMemoryStore(),
+    "sqlite": sqlite_store,
+}
 
 
 def _addresses(networks: Sequence[str]) -> Iterator[str]:

@@ -87,9 +87,7 @@ class CollectedLetter(Struct, frozen=True):
         return self.octets.decode("utf-8", "backslashreplace").replace("\r\n", "\n")
 
 
-@lru_cache(1024)
-def _salted(password: str, salt: bytes, iterations: int) -> bytes:
-    return salted(password, salt, iterations)
+_salted = lru_cache(1024)(salted)
 
 
 async def _derive(password: str, salt: bytes, iterations: int) -> bytes:

@@ -104,9 +104,6 @@ class Domains(Zone):
         return waiting.addCallback(lambda _: answer(name, cls, kind, timeout))
 
 
-__all__ = ["Authority", "Kind", "authority"]
-
-
 class Authority:
     """Certificate authority. Certificates are cached by name and kind for the whole process, because key generation is slow.
 

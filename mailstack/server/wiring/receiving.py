@@ -138,37 +138,27 @@ def checks(
 _log = logging.getLogger(__name__)
 
 
-class KeyReload:
-    """Gives the keys to a server, or logs why the old ones stay."""
+def reload_keys(
+    reactor: Any, load: Callable[[], Config], use: Callable[[Config, tuple[SigningKey, ...]], None]
+) -> None:
+    """Read configuration and keys in a thread, and call `use` with them; log an error if they are invalid."""
 
-    def __init__(
-        self, reactor: Any, load: Callable[[], Config], use: Callable[[Config, tuple[SigningKey, ...]], None]
-    ) -> None:
-        """`load` reads the configuration; `use` gets the keys."""
-        self._reactor = reactor
-        self._load = load
-        self._use = use
-
-    def start(self) -> None:
-        """Read the keys; call `use` with them later."""
-        reading = deferToThreadPool(self._reactor, self._reactor.getThreadPool(), self._read)
-        reading.addCallbacks(self._on_keys, self._on_error)
-
-    def _read(self) -> tuple[Config, tuple[SigningKey, ...]]:
-        config = self._load()
+    def read() -> tuple[Config, tuple[SigningKey, ...]]:
+        config = load()
         return config, signing_keys(config)
 
-    def _on_keys(self, found: tuple[Config, tuple[SigningKey, ...]]) -> None:
+    def on_keys(found: tuple[Config, tuple[SigningKey, ...]]) -> None:
         config, keys = found
-        self._use(config, keys)
+        use(config, keys)
         _log.info("letters are signed with %s", ", ".join(key.selector for key in keys) or "no key")
 
-    @staticmethod
-    def _on_error(failure: Failure) -> None:
+    def on_error(failure: Failure) -> None:
         if failure.check(ConfigError, InvalidKey):
             _log.error("%s; letters are signed as before", failure.getErrorMessage())
         else:
             _log.error("the keys could not be read, letters are signed as before: %s", failure.getTraceback())
+
+    deferToThreadPool(reactor, reactor.getThreadPool(), read).addCallbacks(on_keys, on_error)
 
 
 class Receiving(Struct, frozen=True):

@@ -17,11 +17,6 @@ from mailstack.sandbox.simulation.clock import VirtualClock
 from mailstack.sandbox.simulation.reactor import START
 
 
-@pytest.fixture
-def reactor():
-    return SimulatedReactor()
-
-
 def test_the_clock_and_its_calls_are_what_twisted_says_they_are(reactor):
     assert verifyObject(IReactorTime, VirtualClock(0.0))
     assert verifyObject(IDelayedCall, reactor.callLater(1, int))

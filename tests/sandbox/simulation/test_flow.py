@@ -16,11 +16,6 @@ from mailstack.sandbox.simulation import Path, SimulatedReactor
 from tests.sandbox.simulation.protocols import Pair, Recorder, start_tls
 
 
-@pytest.fixture
-def pair():
-    return Pair()
-
-
 @implementer(IPushProducer)
 class Push:
     """Writes 64 KiB at a time until it is told to pause."""

@@ -29,11 +29,6 @@ from mailstack.sandbox.simulation.reactor import START
 from tests.sandbox.simulation.protocols import Keeper, Recorder
 
 
-@pytest.fixture
-def reactor():
-    return SimulatedReactor()
-
-
 def listen(host, port=25, interface="", protocol=Recorder):
     """A factory that keeps what it builds, behind a port."""
     factory = Keeper(protocol)

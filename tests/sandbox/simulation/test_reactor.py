@@ -23,11 +23,6 @@ from mailstack.sandbox.simulation.reactor import START
 from tests.sandbox.simulation.protocols import Echo, Lines
 
 
-@pytest.fixture
-def reactor():
-    return SimulatedReactor()
-
-
 def test_the_reactor_and_its_hosts_provide_what_they_declare(reactor):
     for provider in (reactor, reactor.host("192.0.2.1")):
         declared = set(providedBy(provider))

@@ -31,11 +31,6 @@ from tests.sandbox.simulation.protocols import SERVER, Echo, Keeper, Lines, Pair
 # ruff: noqa: N802 - the names of methods are Twisted's
 
 
-@pytest.fixture
-def pair():
-    return Pair()
-
-
 def test_transports_are_what_twisted_says_they_are(pair):
     for transport in (pair.client.transport, pair.server.transport):
         for interface in (ITransport, ITCPTransport, ITLSTransport, IConsumer, IPushProducer):
