@@ -174,11 +174,8 @@ def _a_label(label: str) -> str:
         folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", label).lower())
         return idna.alabel(folded).decode()
     except UnicodeError:  # idna.IDNAError is one
-        raise AddressError(f"the label {_shown(label)} of the domain is invalid (RFC 5891)") from None
-
-
-def _shown(text: str) -> str:
-    return text if text.isprintable() else ascii(text)
+        text = label if label.isprintable() else ascii(label)
+        raise AddressError(f"the label {text} of the domain is invalid (RFC 5891)") from None
 
 
 def _parse_literal(text: str) -> str:

@@ -121,7 +121,8 @@ def addresses_in(body: bytes, domain: str = "") -> tuple[Address, ...] | None:
     if not listed.is_whole:
         return None
     try:
-        return tuple([_completed(each.text.decode("utf-8", "surrogateescape"), domain) for each in listed.mailboxes])
+        texts = [mailbox.text.decode("utf-8", "surrogateescape") for mailbox in listed.mailboxes]
+        return tuple([Address.parse(f"{text}@{domain}" if domain and "@" not in text else text) for text in texts])
     except AddressError:
         return None
 
@@ -237,11 +238,6 @@ class _Item:
         elif not self._is_clear:
             # A group name that may be an address must stay visible as an unclear item.
             mailboxes.append(Mailbox(b"", b"", is_clear=False))
-
-
-def _completed(text: str, domain: str) -> Address:
-    """Raises AddressError."""
-    return Address.parse(f"{text}@{domain}" if domain and "@" not in text else text)
 
 
 def _without_comments(text: bytes) -> tuple[bytes, list[tuple[int, bytes]], bool]:

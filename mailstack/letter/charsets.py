@@ -49,6 +49,7 @@ _MARKS = {
 """Byte order marks of the codecs that need one."""
 _MAX_UTF_7 = 524_288
 """Maximum octets of UTF-7, which takes ten times as long as others."""
+_ASCII = bytes(range(128))
 AT_ONCE = 16_384
 """Octets decoded in one piece."""
 
@@ -112,8 +113,4 @@ def _guessed(octets: bytes) -> str:
     except UnicodeDecodeError:
         # Mostly UTF-8 with a few invalid octets, or else windows-1252.
         text = _decoded(octets, "utf_8")
-        return _decoded(octets, "cp1252") if text.count("\ufffd") * 4 > _beyond_ascii(octets) else text
-
-
-def _beyond_ascii(octets: bytes) -> int:
-    return len(octets.translate(None, bytes(range(128))))
+        return _decoded(octets, "cp1252") if text.count("\ufffd") * 4 > len(octets.translate(None, _ASCII)) else text

@@ -182,10 +182,11 @@ class Dsn(Struct, frozen=True):
     def _explanation(self) -> Composed:
         """The part for people (RFC 6522 §3, first part)."""
         recipients_text = "this recipient" if len(self.notices) == 1 else "these recipients"
+        subject = "A delivery report of this server" if self.envelope.sender is None else "Your letter"
         lines = [
             f"This is the mail system of {self.server}.",
             "",
-            *_wrapped(f"{self._which} of {date_time(self.arrival.at)} {_PREDICATES[self.kind]} {recipients_text}:"),
+            *_wrapped(f"{subject} of {date_time(self.arrival.at)} {_PREDICATES[self.kind]} {recipients_text}:"),
             "",
         ]
         for notice in self.notices:
@@ -197,10 +198,6 @@ class Dsn(Struct, frozen=True):
         ]
         charset = "utf-8" if self.is_international else "us-ascii"
         return lines_part(f"text/plain; charset={charset}", _lines(lines), eight_bit=self.eight_bit)
-
-    @property
-    def _which(self) -> str:
-        return "A delivery report of this server" if self.envelope.sender is None else "Your letter"
 
     def _next_steps(self) -> list[str]:
         match self.kind:

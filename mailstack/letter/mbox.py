@@ -15,7 +15,7 @@ def with_crlf(pieces: Iterable[bytes]) -> Iterator[bytes]:
         held = b"\r" if octets.endswith(b"\r") else b""
         octets = octets[: len(octets) - len(held)]
         if octets:
-            last = _plain(octets).replace(b"\n", b"\r\n")
+            last = octets.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
             yield last
     if held or not last.endswith(b"\r\n"):
         yield b"\r\n"
@@ -25,10 +25,6 @@ def with_lf(pieces: Iterable[bytes]) -> Iterator[bytes]:
     """The lines with LF, as in local files."""
     for piece in with_crlf(pieces):
         yield piece.replace(b"\r\n", b"\n")
-
-
-def _plain(octets: bytes) -> bytes:
-    return octets.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
 
 FROM = b"From "

@@ -46,13 +46,11 @@ def received(
         host = None if arrival.remote is None or hide_client else arrival.remote.host
         account = arrival.account if show_account else None
         clauses = _from_clause(host, arrival.name, arrival.helo, arrival.tls, account, arrival.server, arrival.protocol)
-    for_clause = f" for <{_printable(recipients[0].address)}>" if _is_named(recipients) else ""
+    for_clause = (
+        f" for <{_printable(recipients[0].address)}>" if len(recipients) == 1 and recipients[0].address.is_ascii else ""
+    )
     priority_clause = "" if priority is None else f" PRIORITY {priority}"
     return f"{clauses}\r\n\tid {letter}{for_clause}{priority_clause};\r\n\t{date_time(arrival.at)}\r\n".encode()
-
-
-def _is_named(recipients: Sequence[Recipient]) -> bool:
-    return len(recipients) == 1 and recipients[0].address.is_ascii
 
 
 @lru_cache(maxsize=1024)  # the same for all letters of a connection

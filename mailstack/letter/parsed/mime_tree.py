@@ -112,12 +112,12 @@ class _Open:
 
 def tree_of(letter: bytes, max_parts: int) -> tuple[Part, str]:
     """Parts of a letter, and the reason why some were not parsed or ""."""
-    parts, at, count = Parts(), 0, 0
+    at = count = 0
     root: _Open | None = None
     open_parts: list[_Open] = []
     trouble = ""
     try:
-        for piece in _pieces(parts, letter):
+        for piece in _pieces(letter):
             match piece:
                 case Head():
                     count += 1
@@ -134,8 +134,6 @@ def tree_of(letter: bytes, max_parts: int) -> tuple[Part, str]:
                     _close(open_parts, piece.within, at)
                 case Body():
                     open_parts[-1].end = at + len(piece.octets)
-                case _:
-                    pass
             at += len(piece.section if isinstance(piece, Head) else piece.octets)
     except Unconvertible as error:
         trouble = str(error)
@@ -144,7 +142,8 @@ def tree_of(letter: bytes, max_parts: int) -> tuple[Part, str]:
     return (root.to_part(letter) if root else _single_part(letter)), trouble
 
 
-def _pieces(parts: Parts, letter: bytes) -> Iterator[Piece]:
+def _pieces(letter: bytes) -> Iterator[Piece]:
+    parts = Parts()
     for at in range(0, len(letter), AT_ONCE):
         yield from parts.feed(letter[at : at + AT_ONCE])
     yield from parts.finish()

@@ -14,7 +14,7 @@ from msgspec import Struct
 from mailstack.letter.envelope import ClientCertificate, HostPort
 from mailstack.protocols.connection import Peer
 from mailstack.protocols.log import Redacted
-from mailstack.protocols.sasl.credentials import Credentials, Proof
+from mailstack.protocols.sasl.credentials import Proof
 from mailstack.protocols.sasl.scram_keys import ScramKeys
 
 MAX_OCTETS = 1024
@@ -185,23 +185,3 @@ def text(octets: bytes) -> str:
         return octets.decode()
     except UnicodeDecodeError:
         raise Malformed("a name or password is not UTF-8") from None
-
-
-__all__ = [
-    "BINDINGS",
-    "MAX_OCTETS",
-    "AccountLogin",
-    "Anywhere",
-    "Authenticator",
-    "Cancelled",
-    "Channel",
-    "Credentials",
-    "Denied",
-    "Malformed",
-    "Mechanism",
-    "OpenSession",
-    "SaslExchange",
-    "Sessions",
-    "Unavailable",
-    "text",
-]

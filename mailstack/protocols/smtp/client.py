@@ -15,8 +15,6 @@ from mailstack.protocols.line_buffer import BareLF, LineBuffer, LineTooLong
 from mailstack.protocols.smtp.commands import LocalProtocolError
 from mailstack.protocols.smtp.replies import Reply, clean
 
-__all__ = ["ClientEngine", "ClientEvent", "MalformedReply", "Received", "ReplyLimits"]
-
 # §4.2: Reply-code = %x32-35 %x30-35 %x30-39; the second digit may be any. A character other than
 # blank, tab or hyphen after the code makes a line invalid.
 _REPLY_LINE = re.compile(rb"([2-5][0-9][0-9])(?:([- \t])(.*))?\Z", re.DOTALL)

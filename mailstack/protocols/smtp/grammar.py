@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -83,18 +83,11 @@ class LineLimits(Struct, frozen=True):
 _POSTMASTER = Address("postmaster", "")
 
 
-def _read_ehlo(argument: str, _facts: Facts) -> Hello:
-    """§4.1.1.1: EHLO SP ( Domain / address-literal )."""
+def _read_hello(argument: str, _facts: Facts, *, extended: bool) -> Hello:
+    """§4.1.1.1: EHLO SP ( Domain / address-literal ), HELO SP Domain."""
     if not _HELLO.match(argument):
         raise Refusal(_HELLO_SYNTAX)
-    return Hello(argument, extended=True)
-
-
-def _read_helo(argument: str, _facts: Facts) -> Hello:
-    """§4.1.1.1: HELO SP Domain."""
-    if not _HELLO.match(argument):
-        raise Refusal(_HELLO_SYNTAX)
-    return Hello(argument, extended=False)
+    return Hello(argument, extended=extended)
 
 
 def _read_mail(argument: str, facts: Facts) -> Mail:
@@ -231,8 +224,8 @@ def _verify_reader(event: type[Verify | Expand]) -> Callable[[str, Facts], Serve
 _NOOP = Noop()
 
 READERS: Mapping[str, Callable[[str, Facts], ServerEvent]] = {
-    "EHLO": _read_ehlo,
-    "HELO": _read_helo,
+    "EHLO": partial(_read_hello, extended=True),
+    "HELO": partial(_read_hello, extended=False),
     "MAIL": _read_mail,
     "RCPT": _read_rcpt,
     "DATA": _without_argument(Data()),

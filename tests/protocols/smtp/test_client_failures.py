@@ -98,43 +98,30 @@ def test_354_though_all_recipients_were_refused_gets_just_the_dot():
     assert "C: ." in session.dialogue
 
 
-def test_mail_refused_in_a_group_decides_whatever_follows():
-    script = [PIPELINES, (b"MAIL", b"550 5.7.1 no\r\n"), (b"RCPT", b"250 OK\r\n"), (b"DATA", b"503 no\r\n")]
-    (one,), _, _ = talk_to_script(script, send())
-    assert (one.code, str(one.status)) == (550, "5.7.1")
+@pytest.mark.parametrize(
+    ("mail", "rcpt", "status"),
+    [
+        (b"550 5.7.1 no\r\n", b"250 OK\r\n", (550, "5.7.1")),
+        (b"503 first log in\r\n", b"503 no MAIL\r\n", (503, "None")),
+    ],
+    ids=["refused", "out of order"],
+)
+def test_mail_refused_in_a_group_decides_whatever_follows(mail, rcpt, status):
+    script = [PIPELINES, (b"MAIL", mail), (b"RCPT", rcpt), (b"DATA", b"503 no\r\n")]
+    (refusal,), _, _ = talk_to_script(script, send())
+    assert (refusal.code, str(refusal.status)) == status
 
 
-def test_out_of_order_is_a_refusal_as_any_other():
-    script = [PIPELINES, (b"MAIL", b"503 first log in\r\n"), (b"RCPT", b"503 no MAIL\r\n"), (b"DATA", b"503 no\r\n")]
-    (one,), _, _ = talk_to_script(script, send())
-    assert one.code == 503
-
-
-def test_a_host_that_breaks_off_in_mid_content_may_say_why():
-    script = [
-        PIPELINES,
-        (b"MAIL", b"250 OK\r\n"),
-        (b"RCPT", b"250 OK\r\n"),
-        (b"DATA", b"354 go\r\n552 5.3.4 enough\r\n"),
-    ]
+@pytest.mark.parametrize(("data", "code"), [(b"354 go\r\n552 5.3.4 enough\r\n", 552), (b"354 go\r\n", None)])
+def test_a_host_that_stops_reading_the_content(data, code):
+    script = [PIPELINES, (b"MAIL", b"250 OK\r\n"), (b"RCPT", b"250 OK\r\n"), (b"DATA", data)]
 
     async def work(session):
         session._peer.full = True
         return await session.transact(envelope(), CAROL, Octets(b"x" * 200_000 + b"\r\n"))
 
     trouble, _, _ = talk_to_script(script, work)
-    assert (trouble.stage, trouble.reply.code) == ("data", 552)
-
-
-def test_a_host_that_takes_nothing_more_is_trouble():
-    script = [PIPELINES, (b"MAIL", b"250 OK\r\n"), (b"RCPT", b"250 OK\r\n"), (b"DATA", b"354 go\r\n")]
-
-    async def work(session):
-        session._peer.full = True
-        return await session.transact(envelope(), CAROL, Octets(b"x" * 200_000 + b"\r\n"))
-
-    trouble, _, _ = talk_to_script(script, work)
-    assert (trouble.stage, trouble.reply) == ("data", None)
+    assert (trouble.stage, trouble.reply and trouble.reply.code) == ("data", code)
 
 
 def test_starttls_that_fails_is_trouble():
