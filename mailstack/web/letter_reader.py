@@ -56,11 +56,9 @@ _REFERENCE = re.compile(r"cid:([^\s\"'<>()]{1,998})", re.IGNORECASE)
 NOTHING_REMOTE = "img-src data: 'self'; style-src 'unsafe-inline'; font-src data:; media-src 'self'"
 REMOTE = "img-src data: https: http: 'self'; style-src 'unsafe-inline' https: http:; font-src data: https: http:; media-src https: http: 'self'"
 
-
 _FRAMES = r"(?=(?:iframe|frame|object|embed|portal)[\t\n\f\r />])"
 _INNER, _INNER_END = re.compile(f"<{_FRAMES}", re.IGNORECASE), re.compile(f"</{_FRAMES}", re.IGNORECASE)
 """Tags of frames (HTML §13.2.5.6). The policy blocks their content, but browsers may still connect to its host."""
-
 
 _LEADS_AWAY = re.compile(
     r"<(?=meta[\t\n\f\r />])(?!meta\s{1,9}(?:charset=|name=[\"']?(?:viewport|color-scheme|supported-color-schemes)[\"']?\s{1,9}"

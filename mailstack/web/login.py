@@ -144,10 +144,7 @@ class Login:
     def routes(self) -> tuple[HttpRoute, ...]:
         return (
             HttpRoute(
-                "POST",
-                "/v1/login",
-                self.log_in,
-                doc=RouteDoc("Log in: start a session.", CurrentUser, LoginRequest),
+                "POST", "/v1/login", self.log_in, doc=RouteDoc("Log in: start a session.", CurrentUser, LoginRequest)
             ),
             HttpRoute("DELETE", "/v1/login", self.log_out, doc=RouteDoc("Log out: end the session.", CurrentUser)),
             *me_routes(),

@@ -290,10 +290,7 @@ def test_without_a_client_all_are_offered() -> None:
 
 @pytest.mark.parametrize(
     ("client", "path"),
-    [
-        ("ios", "profile.mobileconfig?address=alice%40home.test"),
-        ("k9", "setup?client=k9&address=alice%40home.test"),
-    ],
+    [("ios", "profile.mobileconfig?address=alice%40home.test"), ("k9", "setup?client=k9&address=alice%40home.test")],
 )
 def test_a_phone_s_camera_reads_where_to_go(client: str, path: str) -> None:
     ask = Request(

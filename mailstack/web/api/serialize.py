@@ -125,12 +125,12 @@ def _date(reading: ParsedLetter) -> str | None:
         return None
 
 
-def _address_info(one: Correspondent) -> AddressInfo:
-    return AddressInfo(one.name, one.address)
+def _address_info(correspondent: Correspondent) -> AddressInfo:
+    return AddressInfo(correspondent.name, correspondent.address)
 
 
-def _address_infos(some: Sequence[Correspondent]) -> list[AddressInfo]:
-    return [_address_info(one) for one in some]
+def _address_infos(correspondents: Sequence[Correspondent]) -> list[AddressInfo]:
+    return [_address_info(each) for each in correspondents]
 
 
 def _parts(reading: ParsedLetter) -> list[PartSummary]:

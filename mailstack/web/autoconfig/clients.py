@@ -61,7 +61,6 @@ def write_k9(account: ClientAccount) -> tuple[SetupStep, ...]:
 GMAIL_APP = Guide("gmail-app", "Gmail app (Android)", write_gmail_app, Trust.ANDROID)
 K9 = Guide("k9", "K-9 Mail and Thunderbird for Android", write_k9, Trust.ANDROID)
 
-
 _PROFILE = (
     "The short way: open the configuration profile in Safari (the server's web page has a link to it), and install it"
     " in Settings. It has no password in it; you are asked for it."
@@ -306,7 +305,6 @@ def write(account: ClientAccount) -> tuple[SetupStep, ...]:
 
 
 THUNDERBIRD = Guide("thunderbird", "Thunderbird", write, trust=Trust.OWN_LIST)
-
 
 GUIDES = (THUNDERBIRD, OUTLOOK_NEW, OUTLOOK_CLASSIC, APPLE_MAIL, IOS, GMAIL_APP, K9, MUTT, MSMTP_MPOP)
 """Guides of all clients, in the order of display."""

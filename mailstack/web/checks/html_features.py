@@ -155,7 +155,6 @@ _ATTRIBUTES = {
 _IMAGES = {"jpeg": "jpg", "tif": "tiff", "heic": "heif"}
 _EXTENSION = re.compile(r"\.([a-z0-9]{2,5})(?:[?#]|\Z)", re.IGNORECASE)
 
-
 MAX_TAGS = 20_000
 """Maximum tags of a letter that are parsed."""
 MAX_CSS = 131_072

@@ -25,6 +25,10 @@ class HeadResponse(Struct, frozen=True):
     location: str = ""
     """Location field of a redirect (RFC 9110 §10.2.2)."""
 
+    @property
+    def is_redirect(self) -> bool:
+        return 300 <= self.code < 400 and bool(self.location)
+
 
 HeadRequest = Callable[[str], Awaitable[HeadResponse]]
 """Sends HEAD to a URL. Raises ConnectFailed."""
@@ -61,7 +65,7 @@ async def _check_link(url: str, head: HeadRequest, *, follow: bool) -> LinkResul
         return LinkResult(url, 0, str(error))
     location = url
     for _ in range(MAX_REDIRECTS if follow else 0):
-        if not _is_redirect(response):
+        if not response.is_redirect:
             break
         try:
             location = urljoin(location, response.location)
@@ -69,13 +73,9 @@ async def _check_link(url: str, head: HeadRequest, *, follow: bool) -> LinkResul
         except (ConnectFailed, ValueError) as error:
             # The link's own host responded; the target may be a host that is never contacted.
             return LinkResult(url, response.code, f"{_status_text(response.code)}; the redirect failed: {error}")
-    if follow and _is_redirect(response):
+    if follow and response.is_redirect:
         return LinkResult(url, 0, f"more than {MAX_REDIRECTS} redirects")
     return LinkResult(url, response.code, _status_text(response.code))
-
-
-def _is_redirect(response: HeadResponse) -> bool:
-    return 300 <= response.code < 400 and bool(response.location)
 
 
 def _status_text(code: int) -> str:

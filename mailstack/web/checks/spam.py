@@ -36,7 +36,7 @@ class SpamRule(Struct, frozen=True, rename="pascal"):
 
 
 class SpamVerdict(Struct, frozen=True, rename="pascal"):
-    """Total points."""
+    """Verdict of a filter, with its total points."""
 
     error: str = ""
     """Reason for a missing verdict; the other fields are then unset."""
@@ -51,7 +51,6 @@ class BadFilterResponse(ValueError):
 
 SpamCheck = Callable[[bytes], Awaitable[SpamVerdict]]
 """Checks the octets of a letter. An error of the filter is in the verdict."""
-
 
 RSPAMD_PATH = "/checkv2"
 
