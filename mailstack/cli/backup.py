@@ -34,10 +34,10 @@ def backup(target: TargetServer, file: Path) -> None:
     """Write all data of a server into FILE, as of one moment, while it runs.
 
     FILE is a tar with the database, large letters, keys and the index; `-` is standard output. It unpacks to a data
-    directory. FILE has all letters, so that only you can read it (mode 0600).
+    directory. Only you can read FILE (mode 0600).
 
-    Lost and damaged contents are named, and so is a damaged database. All else is written, and the exit
-    status is 1. FILE is then written only if it is not there yet, else FILE.incomplete.
+    Lost and damaged contents are listed, and so is a damaged database. Everything else is written, and the exit status
+    is 1. An existing FILE is then kept, and the backup is FILE.incomplete.
 
     \b
     Example:

@@ -12,13 +12,17 @@ from mailstack.cli.target import TargetServer, config_file, with_target_finder
 
 
 @click.command()
-@click.option("--domain", "domains", metavar="DOMAIN", multiple=True, help="Only this domain; repeatable.")
+@click.option("--domain", "domains", metavar="DOMAIN", multiple=True, help="Print only this domain; repeatable.")
 @click.option(
-    "--address", "addresses", metavar="IP", multiple=True, help="Address of this host, for A and AAAA; repeatable."
+    "--address",
+    "addresses",
+    metavar="IP",
+    multiple=True,
+    help="IP address of this host, for A and AAAA records; repeatable.",
 )
-@click.option("--zone", is_flag=True, help="Print lines for an existing zone file.")
+@click.option("--zone", is_flag=True, help="Print the records as lines of a zone file.")
 @click.option("--nameserver", "name_servers", metavar="HOST", multiple=True,
-              help="With --zone and one domain: print a complete zone, with SOA and NS.")  # fmt: skip
+              help="With --zone and one domain: print a complete zone with SOA and NS records; repeatable.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line: domain, name, type, ttl, data, why.")
 @with_target_finder
 def dns(
@@ -30,9 +34,9 @@ def dns(
     zone: bool,
     as_json: bool,
 ) -> None:
-    """Print the DNS records to publish for each domain, and why.
+    """Print the DNS records to publish for each domain, with the purpose of each.
 
-    Nothing is looked up or changed. `mailstack check` compares what is published.
+    The command queries no DNS server. `mailstack check` compares the published records with these.
 
     \b
     Example:
@@ -40,7 +44,7 @@ def dns(
       mailstack dns -c mailstack.toml --zone --address 192.0.2.25 > mail.zone
     """
     if name_servers and not zone:
-        raise click.UsageError("--nameserver needs --zone.")
+        raise click.UsageError("--nameserver requires --zone.")
     print_records = load("mailstack.cli.dns_records:print_records")
     print_records(find(), domains, addresses, name_servers, zone=zone, as_json=as_json)
 
@@ -49,8 +53,8 @@ def dns(
 def dkim() -> None:
     """Generate DKIM signing keys.
 
-    Letters are signed if [dkim] has a key. Its public key is published at SELECTOR._domainkey.DOMAIN.
-    `mailstack dns` shows what to publish for the keys of a configuration.
+    Letters are signed if [dkim] has a key. Its public key is published at SELECTOR._domainkey.DOMAIN;
+    `mailstack dns` prints the records for the keys of a configuration.
     """
 
 

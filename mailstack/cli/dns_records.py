@@ -13,15 +13,14 @@ import click
 from msgspec.structs import replace
 
 from mailstack.cli.output import CommandError, print_json, print_table
+from mailstack.cli.runner import set_owner
 from mailstack.cli.setup import client_info_of
-from mailstack.cli.target import TargetServer
-from mailstack.config import ConfigError, load
+from mailstack.cli.target import TargetServer, target_of_config
 from mailstack.policy.authentication import keys
 from mailstack.policy.authentication.signature import is_selector
 from mailstack.web.autoconfig.records import data_text, publication, publication_facts, zone_header, zone_lines
 
 if TYPE_CHECKING:
-    from mailstack.config import Config
     from mailstack.web.autoconfig.records import DnsRecord, Publication
 
 MAX_STRING = 255
@@ -82,7 +81,9 @@ def _zone(wanted: Publication, name_servers: Sequence[str]) -> list[str]:
             lines += ["", f"; {domain}", *zone_lines(records)]
         return lines
     if len(wanted.domains) != 1:
-        raise CommandError(f"a complete zone has one domain; choose it with --domain: {', '.join(wanted.domains)}")
+        raise CommandError(
+            f"--nameserver prints the zone of one domain; choose it with --domain: {', '.join(wanted.domains)}"
+        )
     ((domain, records),) = wanted.domains.items()
     ours: list[DnsRecord] = [record for record in wanted.host if record.name.endswith(f".{domain}.")]
     return [*lines, *zone_header(domain, name_servers, time.time()), *zone_lines([*ours, *records])]
@@ -92,14 +93,16 @@ def generate_key(file: Path, selector: str, kind: str, bits: int) -> None:
     """Generates a DKIM key, and prints its DNS record and settings. Raises CommandError."""
     if not is_selector(selector):
         raise CommandError(f"{selector} is not a selector; use letters, digits and hyphens, for example s2026")
-    config = _load(file)
+    config = target_of_config(file).settings
+    assert config is not None
     path = config.data / "dkim" / f"{selector.lower()}.pem"
     key = keys.generate(kind, bits)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.touch(mode=0o600, exist_ok=False)
         path.write_bytes(key.pem())
-        _set_owner(config.data, path)
+        if os.geteuid() == 0:
+            set_owner(config.data, (path.parent, path))
     except FileExistsError:
         raise CommandError(f"{path} exists already; choose another selector, and retire the old one later") from None
     except OSError as error:
@@ -115,18 +118,3 @@ def zone_line(selector: str, domain: str, record: str) -> str:
     """TXT record as a line of a zone file."""
     strings = [f'"{record[place : place + MAX_STRING]}"' for place in range(0, len(record), MAX_STRING)]
     return f"{selector}._domainkey.{domain}. IN TXT ( {' '.join(strings)} )"
-
-
-def _load(file: Path) -> Config:
-    try:
-        return load(file, os.environ)
-    except ConfigError as error:
-        raise CommandError(str(error)) from error
-
-
-def _set_owner(data: Path, path: Path) -> None:
-    """Gives files created by root to the owner of the data directory."""
-    if os.geteuid() == 0:
-        owner = data.stat()
-        for each in (path.parent, path):
-            os.chown(each, owner.st_uid, owner.st_gid)

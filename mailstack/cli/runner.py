@@ -48,11 +48,11 @@ class StoreRunner:
         self._calls.put(lambda: callable(*args, **kwargs))
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """The result of a coroutine; raises what it raises, or TimeoutError."""
+        """Result of a coroutine. Raises its exception, or TimeoutError."""
         return self.wait_for(Pending(work))
 
     def wait_for(self, pending: Pending[T]) -> T:
-        """The result of what is under way, while the rest goes on."""
+        """Result of a running coroutine; other coroutines continue. Raises its exception, or TimeoutError."""
         while not pending.results:
             try:
                 call = self._calls.get(timeout=TIMEOUT_S)
@@ -66,12 +66,12 @@ class StoreRunner:
 
 
 class OpenStore:
-    """The store of a target, for a `with` block; a server may have it open at the same time."""
+    """Store of a target, as a context manager; a server may have it open at the same time."""
 
     def __init__(self, target: TargetServer, *, announces: bool = True, only_reads: bool = False) -> None:
-        """Without `announces` no webhook is told of what is done. `only_reads`: nothing is done.
+        """`announces`: whether changes are published to webhooks.
 
-        Then an SQLite database of the newest schema is opened read-only, so that it may be on a disk that can't be written.
+        With `only_reads`, an SQLite database of the newest schema is opened read-only, also on a read-only disk.
         """
         self._place = target
         self._data = target.data
@@ -97,16 +97,11 @@ class OpenStore:
         self.run(self.store.close())
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """The result of a call to the store. Raises CommandError for trouble of the store, and what else the call raises."""
-        try:
-            return self._runner.run(work)
-        except StoreError as error:
-            raise CommandError(str(error)) from error
-        except TimeoutError as error:
-            raise CommandError(f"the store did not answer within {TIMEOUT_S:.0f} s; is its disk very busy?") from error
+        """Result of a call to the store. Raises CommandError for a StoreError, else the exception of the call."""
+        return self._result(Pending(work))
 
     def run_each(self, works: Iterable[Coroutine[Any, Any, T]], *, batch: int = 64) -> Iterator[T]:
-        """The results in order, with several under way, so that the store commits them together. Raises as `run`."""
+        """Results in order; several calls run at once, so that the store commits them together. Raises as `run`."""
         under_way: collections.deque[Pending[T]] = collections.deque()
         for work in works:
             under_way.append(Pending(work))
@@ -121,7 +116,9 @@ class OpenStore:
         except StoreError as error:
             raise CommandError(str(error)) from error
         except TimeoutError as error:
-            raise CommandError(f"the store did not answer within {TIMEOUT_S:.0f} s; is its disk very busy?") from error
+            raise CommandError(
+                f"the store did not answer within {TIMEOUT_S:.0f} s; check the load of its disk"
+            ) from error
 
 
 def _store(runner: StoreRunner, target: TargetServer, *, only_reads: bool) -> SqlStore:

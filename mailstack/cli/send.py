@@ -18,29 +18,29 @@ from mailstack.cli.target import TargetServer, with_target_finder
 @click.command()
 @click.option("--to", "recipients", metavar="ADDRESS", multiple=True, help="Recipient; repeatable.")
 @click.option(
-    "--from", "sender", metavar="ADDRESS", help="Sender; default is the login account. <> is the null sender."
+    "--from", "sender", metavar="ADDRESS", help="Envelope sender; default: the account. <> is the null sender."
 )
-@click.option("--subject", default="", help="The subject of a new letter.")
-@click.option("--body", metavar="TEXT", help="The text of a new letter; `-` is standard input.")
-@click.option("--attach", metavar="FILE", multiple=True, type=PathType(), help="Attach a file.")
+@click.option("--subject", default="", help="Subject of a new letter.")
+@click.option("--body", metavar="TEXT", help="Text of a new letter; `-` reads standard input.")
+@click.option("--attach", metavar="FILE", multiple=True, type=PathType(), help="Attach this file; repeatable.")
 @click.option(
     "--header", "headers", metavar="'NAME: VALUE'", multiple=True, help="Add or replace a header field; repeatable."
 )
 @click.option("--file", metavar="FILE", type=PathType(allow_dash=True),
-              help="Send this complete letter unchanged; `-` is standard input. To, Cc and Bcc are the default of --to.")  # fmt: skip
-@click.option(
-    "--server", metavar="HOST[:PORT]", help="Server to connect to; default is the server of -c, or the dev environment."
-)
+              help="Send this complete letter unchanged; `-` reads standard input. Default of --to: its To, Cc and Bcc.")  # fmt: skip
+@click.option("--server", metavar="HOST[:PORT]", help="SMTP server; default: the server of -c, or the dev environment.")
 @click.option("--tls", type=click.Choice(["starttls", "implicit", "none"]), default="starttls", show_default=True,
               help="Connection security.")  # fmt: skip
-@click.option("--user", metavar="LOGIN", help="Login; default in the dev environment is alice.")
+@click.option("--user", metavar="LOGIN", help="Login; default in a dev environment: alice.")
 @password_file
-@click.option("--ca-file", metavar="FILE", type=PathType(), help="CA to trust instead of the system's.")
+@click.option("--ca-file", metavar="FILE", type=PathType(), help="Trust this CA instead of those of the system.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document: id, reply, recipients.")
-@click.option("--verbose", "-v", is_flag=True, help="Show the dialogue on standard error.")
+@click.option("--verbose", "-v", is_flag=True, help="Print the SMTP dialogue to standard error.")
 @with_target_finder
 def send(find: Callable[[], TargetServer], **options: Any) -> None:
-    """Send a letter over SMTP with AUTH and TLS; print the reply and the id for `mailstack journey`.
+    """Send a letter over SMTP with AUTH and TLS.
+
+    The reply of the server and the id of the letter are printed. `mailstack journey ID` shows what becomes of it.
 
     \b
     Example:

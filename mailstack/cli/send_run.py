@@ -72,7 +72,7 @@ def parse_server(text: str, tls: Tls) -> tuple[str, int]:
 
 
 def smtp_server_of(target: TargetServer, tls: Tls) -> SmtpServer:
-    """The submission service of a server; in a dev environment with the first account's login. Raises CommandError."""
+    """Submission service of a server; in a dev environment with the login of the first account. Raises CommandError."""
     service = "submissions" if tls == "implicit" else "submission"
     if target.config is not None:
         return _configured_server(target.config, service, tls)
@@ -82,7 +82,9 @@ def smtp_server_of(target: TargetServer, tls: Tls) -> SmtpServer:
 def _dev_server(target: TargetServer, service: str, tls: Tls) -> SmtpServer:
     services: Mapping[str, Any] = target.facts.get("services", {})
     if service not in services:
-        raise CommandError(f"the dev environment in {target.data} isn't running; start it, or give --server")
+        raise CommandError(
+            f"the dev environment in {target.data} is not running; start it, or name a server with --server"
+        )
     at = services[service]
     account: Mapping[str, str] = next(iter(target.facts.get("accounts", ())), {})
     ca_file = Path(target.facts["ca_file"]) if "ca_file" in target.facts else None
@@ -97,9 +99,9 @@ def _configured_server(file: Path, service: str, tls: Tls) -> SmtpServer:
     found = [port_of(description) for description in getattr(config.listen, service)]
     interface, port = next((each for each in found if each is not None), (None, 0))
     if interface is None:
-        raise CommandError(f"{file} has no {service} port; give --server")
+        raise CommandError(f"{file} configures no {service} port; add one to [listen], or name a server with --server")
     made_here = config.data / "tls" / "ca.pem"
-    # A self-made certificate is for localhost, too; a configured one only for the hostname.
+    # A generated certificate is also valid for localhost, a configured one only for the hostname.
     host = config.hostname if config.tls.certificate else (interface or "localhost")
     return SmtpServer(host, port, tls, None if config.tls.certificate else made_here)
 
@@ -139,12 +141,12 @@ def _server(find: Callable[[], TargetServer], options: dict[str, Any]) -> SmtpSe
 
 
 def _submission(server: SmtpServer, options: dict[str, Any]) -> Submission:
-    """The envelope, from the options or else from the letter's header, and the letter."""
+    """Letter and envelope, from the options, else from the header of --file."""
     sender, recipients = options["sender"], list(options["recipients"])
     if options["file"] is not None:
         if options["body"] is not None or options["subject"] or options["attach"] or options["headers"]:
             raise click.UsageError(
-                "--file is a complete letter; --subject, --body, --attach and --header are for a new one."
+                "--file sends a complete letter; it excludes --subject, --body, --attach and --header."
             )
         octets = with_crlf(_input() if str(options["file"]) == "-" else read_file(options["file"]))
         recipients = recipients or header_addresses(octets, "To", "Cc", "Bcc")
@@ -168,7 +170,7 @@ def _submission(server: SmtpServer, options: dict[str, Any]) -> Submission:
 
 
 def _is_utf8(section: bytes) -> bool:
-    """Whether a header section is UTF-8, and more than ASCII (RFC 6532)."""
+    """Whether a header section needs SMTPUTF8: it is UTF-8, and not only ASCII (RFC 6532)."""
     if section.isascii():
         return False
     try:
@@ -216,7 +218,7 @@ async def _submit(reactor: Any, server: SmtpServer, submission: Submission) -> t
         raise CommandError(str(error)) from error
     except ConnectFailed as error:
         raise CommandError(
-            f"{server.host}:{server.port} can't be reached: {str(error).rstrip('.')}; is it running?"
+            f"{server.host}:{server.port} can't be reached: {str(error).rstrip('.')}; check that the server runs"
         ) from error
     except SmtpSessionError as trouble:
         cure = _cure(server) if trouble.stage == "auth" else ""
@@ -229,7 +231,7 @@ async def _submit(reactor: Any, server: SmtpServer, submission: Submission) -> t
 def _cure(server: SmtpServer) -> str:
     """Remedy for a failed login."""
     if server.tls == "none":
-        return "; most servers require TLS for a login: remove --tls none, or --user"
+        return "; most servers accept a login only with TLS: remove --tls none or --user"
     return "; check --user and the password"
 
 

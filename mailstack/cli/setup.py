@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from msgspec.structs import asdict
 from mailstack.cli import argument_types
 from mailstack.cli.output import CommandError, print_json, print_table
 from mailstack.cli.target import TargetServer, with_target_finder
-from mailstack.config import Config, ConfigError, load
+from mailstack.config import Config
 from mailstack.config.derived import made_by_mailstack, private_ca_directory
 from mailstack.config.values import Domain, HostName
 from mailstack.letter.times import clean
@@ -35,12 +34,8 @@ class ClientInfo(Struct, frozen=True):
 
 def client_info_of(target: TargetServer) -> ClientInfo:
     """Raises CommandError."""
-    if target.config is None:
+    if (config := target.settings) is None:
         return _dev(target)
-    try:
-        config = load(target.config, os.environ)
-    except ConfigError as error:
-        raise CommandError(str(error.problems[0])) from error
     ca_file = str(private_ca_directory(config) / "ca.pem") if made_by_mailstack(config) else ""
     return ClientInfo(config, services_from_config(config), ca_file)
 

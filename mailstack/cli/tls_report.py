@@ -18,18 +18,18 @@ from mailstack.store.tls_results import DAY, TlsCount
 
 @click.group()
 def tls_report() -> None:
-    """Show the results of TLS with other domains.
+    """Show the TLS sessions with other domains, successful and failed.
 
-    Results are reported daily to domains that request it (RFC 8460), and then deleted; see [tls_reports].
+    The server reports them daily to domains that request reports (RFC 8460), and then deletes them; see [tls_reports].
     """
 
 
 @tls_report.command("list")
-@click.option("--failures", is_flag=True, help="Only domains with sessions that failed.")
+@click.option("--failures", is_flag=True, help="List only domains with failed sessions.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line: day, domain, successes, failures.")
 @with_target
 def list_(target: TargetServer, failures: bool, as_json: bool) -> None:
-    """List the days and domains not yet reported.
+    """List the sessions by day and domain.
 
     \b
     Example:
@@ -52,17 +52,17 @@ def list_(target: TargetServer, failures: bool, as_json: bool) -> None:
         types = dict.fromkeys(each.failure.type for each in those if each.failure is not None)
         rows.append((date, domain, str(good), str(bad), ", ".join(types)))
     if not as_json:
-        print_table(("day", "domain", "good", "failed", "because of"), rows, empty="nothing was counted")
+        print_table(("day", "domain", "good", "failed", "reasons"), rows, empty="no TLS sessions are recorded")
 
 
 @tls_report.command()
 @click.argument("domain")
-@click.option("--json", "as_json", is_flag=True, help="The reports themselves (RFC 8460 §4.4), one a day and line.")
+@click.option("--json", "as_json", is_flag=True, help="Print the reports (RFC 8460 §4.4), one a line for each day.")
 @with_target
 def show(target: TargetServer, domain: str, as_json: bool) -> None:
-    """Show the results for one domain.
+    """Show the sessions with one domain.
 
-    A running server brings its counts into the store every ten seconds.
+    The table has policies, results and reasons of failures. A running server writes its counts to the store every ten seconds.
 
     \b
     Example:
@@ -92,5 +92,7 @@ def show(target: TargetServer, domain: str, as_json: bool) -> None:
         )
         for each in counts
     ]
-    headings = ("policy", "of", "result", "host", "sessions", "reason")
-    print_table(headings, rows, empty=f"nothing was counted for {wanted}; is [tls_reports] on?")
+    headings = ("policy", "domain", "result", "host", "sessions", "reason")
+    print_table(
+        headings, rows, empty=f"no TLS sessions with {wanted} are recorded; check that [tls_reports] is configured"
+    )

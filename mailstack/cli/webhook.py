@@ -25,14 +25,11 @@ from mailstack.store.sqlite.in_memory import InMemoryStore
 
 @click.group()
 def webhook() -> None:
-    """Show, test and retry webhooks.
-
-    Webhooks are configured as [[webhooks]].
-    """
+    """Show, test and retry the webhooks that [[webhooks]] configures."""
 
 
 @webhook.command("list")
-@click.option("--waiting", is_flag=True, help="List the waiting messages, oldest first.")
+@click.option("--waiting", is_flag=True, help="List waiting messages, oldest first.")
 @click.option(
     "--limit", type=click.IntRange(1, 1_000_000), default=1000, show_default=True, help="Maximum number of messages."
 )
@@ -104,7 +101,7 @@ def _print_waiting(found: list[OutboxEntry], *, as_json: bool) -> None:
         )
         for each in found
     ]
-    print_table(("name", "at", "letter", "step", "attempts", "next", "trouble"), rows, empty="nothing waits")
+    print_table(("name", "at", "letter", "step", "attempts", "next", "trouble"), rows, empty="no messages wait")
 
 
 def name_of(webhook: str) -> str:
@@ -116,9 +113,9 @@ def name_of(webhook: str) -> str:
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @with_target
 def retry(target: TargetServer, names: tuple[str, ...]) -> None:
-    """Retry the waiting messages of these webhooks, or of all, now.
+    """Retry the waiting messages now, of all webhooks or of these.
 
-    A running server retries the oldest within a second, and after a success the rest.
+    A running server retries the oldest message within a second, and the others after its success.
 
     \b
     Example:
@@ -132,16 +129,16 @@ def retry(target: TargetServer, names: tuple[str, ...]) -> None:
         now = target.now()
         wanted = [targets[name] for name in names or sorted(targets)]
         count = sum(server.run(server.store.outbox.retry_now(hook, now)) for hook in wanted)
-    click.echo(f"retried now: {count}")
+    click.echo(f"due now: {count}")
 
 
 @webhook.command()
 @click.argument("file", type=PathType(dir_okay=False))
 def secret(file: Path) -> None:
-    """Add a new signing secret to a file, and print it for the receiver.
+    """Add a new signing secret to FILE, and print it.
 
-    A running server signs with it from the next message on, and with the others in the file too: give it to the
-    receiver, then take the old line out. A file that is not there is made, for this user alone.
+    A running server signs the next message with all secrets in the file. Configure the new secret at the receiver, and
+    then remove the old line. A missing file is created, readable by this user only (mode 0600).
 
     \b
     Example:
@@ -175,7 +172,7 @@ def secret(file: Path) -> None:
 def test(target: TargetServer, name: str) -> None:
     """Send a test message to a webhook.
 
-    The message has the type "test", and is signed as others are.
+    The message is signed, and has the type "test".
 
     \b
     Example:
@@ -184,7 +181,7 @@ def test(target: TargetServer, name: str) -> None:
     configured = {str(each.name): each for each in (target.settings.webhooks if target.settings is not None else ())}
     if name not in configured:
         known = ", ".join(configured) or "none"
-        raise CommandError(f"there is no webhook {name}; configured here: {known}")
+        raise CommandError(f"there is no webhook {name}; configured: {known}")
     settings = configured[name]
 
     async def post(reactor: Any) -> None:

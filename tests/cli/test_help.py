@@ -52,9 +52,9 @@ def test_no_line_of_a_list_of_commands_is_cut(path: tuple[str, ...]) -> None:
     [
         (["--help"], {"twisted", "msgspec", "sqlite3"}),
         (["--version"], {"twisted", "msgspec", "sqlite3"}),
-        *[([command, "--help"], {"twisted", "sqlite3"}) for command in ("check", "dns", "send", "user")],
+        *[([command, "--help"], {"twisted", "sqlite3"}) for command in ("check", "dkim", "dns", "send", "user")],
     ],
-    ids=["--help", "--version", "check", "dns", "send", "user"],
+    ids=["--help", "--version", "check", "dkim", "dns", "send", "user"],
 )
 def test_help_loads_neither_twisted_nor_a_command(arguments: list[str], libraries: set[str]) -> None:
     program = (

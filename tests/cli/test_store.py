@@ -49,8 +49,8 @@ def test_a_server_moves_with_all_that_it_has(mailstack: Mailstack, server: Path,
     assert "compared: contents, 3 rows" in result.stderr
     assert "index.sqlite3, tls/key.pem" in result.stdout
     assert (there / "tls" / "key.pem").read_text() == "a key"
-    assert mailstack("store", "verify", str(server), str(there)).stdout == "both hold the same\n"
-    assert "all rows and contents can be read" in mailstack("store", "verify", str(there)).stdout
+    assert mailstack("store", "verify", str(server), str(there)).stdout == "both stores are equal\n"
+    assert "all rows and contents are intact" in mailstack("store", "verify", str(there)).stdout
     pump = Pump()
     stores = [SqliteStore(pump, directory) for directory in (server, there)]
     seen = []
@@ -82,8 +82,8 @@ def test_programs_are_told_in_lines(mailstack: Mailstack, server: Path, tmp_path
 def test_what_can_not_be_copied_is_refused_in_one_line(mailstack: Mailstack, server: Path, tmp_path: Path) -> None:
     there = str(tmp_path / "there")
     assert mailstack("store", "copy", str(server), str(server)).exit_code == 2
-    assert "holds no store" in mailstack("store", "copy", str(tmp_path), there).stderr
-    assert "names no store" in mailstack("store", "copy", "mysql://db/mail", there).stderr
+    assert "has no store" in mailstack("store", "copy", str(tmp_path), there).stderr
+    assert "is not a store" in mailstack("store", "copy", "mysql://db/mail", there).stderr
     assert mailstack("store", "copy", str(server), there).exit_code == 0
     again = mailstack("store", "copy", str(server), there)
     assert again.exit_code == 1

@@ -35,5 +35,5 @@ def test_counts_are_listed_and_shown_as_the_report_will_be(config: Path, mailsta
     (report,) = lines_of(mailstack("tls-report", "show", "elsewhere.test", "--json"))
     assert report["organization-name"] == "home.test"
     assert report["policies"][0]["summary"] == {"total-successful-session-count": 5, "total-failure-session-count": 2}
-    assert "nothing was counted" in mailstack("tls-report", "show", "other.test").stdout
+    assert "no TLS sessions with other.test" in mailstack("tls-report", "show", "other.test").stdout
     assert mailstack("tls-report", "show", "a b").exit_code == 1

@@ -52,7 +52,7 @@ def test_the_same_file_can_be_imported_again(mailstack: Mailstack, file: Path) -
         ("@home.test secret", "not an address"),
         ("bob@home.test again", "users:1"),
         ("dave@home.test " + "x" * 73, "72"),
-        ("dave@home.test x", "at least 8, or take it all the same with --weak"),
+        ("dave@home.test x", "at least 8, or accept it with --weak"),
         ("dave@home.test password1", "most common"),
     ],
 )

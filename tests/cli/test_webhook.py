@@ -53,7 +53,7 @@ def test_webhooks_are_listed_with_what_waits_and_hurried(hooked: Path, mailstack
     listed = lines_of(mailstack("webhook", "list", "--waiting", "--json"))
     assert [line["id"] for line in listed if line["name"] == "billing"] == [first.id, second.id]
     assert first.step.letter in mailstack("webhook", "list", "--waiting").stdout
-    assert mailstack("webhook", "retry", "billing").stdout == "retried now: 2\n"
+    assert mailstack("webhook", "retry", "billing").stdout == "due now: 2\n"
     assert mailstack("webhook", "retry", "nobody").exit_code == 1
     assert pump.run(store.outbox.next_due("webhook billing")) == RETRY_NOW
     pump.run(store.close())
@@ -75,7 +75,7 @@ def test_a_new_secret_goes_in_front_of_the_old_ones(mailstack: Mailstack, tmp_pa
 
 
 def test_a_test_that_nobody_can_take_is_refused(hooked: Path, mailstack: Mailstack) -> None:
-    assert "configured here: billing" in mailstack("webhook", "test", "other").stderr
+    assert "configured: billing" in mailstack("webhook", "test", "other").stderr
 
 
 def test_the_files_of_webhooks_are_checked(hooked: Path, mailstack: Mailstack) -> None:

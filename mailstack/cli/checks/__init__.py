@@ -48,8 +48,8 @@ MARKS = {"good": "ok", "warning": "warn", "broken": "BROKEN"}
 def check(file: Path, dns: bool, as_json: bool) -> None:
     """Check a configuration, its certificates, store, ports and DNS.
 
-    Each finding says what is wrong and how to fix it. The exit status is 1 if something is broken; warnings may be
-    intended. Nothing is changed, and a running server is not disturbed.
+    Each finding names a problem and its remedy. The exit status is 1 if a check is BROKEN; a warning may be intended.
+    The command changes nothing, and a running server is not affected.
 
     \b
     Example:
@@ -61,10 +61,11 @@ def check(file: Path, dns: bool, as_json: bool) -> None:
         for finding in findings:
             print_json({"part": finding.part, "verdict": finding.verdict, "text": finding.text})
     else:
-        print_table(("", "part", "found"), [(MARKS[each.verdict], each.part, each.text) for each in findings])
+        print_table(("", "part", "finding"), [(MARKS[each.verdict], each.part, each.text) for each in findings])
     count = sum(each.verdict == "broken" for each in findings)
     if count:
         click.echo(
-            f"mailstack: {count} of {len(findings)} checks failed; fix what is BROKEN, and check again", err=True
+            f"mailstack: {count} of {len(findings)} checks failed; fix each BROKEN finding, and run the command again",
+            err=True,
         )
         raise click.exceptions.Exit(1)

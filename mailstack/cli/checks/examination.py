@@ -57,9 +57,7 @@ def check_certificate(config: Config, now: float | None = None) -> Iterator[Find
     for concern in found:
         yield (broken if concern.grave else warning)(CERTIFICATE, concern.text)
     if missing := _not_covered(shown, config):
-        yield warning(
-            CERTIFICATE, f"no certificate covers {', '.join(missing)}, so clients that connect to it will refuse"
-        )
+        yield warning(CERTIFICATE, f"no certificate covers {', '.join(missing)}, so clients will reject the connection")
     if made_by_mailstack(config):
         yield warning(CERTIFICATE, f"it is signed by a private CA: clients must trust {ours / 'ca.pem'}")
 
@@ -131,7 +129,7 @@ DNS_TIMEOUT_S = 8.0
 
 
 def examine(file: Path, *, dns: bool) -> Iterator[Finding]:
-    """All findings; only configuration errors if the file can't be read."""
+    """Findings of all checks; only configuration errors if the file is invalid."""
     try:
         config = load(file, os.environ)
     except ConfigError as error:
@@ -178,12 +176,12 @@ async def _in_time(question: Coroutine[Any, Any, list[Finding]], reactor: Any) -
 
 
 def check_from_header(config: Config) -> Finding:
-    """Warns of a configuration in which accounts may write addresses of others into From."""
+    """Warns of a configuration that lets accounts use addresses of others in From."""
     if config.submission.check_from == "refuse":
-        return good("from", "accounts write only their own addresses into From")
+        return good("from", "accounts can use only their own addresses in From")
     unsigned = " Such letters are not signed." if config.dkim.keys else ""
     return warning(
         "from",
-        f'any account may write any address into From: [submission] check_from is "{config.submission.check_from}".'
-        f'{unsigned} Set it to "refuse", unless an application needs that.',
+        f'any account can use any address in From: [submission] check_from is "{config.submission.check_from}".'
+        f'{unsigned} Set it to "refuse", unless an application needs this.',
     )

@@ -165,7 +165,7 @@ def export(target: TargetServer, address: str, path: Path, kind: str | None, as_
         letters = server.run(letters_in(server.store, owner.key))
         is_known = target.settings is None or server.run(server.store.accounts.get(owner.key)) is not None
         if not letters and not is_known:
-            raise CommandError(f"{owner} is not an account here; `mailstack user list` lists the accounts")
+            raise CommandError(f"{owner} is not an account of this server; `mailstack user list` lists the accounts")
         give(server, owner.key, letters, folder_at(kind_of(path, kind, "maildir"), path), as_json=as_json)
 
 

@@ -53,9 +53,9 @@ class _MailboxOwner:
 def import_letters(target: TargetServer, address: str, paths: tuple[Path, ...], as_json: bool) -> None:
     """Import the letters of files into the mailbox of ADDRESS.
 
-    PATH is an mbox file, a Maildir, a file with one letter, or a folder of any of these. Letters are stored unchanged
-    except for line ends. Letters that are in the mailbox already are skipped, so an interrupted import can be repeated.
-    The server may run meanwhile; clients see the letters at their next login. No webhook and no report is sent.
+    PATH is an mbox file, a Maildir, a file with one letter, or a folder of these. Only line ends are changed. Letters
+    that are in the mailbox already are skipped, so that an interrupted import can be repeated. The server may be
+    running; clients see the letters at their next login. The import sends no webhooks and no reports.
 
     \b
     Example:
@@ -70,7 +70,7 @@ def import_letters(target: TargetServer, address: str, paths: tuple[Path, ...], 
     scanned = scan_paths(paths)
     with OpenStore(target, announces=False) as server:
         if target.settings is not None and server.run(server.store.accounts.get(owner.key)) is None:
-            raise CommandError(f"{owner} is not an account here; `mailstack user add {owner}` adds it")
+            raise CommandError(f"{owner} is not an account of this server; `mailstack user add {owner}` adds it")
         known = server.run(letters_in(server.store, owner.key))
         hostname = "mx.home.test" if target.settings is None else target.settings.hostname
         import_all(server, target, scanned, _MailboxOwner(owner), owner.key, known, hostname, as_json=as_json)
@@ -84,7 +84,7 @@ def scan_paths(paths: Sequence[Path], *, since: float | None = None) -> ScanResu
         raise CommandError(f"{error.filename or paths[0]}: {error.strerror or error}") from error
     for left in scanned.subfolders:
         click.echo(
-            clean(f"mailstack: {left} is a separate mailbox and was skipped: import it by its own path"), err=True
+            clean(f"mailstack: {left} is another mailbox, and was skipped; import it with a PATH of its own"), err=True
         )
     for stranger in scanned.other_files:
         click.echo(clean(f"mailstack: {stranger} has no letter and was skipped"), err=True)
@@ -161,8 +161,8 @@ class _HeaderRecipients:
 def ingest(target: TargetServer, paths: tuple[Path, ...], recent: int, as_json: bool) -> None:
     """Import letters into the inbox of a dev environment, and into the mailboxes of their recipients.
 
-    PATH is an mbox file, a Maildir, a file with one letter, or a folder of any of these. Letters that are in the inbox
-    already are skipped. The environment is a running one, or with --data a stopped one.
+    PATH is an mbox file, a Maildir, a file with one letter, or a folder of these. Letters that are in the inbox already
+    are skipped. With --data the environment need not run.
 
     \b
     Example:

@@ -71,14 +71,14 @@ def back_up(directory: Path, to: IO[bytes]) -> Saved:
 
 
 def _count(connection: sqlite3.Connection) -> int:
-    """0 where the table can't be counted."""
+    """Number of letters; 0 if the table can't be counted."""
     with suppress(sqlite3.DatabaseError):
         return int(connection.execute(_COUNT).fetchone()[0])
     return 0
 
 
 class _Contents:
-    """Contents that a database names, as they are put into a backup."""
+    """Contents of a database, added to a backup one by one."""
 
     def __init__(self, connection: sqlite3.Connection, at: Path, tar: tarfile.TarFile) -> None:
         """`at`: the directory of their files."""
@@ -92,13 +92,13 @@ class _Contents:
         """Contents in an object store."""
 
     def add_all(self) -> Iterator[str]:
-        """Gives what is missing or damaged, a line each. Where the table can't be read on, all files go in."""
+        """Adds all contents; yields a line for each missing or damaged one. Adds all files if the table is unreadable."""
         try:
             for letter, name, octets, digest, size in self._connection.execute(_CONTENTS):
                 if fault := _fault_of(octets, digest, size) if name is None else self._add(name, digest, size):
                     yield f"letter {letter}{_where(self._connection, letter)}: {fault}"
         except sqlite3.DatabaseError as error:
-            yield f"{DATABASE}: the table contents can't be read on: {error}; all files are in the backup"
+            yield f"{DATABASE}: the table contents can't be read to its end: {error}; all files are in the backup"
             for file in sorted(self._at.glob("*/*")):
                 if is_name(file.name) and file.name not in self._done and (fault := self._add(file.name, None, None)):
                     yield fault
@@ -120,11 +120,11 @@ def _fault_of(octets: object, digest: str | None, size: int | None) -> str:
         return "its row has neither octets nor the name of a file"
     if size not in {None, len(octets)}:
         return f"its content has {len(octets)} octets, and {size} were accepted"
-    return "" if is_intact(octets, digest) else "its content is not what was accepted: the digest is wrong"
+    return "" if is_intact(octets, digest) else "its content is damaged: it has another digest than at acceptance"
 
 
 def _add_content(at: Path, name: str, digest: str | None, size: int | None, tar: tarfile.TarFile) -> tuple[bool, str]:
-    """Whether a file is in the backup, and what is wrong with it. It is held as a whole for that moment, as any letter."""
+    """Adds a file; returns whether it is in the backup, and its damage. The whole file is in memory meanwhile."""
     path, inside = path_of(at, name), path_of(Path(CONTENTS), name)
     try:
         with path.open("rb") as file:
@@ -132,7 +132,7 @@ def _add_content(at: Path, name: str, digest: str | None, size: int | None, tar:
             octets = file.read() if size is None else file.read(size + 1)
             entry = tar.gettarinfo(arcname=str(inside), fileobj=file)
     except FileNotFoundError:
-        return False, f"its content is lost: there is no file {inside}"
+        return False, f"its content is lost: the file {inside} is missing"
     except OSError as error:
         return False, f"its content can't be read: {inside}: {error.strerror or error}"
     entry.size = len(octets)
@@ -142,16 +142,16 @@ def _add_content(at: Path, name: str, digest: str | None, size: int | None, tar:
 
 
 def _where(connection: sqlite3.Connection, letter: str) -> str:
-    """The mailboxes that a letter is in, and the recipients that it waits for, to be put behind its id."""
+    """Mailboxes and waiting recipients of a letter in brackets, to follow its id."""
     places = [str(place) for (place,) in connection.execute(sql.REFERENCES, (letter, letter))]
     return f" ({', '.join(places)})" if places else ""
 
 
 @contextmanager
 def _place_beside(directory: Path) -> Iterator[Path]:
-    """Where links can be made; gone afterwards. What an earlier backup left that was killed goes too.
+    """Temporary directory for links, on the disk of the data directory; those of killed backups are removed.
 
-    On a disk that can't be written, a temporary directory: nothing is removed there meanwhile.
+    For a read-only disk it is elsewhere: there no server removes contents meanwhile.
     """
     if not os.access(directory, os.W_OK):
         with tempfile.TemporaryDirectory(prefix=LINKS) as other:
@@ -180,10 +180,10 @@ def _locked(place: Path) -> Iterator[None]:
 
 
 def _moment(directory: Path, place: Path) -> Path:
-    """The database of one moment; every file that it names is linked into `place`, but for those that are lost.
+    """Copies the database as of one moment, and links every file that it names into `place`.
 
-    A file is made before the row that names it, and removed after that row. So one that is missing twice in a row, while
-    rows of two moments name it, is lost, and not only gone with its letter.
+    A file is created before its row, and removed after it. A file that is missing in two successive tries, while rows of
+    both name it, is lost.
     """
     contents, database = directory / CONTENTS, place / DATABASE
     is_beside, missing = place.parent == directory, set[str]()
@@ -198,23 +198,23 @@ def _moment(directory: Path, place: Path) -> Path:
             if is_beside:
                 missing = {name for name in names if not _link(path_of(contents, name), path_of(place, name))}
             if missing <= before:
-                # In one file, without a log beside it.
+                # One file, without a write-ahead log.
                 connection.execute("PRAGMA journal_mode = DELETE")
-                with suppress(sqlite3.DatabaseError):  # a damaged database is named as such, and saved as it is
+                with suppress(sqlite3.DatabaseError):  # a damaged database is reported, and saved unchanged
                     connection.execute("UPDATE mailboxes SET next_uid = next_uid + ?", (GAP,))
                 return database
-    raise CannotMove(f"letters come and go in {directory} faster than they can be noted: try again when it is calmer")
+    raise CannotMove(f"the contents of {directory} change too fast; repeat the backup when the server is less busy")
 
 
 def _names(connection: sqlite3.Connection) -> list[str]:
-    """Names of content files; none where the table can't be read, for then all that are there are taken."""
+    """Names of content files; none if the table can't be read: all existing files are then added."""
     with suppress(sqlite3.DatabaseError):
         return [name for (name,) in connection.execute(_NAMED) if is_name(name)]
     return []
 
 
 def _link(file: Path, there: Path) -> bool:
-    """Whether the content is kept for the backup."""
+    """Links a content for the backup; returns whether it exists."""
     if there.exists():
         return True
     there.parent.mkdir(mode=0o700, exist_ok=True)
@@ -226,7 +226,7 @@ def _link(file: Path, there: Path) -> bool:
 
 
 def _add_belongings(directory: Path, place: Path, tar: tarfile.TarFile) -> Iterator[str]:
-    """Gives what can't be read, a line each."""
+    """Adds keys, caches and the index; yields a line for each unreadable file."""
     for inside in belongings(directory):
         path = directory / inside
         try:

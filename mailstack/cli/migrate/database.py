@@ -59,7 +59,7 @@ class _DatabaseEndpoint:
         except psycopg.errors.LockNotAvailable:
             self._connection.roll_back()
             self._refuse_if_served()
-            raise CannotMove(f"{self.name} is in use: stop every server and command there first") from None
+            raise CannotMove(f"{self.name} is in use: stop all servers and commands that use it") from None
         except (psycopg.errors.FeatureNotSupported, psycopg.errors.SyntaxError):
             # Other servers with PostgreSQL's protocol: verification finds what changed meanwhile.
             self._connection.roll_back()
@@ -69,8 +69,8 @@ class _DatabaseEndpoint:
     def _refuse_if_served(self) -> None:
         if owners := live_owners(self._connection):
             raise CannotMove(
-                f"{self.name} is served by {', '.join(owners)}: stop it first (SIGTERM ends it once its sessions are done;"
-                " its queue stays as it is), or wait half a minute if it died"
+                f"{self.name} is served by {', '.join(owners)}: stop it first (SIGTERM stops it after its sessions;"
+                " its queue is kept), or wait half a minute if it crashed"
             )
 
     def close(self) -> None:
@@ -123,11 +123,11 @@ class DatabaseSource(_DatabaseEndpoint):
     def _begin(self) -> None:
         version = version_of(self._connection)
         if version is None:
-            raise CannotMove(f"{self.name} holds no store")
+            raise CannotMove(f"{self.name} has no store")
         if version != newest():
             raise CannotMove(
-                f"{self.name} has schema version {version}, this program has {newest()}: open it once with the mailstack"
-                " of this version (`mailstack queue list` does), which brings it up to date"
+                f"{self.name} has schema version {version}, this program has {newest()}: migrate it with a command"
+                " of this version, such as `mailstack queue list`"
             )
         self._lock("SHARE")
 

@@ -61,7 +61,7 @@ class _Directory:
             self._held.callback(os.close, lock_server_file(self.directory / "lock"))
         except StoreError as error:
             raise CannotMove(
-                f"{error}: stop it first (SIGTERM ends it once its sessions are done; its queue stays as it is)"
+                f"{error}: stop it first (SIGTERM stops it after its sessions; its queue is kept)"
             ) from error
         self._held.enter_context(Turn(self.directory / TURN, TURN_TIMEOUT_S).taken())
 
@@ -106,7 +106,7 @@ class DirectorySource(_Directory):
 
     def _open(self) -> sqlite3.Connection:
         if not (self.directory / DATABASE).is_file():
-            raise CannotMove(f"{self.directory} holds no store: there is no {DATABASE}")
+            raise CannotMove(f"{self.directory} has no store: {DATABASE} is missing")
         self._lock()
         with _store_errors():
             database = ReadableDatabase(self.directory / DATABASE)
@@ -116,8 +116,8 @@ class DirectorySource(_Directory):
             version, newest = version_of(connection), migrations()[-1].version
         if version != newest:
             raise CannotMove(
-                f"{self.directory} has schema version {version}, this program has {newest}: open it once with the"
-                " mailstack of this version (`mailstack queue list` does), which brings it up to date"
+                f"{self.directory} has schema version {version}, this program has {newest}: migrate it with a"
+                " command of this version, such as `mailstack queue list`"
             )
         # All reads see one moment, from the first row on.
         connection.execute("BEGIN")
@@ -130,7 +130,7 @@ class DirectoryTarget(_Directory):
     def _open(self) -> sqlite3.Connection:
         if (self.directory / DATABASE).exists():
             raise CannotMove(
-                f"{self.directory} is not empty: name another directory, or move its {DATABASE} and its {CONTENTS} away"
+                f"{self.directory} is not empty: name another directory, or move its {DATABASE} and {CONTENTS} elsewhere"
             )
         part = self.directory / PART
         with _store_errors():
@@ -139,7 +139,7 @@ class DirectoryTarget(_Directory):
             self._lock()
             self._held.callback(part.unlink, missing_ok=True)
             part.unlink(missing_ok=True)
-            # Letters and password hashes are private, also where the directory is readable by others.
+            # Letters and password hashes are private, even if the directory is readable by other users.
             os.close(os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
             connection = sqlite3.connect(part, isolation_level=None)
             self._held.callback(connection.close)
@@ -175,7 +175,7 @@ class DirectoryTarget(_Directory):
     def name_of(self, name: str) -> str:
         if self._objects is not None:
             return self._objects.name_of_damaged(name)
-        # The same in each copy, so that a copy that is started anew replaces the files of the one before.
+        # The same name in each copy: a repeated copy replaces the files of an interrupted one.
         return name if is_name(name) else blake2b(name.encode(), digest_size=16).hexdigest()
 
     def add(self, table: Table, rows: Sequence[Row]) -> None:
@@ -202,7 +202,7 @@ class DirectoryTarget(_Directory):
 
 
 def _integrity_of_index(path: Path) -> Iterator[str]:
-    name = f"{INDEX} (it may be removed, and is made anew)"
+    name = f"{INDEX} (remove it, and the server rebuilds it)"
     try:
         database = ReadableDatabase(path)
     except (sqlite3.Error, OSError) as error:

@@ -67,13 +67,13 @@ class StoredContent:
         return self._digest.hexdigest()
 
     def __iter__(self) -> Iterator[bytes]:
-        """Raises StoreError, and Damaged behind the last octets of a content that is not what was accepted."""
+        """Yields the octets. Raises StoreError, and Damaged after the last octets of a content with another digest."""
         for part in self._octets:
             self._digest.update(part)
             self.size += len(part)
             yield part
         if self._expected not in {None, self.digest}:
-            raise Damaged(f"its {self.size} octets are not what was accepted: their digest is wrong")
+            raise Damaged(f"its {self.size} octets have another digest than at acceptance")
 
     def read(self) -> None:
         """Read all octets and drop them. Raises as iteration does."""

@@ -127,11 +127,11 @@ _READERS: Mapping[str, tuple[tuple[str, ...], Callable[[Row], object]]] = {
 
 _NO_CONTENT = "NOT EXISTS (SELECT 1 FROM contents AS c WHERE c.letter = t.letter)"
 _RELATIONS = {
-    "is owed, and its content is gone": f"""SELECT DISTINCT t.letter FROM deliveries AS t
+    "waits for delivery, and its content is missing": f"""SELECT DISTINCT t.letter FROM deliveries AS t
         WHERE t.waits_until IS NOT NULL AND {_NO_CONTENT} ORDER BY t.letter""",
-    "is in a mailbox, and its content is gone": f"""SELECT DISTINCT t.letter FROM entries AS t
+    "is in a mailbox, and its content is missing": f"""SELECT DISTINCT t.letter FROM entries AS t
         WHERE {_NO_CONTENT} ORDER BY t.letter""",
-    "has a content that is not as long as it was": """SELECT t.letter FROM contents AS t JOIN letters AS l ON l.id = t.letter
+    "has a content of another size than at acceptance": """SELECT t.letter FROM contents AS t JOIN letters AS l ON l.id = t.letter
         WHERE t.octets IS NOT NULL AND length(t.octets) <> l.size ORDER BY t.letter""",
     "has another size in a mailbox": """SELECT t.letter FROM entries AS t JOIN letters AS l ON l.id = t.letter
         WHERE length(t.headers) + l.size <> t.size ORDER BY t.letter""",
@@ -161,13 +161,13 @@ def faults(
             for letter in store.letters(statement):
                 yield f"letter {letter}{where(store, letter)} {fault}"
         except StoreError as error:
-            yield f"whether a letter {fault}, can't be read: {error}"
+            yield f"the check for a letter that {fault} failed: {error}"
     if objects is not None:
         yield from _faults_of_objects(store, objects, on_progress, read=read_objects)
 
 
 def _faults_of_table(store: StoreEndpoint, table: Table, on_progress: OnProgress) -> Iterator[str]:
-    """Raises StoreError where reading the table fails for good."""
+    """Yields a line for each invalid row. Raises StoreError if the table can't be read to its end."""
     total = store.count(table)
     read = _reader(store, table)
     for count, row in enumerate(store.rows(table), 1):

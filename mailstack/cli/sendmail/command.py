@@ -38,30 +38,33 @@ SYSTEM_CONFIG = Path("/etc/mailstack/mailstack.toml")
 
 
 def main() -> None:
-    """The program `mailstack-sendmail`, by whatever name it is called."""
+    """Program `mailstack-sendmail`; the name that it is called by selects mailq or newaliases."""
     called = Path(sys.argv[0]).name
     first = {"mailq": ["-bp"], "newaliases": ["-bi"]}.get(called.removeprefix("mailstack-"), [])
     sys.exit(run([*first, *sys.argv[1:]]))
 
 
 def mailq() -> None:
-    """The program `mailstack-mailq`."""
+    """Program `mailstack-mailq`."""
     sys.exit(run(["-bp", *sys.argv[1:]]))
 
 
 def run(arguments: list[str], config: Path | None = None, data: Path | None = None) -> int:
-    """Exit code; errors go to standard error."""
+    """Runs sendmail with these arguments, and returns its exit code; errors go to standard error."""
     try:
         options = parse(arguments)
         if options.mode == "aliases":
-            return OK  # aliases are in the store, and need no building
+            return OK  # aliases are in the store: there is no file to rebuild
         return _do(_place(config, data), options, sys.stdin.buffer)
     except SendmailError as ended:
         code, why = ended.code, str(ended)
     except CommandError as refused:
         code, why = TEMPFAIL, refused.format_message()
     except PermissionError as error:
-        code, why = NOPERM, f"{error}; docs/howto/use-as-sendmail.md says how others than the server's user may send"
+        code, why = (
+            NOPERM,
+            f"{error}; see docs/howto/use-as-sendmail.md for letters of users other than that of the server",
+        )
     except OSError as error:
         code, why = TEMPFAIL, str(error)
     click.echo(f"sendmail: {' '.join(why.split())}", err=True)
@@ -69,7 +72,7 @@ def run(arguments: list[str], config: Path | None = None, data: Path | None = No
 
 
 def _place(config: Path | None, data: Path | None) -> TargetServer:
-    """The server that is meant: as named, as the environment says, the machine's own, or a dev environment."""
+    """Server of the options, the environment variables or the system configuration, else a dev environment."""
     named = config or _variable("MAILSTACK_CONFIG")
     dev = data or _variable("MAILSTACK_DATA")
     if named is None and dev is None and SYSTEM_CONFIG.exists():
@@ -104,11 +107,9 @@ def _send(target: TargetServer, options: Options, source: IO[bytes]) -> None:
     most = config.submission.max_size
     octets = source.read(most + 1)
     if len(octets) > most:
-        raise SendmailError(
-            UNAVAILABLE, f"the letter has more than the {most} octets that [submission] max_size allows"
-        )
+        raise SendmailError(UNAVAILABLE, f"the letter is larger than the {most} octets of [submission] max_size")
     if not octets:
-        raise SendmailError(DATAERR, "there is nothing on standard input")
+        raise SendmailError(DATAERR, "standard input is empty; it must contain the letter")
     person = caller()
     domain = target.domains[0] if target.domains else config.hostname
     prepared = prepare(octets, options, person, domain)
@@ -126,7 +127,7 @@ def _list(target: TargetServer) -> None:
 
 
 def _flush(target: TargetServer, options: Options) -> None:
-    """Makes waiting deliveries due now."""
+    """Makes waiting deliveries due now. Raises SendmailError."""
     from mailstack.cli.queue.selection import select
     from mailstack.letter.delivery import DeliveryState
     from mailstack.letter.patterns import PatternError, domain_pattern
@@ -146,7 +147,7 @@ def _flush(target: TargetServer, options: Options) -> None:
 
 
 def caller() -> Person:
-    """The calling user, or the user that called sudo."""
+    """Calling user, or the user that called sudo."""
     user = os.environ.get("SUDO_USER") or ""
     try:
         entry = pwd.getpwnam(user) if user else pwd.getpwuid(os.getuid())
@@ -156,7 +157,7 @@ def caller() -> Person:
 
 
 class Unparsed(click.Command):
-    """Command with unparsed arguments after -c, --data and --help."""
+    """Command that parses -c, --data and --help, and leaves all later arguments unparsed."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         mine: list[str] = []
@@ -170,16 +171,23 @@ class Unparsed(click.Command):
 
 
 @click.command(cls=Unparsed, options_metavar="[-c FILE | --data DIR] [SENDMAIL'S OPTIONS]", add_help_option=True)
-@click.option("-c", "--config", type=PathType(), metavar="FILE", help="The server of this configuration file.")
-@click.option("--data", type=PathType(), metavar="DIR", help="The dev environment that keeps its letters here.")
+@click.option("-c", "--config", type=PathType(), metavar="FILE", help="Use the server of this configuration file.")
+@click.option("--data", type=PathType(), metavar="DIR", help="Use the dev environment in this directory.")
 def sendmail(config: Path | None, data: Path | None, arguments: list[str]) -> None:
     """Put a letter from standard input into the queue, as /usr/sbin/sendmail does.
 
-    The server need not run. There is no login: users that can write the data directory are trusted. The options are
-    those of other sendmails: -t (recipients from the header), -i (a dot alone does not end the letter), -f ADDRESS, -F NAME,
-    -N never|success,failure,delay, -V ID, -R full|hdrs, -bp (mailq), -q (try what waits now). Exit codes are those of
-    sysexits.h. The programs mailstack-sendmail and mailstack-mailq do the same, and /usr/sbin/sendmail can be a link
-    to the first.
+    The server need not run. No login is needed: users that can write the data directory are trusted. Exit codes are
+    those of sysexits.h. The programs mailstack-sendmail and mailstack-mailq do the same, and /usr/sbin/sendmail can be
+    a link to the first.
+
+    \b
+    Options of sendmail:
+      -t          take the recipients from To, Cc and Bcc
+      -i          a line with a single dot does not end the letter
+      -f ADDRESS  envelope sender; -F NAME: full name for From
+      -N WHEN     never, or success,failure,delay: when to report (NOTIFY)
+      -V ID       envelope id (ENVID); -R full|hdrs: content of reports (RET)
+      -bp         list the queue (mailq); -q: retry waiting letters now
 
     \b
     Example:
@@ -195,7 +203,7 @@ EMPTY = "Mail queue is empty"
 
 
 def list_queue(server: OpenStore) -> Iterator[str]:
-    """The lines of mailq, the oldest letter first."""
+    """Lines of mailq, oldest letter first."""
     records = server.run(server.store.records(Filter(states=OWED, limit=MAX_SCANNED)))
     if not records:
         yield EMPTY

@@ -48,9 +48,9 @@ class Person(Struct, frozen=True):
     """Calling user."""
 
     user: str
-    """The name on this machine."""
+    """Login name on this machine."""
     name: str = ""
-    """The full name."""
+    """Full name."""
 
 
 class Prepared(Struct, frozen=True):
@@ -58,12 +58,12 @@ class Prepared(Struct, frozen=True):
 
     envelope: Envelope
     section: bytes
-    """The header section, with the empty line behind it."""
+    """Header section with its final empty line."""
     body: bytes
 
 
 def lines(octets: bytes, *, dot_ends: bool) -> bytes:
-    """The letter with CRLF at the end of each line, up to a line with a dot alone if that ends it."""
+    """Letter with CRLF line ends; `dot_ends`: up to the first line with a single dot."""
     text = octets.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     if dot_ends:
         if text.startswith(b".\n") or text == b".":
@@ -73,7 +73,7 @@ def lines(octets: bytes, *, dot_ends: bool) -> bytes:
             text = text[: end + 1]
         elif text.endswith(b"\n."):
             text = text[:-1]
-    # What a mailbox file puts before a letter is no header.
+    # The "From " line of an mbox is not part of the header.
     if text.startswith((b"From ", b">From ")):
         text = text.partition(b"\n")[2]
     if text and not text.endswith(b"\n"):
@@ -82,7 +82,7 @@ def lines(octets: bytes, *, dot_ends: bool) -> bytes:
 
 
 def prepare(octets: bytes, options: Options, person: Person, domain: str) -> Prepared:
-    """The letter as it may be submitted; `domain` completes names that have none. Raises SendmailError."""
+    """Completes a letter for submission; `domain` is that of addresses without one. Raises SendmailError."""
     text = lines(octets, dot_ends=options.dot_ends)
     at = split(text)
     section, body = text[:at], text[at:]
@@ -104,7 +104,7 @@ def _recipients(section: bytes, options: Options, domain: str) -> list[Address]:
                 named += _read(field.partition(b":")[2], domain)
     found = list({address.key: address for address in named}.values())
     if not found:
-        why = "no recipient in To, Cc or Bcc" if options.from_header else "no recipients; name them, or use -t"
+        why = "To, Cc and Bcc have no recipients" if options.from_header else "no recipients; add them, or use -t"
         raise SendmailError(USAGE, why)
     if len(found) > MOST_RECIPIENTS:
         raise SendmailError(USAGE, f"more than {MOST_RECIPIENTS} recipients")
@@ -126,12 +126,12 @@ def _sender(options: Options, person: Person, domain: str) -> Address | None:
         return None
     found = addresses_in(written.encode(errors="surrogateescape"), domain)
     if found is None or len(found) != 1:
-        raise SendmailError(USAGE, f"-f takes an address, and not {written!r:.200}")
+        raise SendmailError(USAGE, f"-f is not an address: {written!r:.200}")
     return found[0]
 
 
 def _from(options: Options, person: Person, sender: Address | None, domain: str) -> bytes:
-    """The From field of a letter that has none."""
+    """From field for a letter without one."""
     name = options.name or person.name
     author = str(sender) if sender is not None else f"{person.user}@{domain}"
     shown = "".join([each for each in name if each.isprintable()])
@@ -175,7 +175,7 @@ def _xtext(text: str) -> str:
     plain = text.isascii() and text.isprintable()
     encoded = "".join([f"+{ord(each):02X}" if each in "+= " else each for each in text])
     if not plain or len(encoded) > _LONGEST_ENVID:
-        raise SendmailError(USAGE, f"-V takes at most {_LONGEST_ENVID} printable characters of ASCII")
+        raise SendmailError(USAGE, f"-V is at most {_LONGEST_ENVID} printable characters of ASCII")
     return encoded
 
 
@@ -184,14 +184,14 @@ DEV_HOST = HostName("mx.home.test")
 
 
 def settings_of(target: TargetServer) -> Config:
-    """The server's configuration; the defaults in a dev environment."""
+    """Configuration of the server; the defaults in a dev environment."""
     return target.settings or Config(hostname=DEV_HOST, data=target.data)
 
 
 async def enqueue(target: TargetServer, mail_server: OpenStore, prepared: Prepared, user: str) -> LetterId:
-    """Take responsibility for a letter; durable when it returns. Raises SendmailError, StoreError.
+    """Accepts a letter durably into the queue. Raises SendmailError, StoreError.
 
-    A running server finds at its next look what is not for a mailbox here; a stopped one when it starts.
+    A running server finds remote deliveries at its next poll, a stopped one when it starts.
     """
     config, time, store = settings_of(target), clock(), mail_server.store
     name = config.hostname
@@ -203,7 +203,7 @@ async def enqueue(target: TargetServer, mail_server: OpenStore, prepared: Prepar
     hold_rules = HoldRules(store, allowed_domains=relay.allowed_domains if relay.when_not_allowed == "hold" else ())
     await hold_rules.refresh()
     local = DeliveryAgent(directory, name, time, quotas)
-    # A queue that is not started claims nothing, and leaves all attempts, and the log, to the server.
+    # A queue that is not started claims nothing: the server makes all attempts, and logs them.
     settings = QueueSettings(name, name)
     queue = Queue(store, router, bouncer, Agents(local, local), hold_rules, time, SilentJournal(), settings)
     space = (
@@ -232,14 +232,14 @@ async def enqueue(target: TargetServer, mail_server: OpenStore, prepared: Prepar
 
 
 def _signing(target: TargetServer, now: Callable[[], float]) -> OutboundSigner | None:
-    """Puts the server's signatures on letters; None without keys. Raises SendmailError."""
+    """Signer of outbound letters; None without keys. Raises SendmailError."""
     if target.settings is None:
         return None
     try:
         keys = signing_keys(target.settings)
     except InvalidKey as error:
         raise SendmailError(CONFIG, str(error)) from error
-    # A command has nothing else to do meanwhile, and needs no thread.
+    # A command needs no thread: it has nothing else to do.
     found = signer(target.settings, keys, lambda work: succeed(work()), now)
     return None if found is None else OutboundSigner(found)
 

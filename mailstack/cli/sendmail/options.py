@@ -10,12 +10,12 @@ Mode = Literal["send", "list", "flush", "aliases"]
 
 _EVENTS = frozenset({"SUCCESS", "FAILURE", "DELAY"})
 _WITH_VALUE = frozenset("ABCFLNORVXfhopqrb")
-"""Letters that take what follows them, or the next argument."""
+"""Options with a value: the rest of the word, or the next argument."""
 _IN_ONE_WORD = frozenset("obq")
-"""Options of _WITH_VALUE without a separate value argument."""
+"""Options of _WITH_VALUE with the value in the same word."""
 _LINE_ENDS = frozenset("\r\n\0")
 _IGNORED = frozenset("GUemno")
-"""Flags that are taken for the sake of the callers, without a meaning here."""
+"""Flags that are accepted for compatibility, and ignored."""
 
 
 class Options(Struct):
@@ -23,30 +23,30 @@ class Options(Struct):
 
     mode: Mode = "send"
     sender: str | None = None
-    """-f, -r: the envelope sender as written; "" or "<>" is the null reverse-path."""
+    """-f, -r: envelope sender as written; "" or "<>" is the null reverse-path."""
     name: str = ""
-    """-F: the full name for a From field, where there is none."""
+    """-F: full name for a missing From field."""
     from_header: bool = False
-    """-t: the recipients are those of To, Cc and Bcc, with those that were named here."""
+    """-t: the recipients of To, Cc and Bcc are added to those of the command line."""
     dot_ends: bool = True
     """Whether a line with a dot alone ends the letter; not with -i, -oi."""
     notify: str = ""
-    """-N: of what reports are wanted, for NOTIFY."""
+    """-N: value of NOTIFY."""
     envid: str = ""
-    """-V: the envelope's id, for ENVID, in plain text."""
+    """-V: value of ENVID, in plain text."""
     ret: str = ""
-    """-R: how much of the letter a report returns, for RET."""
+    """-R: value of RET, the part of the letter that a report returns."""
     only: tuple[str, str] | None = None
-    """-qI, -qR: flush only this id ("I"), or what is for this domain ("R")."""
+    """-qI, -qR: retry only this id ("I"), or letters for this domain ("R")."""
     verbose: bool = False
     recipients: tuple[str, ...] = ()
 
 
 def parse(arguments: list[str]) -> Options:
-    """The meaning of a command line. Raises SendmailError with USAGE."""
+    """Parses a command line. Raises SendmailError with USAGE."""
     if bad := next((each for each in arguments if not _LINE_ENDS.isdisjoint(each)), None):
-        # A form's field, passed on: what stands behind the line's end would be read as the address.
-        raise SendmailError(USAGE, f"an argument has a line end in it: {bad!r:.200}")
+        # A field of a web form: text after the line end could be read as another address.
+        raise SendmailError(USAGE, f"an argument contains a line end: {bad!r:.200}")
     options = Options()
     rest = list(arguments)
     while rest:
@@ -62,13 +62,13 @@ def parse(arguments: list[str]) -> Options:
 
 
 def _parse_option(options: Options, word: str, rest: list[str]) -> None:
-    """One word of options; flags may stand together, and the first that takes a value ends the word."""
+    """Parses one word: several flags, up to an option with a value."""
     while word:
         letter, word = word[0], word[1:]
         if letter in _WITH_VALUE and not (letter == "o" and not word):
             if not word and letter not in _IN_ONE_WORD:
                 if not rest:
-                    raise SendmailError(USAGE, f"-{letter} takes a value")
+                    raise SendmailError(USAGE, f"-{letter} requires a value")
                 word = rest.pop(0)
             _set(options, letter, word)
             return
@@ -85,7 +85,7 @@ def _flag(options: Options, letter: str) -> None:
     elif letter == "I":
         options.mode = "aliases"
     elif letter not in _IGNORED:
-        raise SendmailError(USAGE, f"there is no option -{letter}")
+        raise SendmailError(USAGE, f"unknown option -{letter}")
 
 
 def _set(options: Options, letter: str, value: str) -> None:
@@ -117,21 +117,21 @@ def _mode(value: str) -> Mode:
         case "i":
             return "aliases"
         case "s" | "d" | "D" | "h" | "H" | "l" | "t" | "v":
-            raise SendmailError(USAGE, f"-b{value} is not offered; `mailstack serve` speaks SMTP")
+            raise SendmailError(USAGE, f"-b{value} is not supported; `mailstack serve` is the SMTP server")
         case _:
-            raise SendmailError(USAGE, f"there is no mode -b{value}")
+            raise SendmailError(USAGE, f"unknown mode -b{value}")
 
 
 def _notify(value: str) -> str:
     events = value.upper().replace(" ", "").split(",")
     if events != ["NEVER"] and not _EVENTS.issuperset(events):
-        raise SendmailError(USAGE, f"-N takes never, or some of success,failure,delay, and not {value!r}")
+        raise SendmailError(USAGE, f"-N is never, or a list of success, failure and delay, not {value!r}")
     return ",".join(dict.fromkeys(events))
 
 
 def _ret(value: str) -> str:
     if value.lower() not in {"full", "hdrs"}:
-        raise SendmailError(USAGE, f"-R takes full or hdrs, and not {value!r}")
+        raise SendmailError(USAGE, f"-R is full or hdrs, not {value!r}")
     return value.upper()
 
 
@@ -141,7 +141,7 @@ def _flushed(value: str) -> tuple[str, str] | None:
         return None
     if value[0] in "IR" and len(value) > 1:
         return value[0], value[1:]
-    raise SendmailError(USAGE, f"-q{value} is not offered; `mailstack serve` works through the queue by itself")
+    raise SendmailError(USAGE, f"-q{value} is not supported; `mailstack serve` retries the queue itself")
 
 
 OK = 0
@@ -155,7 +155,7 @@ CONFIG = 78
 
 
 class SendmailError(Exception):
-    """The command ends with `code`; str() says why, on standard error."""
+    """Error with the exit code of the command; str() is the message."""
 
     def __init__(self, code: int, why: str) -> None:
         super().__init__(why)

@@ -17,12 +17,12 @@ COMMANDS = {
     cls=LazyGroup,
     lazy=COMMANDS,
     epilog="""A move: stop the server, `mailstack store copy /var/lib/mailstack postgresql://mail@db/mailstack`, set
-    `store` in the configuration to where it is now, start it. Never start a server on the old store
+    `store` in the configuration to the new URL, start the server. Never start a server on the old store
     again.""",
 )
 def store() -> None:
-    """Move a server to another store, and verify that all is there.
+    """Copy the store of a server to another one, verify a store, count its rows.
 
-    A store is named by its data directory (an SQLite database with its files), or by a postgresql:// URL. A password
-    stands better in PGPASSWORD or ~/.pgpass than in the URL: others on this machine see your command line.
+    A store is a data directory (an SQLite database with its files), or a postgresql:// URL. Put its password into
+    PGPASSWORD or ~/.pgpass: other users of this machine can see the URL in your command line.
     """

@@ -28,10 +28,10 @@ POSTGRESQL = ("postgresql://", "postgres://")
 
 
 def is_url(name: str) -> bool:
-    """Return whether a name is a URL of PostgreSQL. Raises CommandError, also where its driver is missing."""
+    """Whether a store is a PostgreSQL URL. Raises CommandError, also if the driver is missing."""
     if "://" in name and not name.startswith(POSTGRESQL):
         raise CommandError(
-            f"{name.partition('://')[0]}:// names no store; give a data directory, or a postgresql:// URL"
+            f"{name.partition('://')[0]}:// is not a store; give a data directory or a postgresql:// URL"
         )
     if not name.startswith(POSTGRESQL):
         return False
@@ -93,7 +93,7 @@ def objects_of(config: Path | None) -> Iterator[Objects | None]:
 
 @contextmanager
 def _refusals() -> Iterator[None]:
-    """Raises errors of a store as Refused."""
+    """Raises errors of a store as CommandError."""
     try:
         yield
     except (CannotMove, StoreError, OSError) as error:
@@ -107,30 +107,27 @@ def _refusals() -> Iterator[None]:
     "--objects-from",
     type=PathType(exists=True, dir_okay=False),
     metavar="FILE",
-    help="Copy contents out of the object store of this configuration too; else they stay there.",
+    help="Also copy the contents in the object store of this configuration.",
 )
 @click.option(
     "--objects-to",
     type=PathType(exists=True, dir_okay=False),
     metavar="FILE",
-    help="Put large contents into the object store of this configuration.",
+    help="Write large contents to the object store of this configuration.",
 )
-@click.option(
-    "--json", "as_json", is_flag=True, help="One JSON object a line for each step; the last says what was copied."
-)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line for each step; the last is a summary.")
 def copy(from_: str, to: str, objects_from: Path | None, objects_to: Path | None, as_json: bool) -> None:
     """Copy the store FROM into the empty store TO, and verify the copy.
 
-    Each of them is a data directory or a postgresql:// URL. The server of FROM must be stopped; FROM is not changed.
-    Letters keep their ids and mailboxes their UIDs: no mail client sees a letter twice. When all is there, the copy is
-    read once more and compared. Only then it appears in TO. An interrupted copy leaves TO empty: start it again.
+    A store is a data directory or a postgresql:// URL. The server of FROM must be stopped; FROM is not changed. Letters
+    keep their ids and mailboxes their UIDs, so that mail clients see no letter twice. The complete copy is compared with
+    FROM before it becomes visible in TO. An interrupted copy leaves TO empty: repeat the command.
 
-    A content that is damaged in FROM is named and left behind. All else is copied, and the exit status is 1. In the copy
-    its letter is refused to mail clients and held in the queue, as in FROM.
+    A content that is damaged in FROM is listed and not copied; the exit status is then 1. Its letter stays unreadable
+    for mail clients and held in the queue.
 
-    Contents in an object store stay where they are, and the copy names them: the server needs the same [contents] as
-    before. With --objects-from they are copied into what TO has for large contents: its files or rows, or the object
-    store of --objects-to. Nothing is removed from the old object store.
+    Contents in an object store stay there, and the server still needs its [contents]. With --objects-from they are
+    copied to the files or rows of TO, or to the object store of --objects-to. The old object store is not changed.
 
     \b
     Example:
@@ -140,7 +137,7 @@ def copy(from_: str, to: str, objects_from: Path | None, objects_to: Path | None
     from mailstack.cli.migrate.verify import named_objects
 
     if from_ == to:
-        raise click.UsageError("FROM and TO are the same.")
+        raise click.UsageError("FROM and TO are the same store.")
     directories = None if is_url(from_) or is_url(to) else (Path(from_), Path(to))
     with (
         objects_of(objects_from) as old,
@@ -150,7 +147,7 @@ def copy(from_: str, to: str, objects_from: Path | None, objects_to: Path | None
     ):
         if new is not None and old is None and next(named_objects(here), None) is not None:
             raise CommandError(
-                f"contents of {here.name} are in an object store: name it with --objects-from to copy them"
+                f"contents of {here.name} are in an object store; name its configuration with --objects-from"
             )
         _check_database(here)
         damaged = _copy(here, there, as_json=as_json)
@@ -172,8 +169,8 @@ def _copy(here: StoreEndpoint, there: RestoreTarget, *, as_json: bool) -> list[s
         after = sums(there, "compared", on_progress, lambda _: None)
     if different := [table for table in before if before[table] != after[table]]:
         raise CommandError(
-            f"the copy differs in: {', '.join(different)}. A disk is bad, or {here.name} was changed meanwhile;"
-            f" {there.name} is empty still"
+            f"the copy differs in: {', '.join(different)}. A disk is faulty, or {here.name} was changed meanwhile;"
+            f" {there.name} is still empty"
         )
     return damaged
 
@@ -183,7 +180,7 @@ def _check_database(here: StoreEndpoint) -> None:
     if faults := list(here.integrity()):
         raise CommandError(
             f"{here.name} is damaged, and was not copied; the first of {len(faults)} faults: {faults[0]}."
-            " `mailstack store verify` names all; docs/howto/rescue-letters.md says what to do"
+            " `mailstack store verify` lists all; see docs/howto/rescue-letters.md"
         )
 
 
@@ -196,12 +193,12 @@ def _copy_data_files(here: Path, there: Path) -> list[str]:
         return [str(path) for path in copy_belongings(here, there)]
     except sqlite3.Error as error:
         raise CommandError(
-            f"the index of {here} can't be copied: {error}; it may be removed, and is made anew"
+            f"the index of {here} cannot be copied: {error}; remove it, and the server rebuilds it"
         ) from error
 
 
 def _set_owner(to: Path, from_: Path | None) -> None:
-    """Give a new directory to the owner of the old one: a server can't write files of root."""
+    """Gives a new directory to the owner of the old one: a server can't write files of root."""
     if from_ is not None and to.stat().st_uid == 0:
         os.chown(to, from_.stat().st_uid, from_.stat().st_gid)
     set_owner(to, to.rglob("*"))
@@ -227,18 +224,16 @@ def _report(
         done = {"from": here.name, "to": there.name, "files": files, "objects": staying, "damaged": len(damaged)}
         print_json({"step": "done", **done})
     else:
-        click.echo(
-            f"copied and compared: {here.name} is in {there.name} now. Never start a server on the old one again"
-        )
+        click.echo(f"copied and compared: {here.name} to {there.name}. Never start a server on {here.name} again")
         if files:
-            click.echo(f"copied too: {', '.join(files)}")
+            click.echo(f"also copied: {', '.join(files)}")
         elif not has_data_files:
-            click.echo("keys, certificates and the index stay in the `data` directory, which the server still needs")
+            click.echo("keys, certificates and the index stay in the `data` directory: the server still needs it")
         if staying:
             click.echo(
-                f"{staying} contents stay in their object store: keep [contents] (--objects-from copies them too)"
+                f"{staying} contents stay in the object store: keep [contents], or copy them with --objects-from"
             )
     if damaged:
         raise CommandError(
-            f"{len(damaged)} contents are damaged in {here.name}, and are missing in the copy; see above"
+            f"{len(damaged)} contents are damaged in {here.name}, and missing in the copy; they are listed above"
         )

@@ -25,23 +25,21 @@ if TYPE_CHECKING:
     "--config",
     type=PathType(exists=True, dir_okay=False),
     metavar="FILE",
-    help="Check the contents in the object store of this configuration, too.",
+    help="Also check the contents in the object store of this configuration.",
 )
-@click.option("--read", is_flag=True, help="With -c: read each object to its end, and not only ask for its size.")
-@click.option(
-    "--json", "as_json", is_flag=True, help="One JSON object a line; at the end one for each fault or difference."
-)
+@click.option("--read", is_flag=True, help="With -c: read each object, instead of only its size.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, also for each fault or difference.")
 def verify(store: str, other: str | None, config: Path | None, read: bool, as_json: bool) -> None:
-    """Read all rows and contents of a stopped server, and say what is damaged.
+    """Verify all rows and contents of a stopped server.
 
-    Each content must have the digest that it had when it was accepted, and the database its pages and indexes in order.
-    A damaged content is named with its letter, and the mailboxes that this is in.
+    Each content must have its digest from acceptance, and the pages and indexes of the database must be intact. A
+    damaged content is listed with its letter and the mailboxes of the letter. The exit status is 1 for any fault.
 
-    With OTHER, compare the two: counts and checksums of each table and each content. `mailstack store copy` does that
-    by itself. Exit status 1 when anything is wrong.
+    With OTHER, compare two stores: counts and checksums of each table and each content. `mailstack store copy` does this
+    itself.
 
-    What is in an object store is asked for with -c: is each object there, and as long as the letter was? With --read all of
-    it is fetched, and must come to the sum in its name. Two stores are compared by what is in the objects then.
+    With -c, each object in the object store must exist and have the size of its letter. With --read, its octets are also
+    read and must match the digest in its name. Two stores are then compared by the octets of their objects.
 
     \b
     Example:
@@ -50,7 +48,7 @@ def verify(store: str, other: str | None, config: Path | None, read: bool, as_js
       mailstack store verify /var/lib/mailstack postgresql://mailstack@db.example.org/mailstack
     """
     if read and config is None:
-        raise click.UsageError("--read needs -c FILE: where are the objects?")
+        raise click.UsageError("--read requires -c FILE, which names the object store.")
     with objects_of(config) as objects:
         if other is None:
             _verify_one(store, objects, read=read, as_json=as_json)
@@ -68,11 +66,13 @@ def _verify_one(name: str, objects: Objects | None, *, read: bool, as_json: bool
             _print_fault(fault, as_json=as_json)
         unread = 0 if objects is not None else sum(1 for _ in named_objects(store))
     if count:
-        raise CommandError(f"{name}: {count} faults")
+        raise CommandError(f"{name} is damaged: {count} faults, listed above")
     if not as_json:
-        click.echo(f"{store.name}: all rows and contents can be read")
+        click.echo(f"{store.name}: all rows and contents are intact")
         if unread:
-            click.echo(f"{unread} contents are in an object store, which was not read: -c FILE does that")
+            click.echo(
+                f"{unread} contents are in an object store, and were not checked; name its configuration with -c FILE"
+            )
 
 
 def _print_fault(fault: str, *, as_json: bool) -> None:
@@ -107,14 +107,14 @@ def _compare(name: str, other: str, objects: Objects | None, *, as_json: bool) -
     if rows or damaged:
         raise CommandError(f"{len(rows)} tables differ, and {len(damaged)} contents are damaged")
     if not as_json:
-        click.echo("both hold the same")
+        click.echo("both stores are equal")
 
 
 @click.command()
 @click.argument("store", type=StoreType(), metavar="STORE")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line: table, rows.")
 def stats(store: str, as_json: bool) -> None:
-    """Count the rows of each table of a store, while its server is stopped.
+    """Count the rows of each table of a stopped server.
 
     \b
     Example:

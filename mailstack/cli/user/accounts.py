@@ -33,8 +33,8 @@ weak = click.option("--weak", is_flag=True, help="Accept any password, also a sh
 def add(target: TargetServer, address: str, password_file: Path | None, weak: bool) -> None:
     """Add an account.
 
-    Its password has at least 8 characters ([accounts] min_password_length), and is neither one of the 1,000 most common
-    ones nor the account's own name; in a dev environment it may be any.
+    The password must have at least 8 characters ([accounts] min_password_length). It must be neither one of the 1,000
+    most common passwords nor the name of the account. A dev environment accepts any password.
 
     \b
     Example:
@@ -47,10 +47,10 @@ def add(target: TargetServer, address: str, password_file: Path | None, weak: bo
     with OpenStore(target) as server:
         if server.run(server.store.accounts.get(wanted.key)) is not None:
             raise CommandError(
-                f"{wanted.key} is there already; `mailstack user password {wanted.key}` changes its password"
+                f"{wanted.key} exists already; `mailstack user password {wanted.key}` changes its password"
             )
         server.run(server.store.accounts.add([Account(wanted.key, kept.password_hash, time.time(), scram=kept.scram)]))
-    click.echo(f"{wanted.key} can send and receive now")
+    click.echo(f"{wanted.key} is added")
 
 
 @click.command("list")
@@ -104,8 +104,8 @@ def list_(target: TargetServer, as_json: bool) -> None:
 def quota(target: TargetServer, address: str, size: str | None) -> None:
     """Show the size of a mailbox, or set its quota.
 
-    SIZE is for example 500MiB or 2GiB, `none` for no limit, or `default` for `[delivery] quota`. A mailbox over its
-    quota keeps its letters, and accepts no others.
+    SIZE is a size such as 500MiB or 2GiB, `none` for no limit, or `default` for `[delivery] quota`. A mailbox over its
+    quota keeps its letters and accepts no new ones.
 
     \b
     Example:
@@ -132,7 +132,9 @@ def quota(target: TargetServer, address: str, size: str | None) -> None:
 @weak
 @with_target
 def password(target: TargetServer, address: str, password_file: Path | None, weak: bool) -> None:
-    """Give an account a new password; `mailstack user add --help` says which are taken.
+    """Change the password of an account, and end its sessions.
+
+    `mailstack user add --help` lists the rules for passwords.
 
     \b
     Example:
@@ -156,9 +158,8 @@ def password(target: TargetServer, address: str, password_file: Path | None, wea
 def kick(target: TargetServer, address: str, as_json: bool) -> None:
     """End every session, stream and wait of an account.
 
-    A running server ends them within a second, in all its processes and nodes: SMTP, POP3, streams of events, waits for
-    letters, and browsers that are logged in. The password stays: give the account a new one, or remove it, to keep its
-    user out.
+    A running server ends them within a second, in all its processes and nodes: SMTP, POP3, event streams, waits for
+    letters, and logins of browsers. The password stays valid: change it or remove the account to prevent new logins.
 
     \b
     Example:
@@ -199,7 +200,7 @@ def remove(target: TargetServer, address: str, yes: bool) -> None:
             server.run(server.store.accounts.remove(wanted.key))
         except KeyError:
             raise _unknown(wanted.key) from None
-    click.echo(f"{wanted.key} is gone, and its mailbox with it")
+    click.echo(f"{wanted.key} and its mailbox are removed")
 
 
 def _unknown(address: str) -> CommandError:
@@ -207,14 +208,14 @@ def _unknown(address: str) -> CommandError:
 
 
 def check_strength(password: str, target: TargetServer, address: str, *, weak: bool) -> None:
-    """Raise PasswordError for a password that is guessed soon, unless any may be taken."""
+    """Checks a password, unless `weak` or a dev environment accepts any. Raises PasswordError for a weak one."""
     if weak or target.min_password_length is None:
         return
 
     try:
         check_password(password, address, min_length=target.min_password_length)
     except PasswordError as error:
-        raise PasswordError(f"{error}, or take it all the same with --weak") from None
+        raise PasswordError(f"{error}, or accept it with --weak") from None
 
 
 def _hash(password: str, target: TargetServer, address: str, *, weak: bool) -> StoredPassword:

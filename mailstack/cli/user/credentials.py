@@ -1,4 +1,4 @@
-"""Commands `mailstack user app-password` and `user token`, and password hashes on all processors."""
+"""Commands `mailstack user app-password` and `user token`; password hashes on all processors."""
 
 from __future__ import annotations
 
@@ -112,21 +112,25 @@ def remove(target: TargetServer, address: str, name: str) -> None:
 @click.option(
     "--lasting", metavar="SECONDS", type=float, default=3600.0, show_default=True, help="Lifetime of the token."
 )
-@click.option("--expired", is_flag=True, help="Make a token that expired yesterday.")
-@click.option("--scope", metavar="SCOPE", help="What it grants, instead of the scope `mail` that is asked for.")
-@click.option("--audience", metavar="NAME", help="Audience, instead of this server.")
+@click.option("--expired", is_flag=True, help="Print a token that expired yesterday.")
+@click.option("--scope", metavar="SCOPE", help="Scope of the token, instead of `mail`.")
+@click.option("--audience", metavar="NAME", help="Audience of the token, instead of this server.")
 @with_target
 def token(
     target: TargetServer, address: str, lasting: float, expired: bool, scope: str | None, audience: str | None
 ) -> None:
-    """Print a token for OAUTHBEARER or XOAUTH2, in a dev environment; a real server takes those of its issuer.
+    """Print a token for OAUTHBEARER or XOAUTH2, in a dev environment.
+
+    A configured server accepts tokens of its [accounts.oauth] issuer.
 
     \b
     Example:
       curl --oauth2-bearer "$(mailstack user token alice@home.test)" --user alice@home.test …
     """
     if target.config is not None:
-        raise CommandError("only a dev environment issues tokens; this server takes those of [accounts.oauth] issuer")
+        raise CommandError(
+            "only a dev environment issues tokens; this server accepts those of the [accounts.oauth] issuer"
+        )
     wanted = parse_address(address, target.domains)
 
     changes = {name: value for name, value in (("scope", scope), ("aud", audience)) if value is not None}
@@ -141,7 +145,7 @@ T = TypeVar("T")
 
 
 class PasswordHashes:
-    """The passwords of a server, for a `with` block, without its server."""
+    """Password hashes for a command, as a context manager."""
 
     def __init__(self, rounds: int, scram_iterations: int, most: int = 1) -> None:
         """`most` passwords are in work or wait at once."""

@@ -1,4 +1,4 @@
-"""Command `mailstack user import`: all accounts of a file, or none."""
+"""Command `mailstack user import`: accounts of a file."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 MIN_SHOWN = 20
-"""Passwords from which on a terminal is shown how far the hashing is."""
+"""Minimum number of passwords for which a terminal shows a progress bar."""
 
 
 class Entry(Struct, frozen=True):
@@ -41,12 +41,11 @@ class Entry(Struct, frozen=True):
 @weak
 @with_target
 def import_users(target: TargetServer, file: Path, weak: bool) -> None:
-    """Add the accounts of FILE (`-` is standard input) in one transaction: all, or none.
+    """Add all accounts of FILE (`-` is standard input), or none.
 
-    A line is an address, a blank, and the password up to the end of the line; empty lines and lines that begin with
-    "# " are skipped. An account that exists with this very password stays as it is, so that the same file can be
-    imported again; one that exists with another password is an error. `mailstack user add --help` says which passwords
-    are taken.
+    A line has an address, a space, and the password up to the end of the line. Empty lines and lines that begin with
+    "# " are skipped. An existing account with the same password is left unchanged; one with another password is an
+    error. `mailstack user add --help` lists the rules for passwords.
 
     \b
     Example:
@@ -75,7 +74,7 @@ def import_users(target: TargetServer, file: Path, weak: bool) -> None:
 
 
 def read(file: Path, domains: Sequence[str]) -> list[Entry]:
-    """The lines of the file; raises CommandError with file and line for the first that is wrong."""
+    """Entries of a file. Raises CommandError with file and line for the first invalid line."""
     try:
         with click.open_file(str(file), encoding="utf-8") as lines:
             return list(parse(lines, "standard input" if str(file) == "-" else str(file), domains))
@@ -86,7 +85,7 @@ def read(file: Path, domains: Sequence[str]) -> list[Entry]:
 
 
 def parse(lines: Iterable[str], name: str, domains: Sequence[str]) -> Iterator[Entry]:
-    """The entries of `lines`; `name` is the file's, for errors."""
+    """Entries of lines of text; `name` is that of the file, for errors. Raises CommandError."""
     seen: dict[str, str] = {}
     for number, whole in enumerate(lines, 1):
         line, where = whole.rstrip("\r\n"), f"{name}:{number}"
@@ -94,30 +93,30 @@ def parse(lines: Iterable[str], name: str, domains: Sequence[str]) -> Iterator[E
             continue
         address, _, password = line.lstrip().partition(" ") if " " in line.strip() else line.strip().partition("\t")
         if not password:
-            raise CommandError(f"{where}: there is no password; a line is ADDRESS PASSWORD")
+            raise CommandError(f"{where}: no password; write ADDRESS PASSWORD")
         try:
             key = local_address(address, domains).key
         except CommandError as error:
             raise CommandError(f"{where}: {error.message}") from None
         if key in seen:
-            raise CommandError(f"{where}: {key} stands in {seen[key]} already")
+            raise CommandError(f"{where}: {key} is in {seen[key]} already; remove one of the lines")
         seen[key] = where
         yield Entry(key, password, where)
 
 
 def check_known(hashing: PasswordHashes, pairs: Sequence[tuple[Entry, Account]]) -> None:
-    """Raise CommandError for the first account that exists with another password than its line says."""
+    """Checks existing accounts. Raises CommandError for the first with another password than its line."""
     checks = hashing.check_each([(entry.password, account.password_hash) for entry, account in pairs])
     for (entry, _), same in zip(pairs, checks, strict=True):
         if not same:
             raise CommandError(
-                f"{entry.where}: {entry.address} exists with another password; change it with"
-                f" `mailstack user password {entry.address}`, or take the line out. Nothing was imported"
+                f"{entry.where}: {entry.address} exists with another password: change it with"
+                f" `mailstack user password {entry.address}`, or remove the line. Nothing was imported"
             )
 
 
 def check_new(entries: Sequence[Entry], target: TargetServer, *, weak: bool) -> None:
-    """Raise CommandError for the first password that is guessed soon, before any is hashed."""
+    """Checks passwords before any is hashed. Raises CommandError for the first weak one."""
     for entry in entries:
         try:
             check_strength(entry.password, target, entry.address, weak=weak)

@@ -105,7 +105,7 @@ def test_what_is_exported_is_known_when_it_is_imported_again(
 def test_who_is_nobody_here_gets_nothing(mailstack: Mailstack, shelf: Shelf, box: Path, tmp_path: Path) -> None:
     for command in (("import", "eve@home.test", str(box)), ("export", "eve@home.test", str(tmp_path / "there"))):
         result = mailstack(*command)
-        assert (result.exit_code, "eve@home.test is not an account here" in result.stderr) == (1, True)
+        assert (result.exit_code, "eve@home.test is not an account of this server" in result.stderr) == (1, True)
     assert not (tmp_path / "there").exists()
     del shelf
 

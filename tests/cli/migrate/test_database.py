@@ -134,7 +134,7 @@ def test_nobody_begins_or_writes_while_it_is_copied(here: Path, postgresql_url: 
 
 
 def test_nothing_else_is_filled(here: Path, tmp_path: Path, postgresql_url: str) -> None:
-    with pytest.raises(CannotMove, match="holds no store"):
+    with pytest.raises(CannotMove, match="has no store"):
         copied(postgresql_url, tmp_path / "back")
     copied(here, postgresql_url)
     with pytest.raises(CannotMove, match="is not empty"):

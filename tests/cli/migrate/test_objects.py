@@ -96,12 +96,12 @@ def contents_of(directory: Path) -> list[bytes]:
 
 def test_they_stay_where_they_are_and_that_is_said(run: Run, here: Path, config: Path, tmp_path: Path) -> None:
     there = tmp_path / "there"
-    assert "2 contents stay in their object store" in run("store", "copy", here, there)
+    assert "2 contents stay in the object store" in run("store", "copy", here, there)
     assert names_in(there) == names_in(here)
-    assert "2 contents are in an object store, which was not read" in run("store", "verify", there)
+    assert "2 contents are in an object store, and were not checked" in run("store", "verify", there)
     for more in ([], ["--read"]):
         said = run("store", "verify", there, "-c", config, *more)
-        assert "all rows and contents can be read" in said
+        assert "all rows and contents are intact" in said
         assert "not read" not in said
 
 
@@ -113,23 +113,23 @@ def test_they_come_along_and_go_into_another_one(
     assert "stay" not in said.replace("stays", "")
     assert names_in(there) == []
     assert contents_of(there) == sorted([*LARGE, SMALL])
-    assert run("store", "verify", here, there, "-c", config).endswith("both hold the same\n")
+    assert run("store", "verify", here, there, "-c", config).endswith("both stores are equal\n")
     with object_store.bucket() as other:
         into = configured(other, tmp_path)
         run("store", "copy", there, again, "--objects-to", into)
         assert len(names_in(again)) == 2
         assert "all rows" in run("store", "verify", again, "-c", into, "--read")
         refused = run("store", "copy", here, tmp_path / "third", "--objects-to", into, fails=True)
-        assert "name it with --objects-from" in refused
+        assert "name its configuration with --objects-from" in refused
         run("store", "copy", here, tmp_path / "third", "--objects-from", config, "--objects-to", into)
         assert len(names_in(tmp_path / "third")) == 2
     assert len(names_in(here)) == 2, "nothing is removed where they came from"
 
 
 def test_the_same_by_way_of_a_database(run: Run, here: Path, config: Path, postgresql_url: str, tmp_path: Path) -> None:
-    assert "2 contents stay in their object store" in run("store", "copy", here, postgresql_url)
-    assert "all rows and contents can be read" in run("store", "verify", postgresql_url, "-c", config, "--read")
-    assert "both hold the same" in run("store", "verify", here, postgresql_url, "-c", config)
+    assert "2 contents stay in the object store" in run("store", "copy", here, postgresql_url)
+    assert "all rows and contents are intact" in run("store", "verify", postgresql_url, "-c", config, "--read")
+    assert "both stores are equal" in run("store", "verify", here, postgresql_url, "-c", config)
     run("store", "copy", postgresql_url, tmp_path / "back", "--objects-from", config)
     assert contents_of(tmp_path / "back") == sorted([*LARGE, SMALL])
 
@@ -157,4 +157,4 @@ def test_an_object_store_is_named_by_a_configuration_that_has_one(run: Run, here
     without = tmp_path / "without.toml"
     without.write_text('hostname = "mx.home.test"\ndomains = ["home.test"]\n')
     assert "has no [contents] bucket" in run("store", "verify", here, "-c", without, fails=True)
-    assert "--read needs -c FILE" in run("store", "verify", here, "--read", fails=True)
+    assert "--read requires -c FILE" in run("store", "verify", here, "--read", fails=True)
