@@ -223,7 +223,7 @@ class Store(Protocol):
         """
 
     def on_external_change(self, callback: Callable[[], None]) -> None:
-        """Calls `told` in the reactor's thread after another process has added deliveries or rules.
+        """Calls `callback` in the reactor's thread after another process has added deliveries or rules.
 
         Stores without notifications ignore this; the poll of each second finds the changes.
         """

@@ -300,10 +300,10 @@ class WriterPool(Protocol):
 
 def pieces(flat: list[Any], width: int) -> Iterator[list[Any]]:
     """The rows in `flat`, as many at a time as one statement may have parameters for."""
-    most = sql.MAX_PARAMETERS // width * width
-    if len(flat) <= most:
+    step = sql.MAX_PARAMETERS // width * width
+    if len(flat) <= step:
         if flat:
             yield flat
         return
-    for start in range(0, len(flat), most):
-        yield flat[start : start + most]
+    for start in range(0, len(flat), step):
+        yield flat[start : start + step]

@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class RecentOctets:
-    """Contents by name, the least recently used of them forgotten first."""
+    """Contents by name, evicted from the least recently used."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -51,36 +51,36 @@ class ContentCache(Generic[T]):
         limit: int,
         monotonic: Callable[[], float] = time.monotonic,
         *,
-        sign: Callable[[], object] | None = None,
-        longest: float = 30.0,
+        mark: Callable[[], object] | None = None,
+        max_seconds: float = 30.0,
     ) -> None:
-        """`limit`: number of values. `sign`: returns a mark that differs after each change by any process.
+        """`limit`: number of values. `mark`: returns a mark that differs after each change by any process.
 
-        The mark is read every `seconds`; while it stays the same, a value is valid for `longest` seconds.
+        The mark is read every `seconds`; while it stays the same, a value is valid for `max_seconds` seconds.
         """
         self._seconds = seconds
         self._limit = limit
         self._monotonic = monotonic
-        self._sign = sign
-        self._longest = longest
+        self._mark = mark
+        self._max_seconds = max_seconds
         self._answers: OrderedDict[str, _Answer[T]] = OrderedDict()
-        self._forgotten = 0
-        """Counts the times that all was forgotten."""
+        self._generation = 0
+        """Number of invalidations."""
         self._seen: object = None
         self._seen_until = -1.0
 
     @property
     def age(self) -> tuple[int, object]:
         """State at the time of the query, for `add`."""
-        return self._forgotten, self._look(self._monotonic())
+        return self._generation, self._read_mark(self._monotonic())
 
     def add(self, name: str, answer: T, age: tuple[int, object]) -> None:
-        """An answer to a question from before a change of ours is not kept."""
-        forgotten, seen = age
-        if forgotten != self._forgotten:
+        """Caches a value, unless it was queried before the last invalidation."""
+        generation, seen = age
+        if generation != self._generation:
             return
         now = self._monotonic()
-        self._answers[name] = _Answer(answer, now + self._seconds, now + self._longest, seen)
+        self._answers[name] = _Answer(answer, now + self._seconds, now + self._max_seconds, seen)
         self._answers.move_to_end(name)
         if len(self._answers) > self._limit:
             self._answers.popitem(last=False)
@@ -92,37 +92,37 @@ class ContentCache(Generic[T]):
             return None
         now = self._monotonic()
         if found.until < now:
-            if self._sign is None or found.longest < now or self._look(now) != found.seen:
+            if self._mark is None or found.expires < now or self._read_mark(now) != found.seen:
                 return None
-            found.until = min(self._seen_until, found.longest)
+            found.until = min(self._seen_until, found.expires)
         return (found.answer,)
 
-    def forget(self) -> None:
-        """We have changed something."""
+    def invalidate(self) -> None:
+        """Drops all values after a change by this process."""
         self._answers.clear()
-        self._forgotten += 1
+        self._generation += 1
 
-    def _look(self, now: float) -> object:
-        """The sign, as it was not longer ago than answers are believed without it."""
-        if self._sign is not None and self._seen_until < now:
-            self._seen, self._seen_until = self._sign(), now + self._seconds
+    def _read_mark(self, now: float) -> object:
+        """The mark, read at most `seconds` ago."""
+        if self._mark is not None and self._seen_until < now:
+            self._seen, self._seen_until = self._mark(), now + self._seconds
         return self._seen
 
 
 class _Answer(Generic[T]):
-    __slots__ = ("answer", "longest", "seen", "until")
+    __slots__ = ("answer", "expires", "seen", "until")
 
-    def __init__(self, answer: T, until: float, longest: float, seen: object) -> None:
+    def __init__(self, answer: T, until: float, expires: float, seen: object) -> None:
         self.answer = answer
         self.until = until
         """Monotonic time of the next check of the change mark."""
-        self.longest = longest
+        self.expires = expires
         self.seen = seen
-        """The sign when the question was asked."""
+        """The mark at the time of the query."""
 
 
 LETTERS = 64
-"""Read at a time at most."""
+"""Maximum letters of one read."""
 OCTETS = 524_288
 """Maximum octets read at a time, except for a larger requested letter."""
 

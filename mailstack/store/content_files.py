@@ -81,7 +81,7 @@ class InThread(Protocol):
 class ContentFiles:
     """The directory of contents: contents/xx/name, xx being the name's first two digits."""
 
-    takes = True
+    writable = True
 
     def __init__(self, directory: Path, in_thread: InThread) -> None:
         """`open` must be called before anything else."""
@@ -127,7 +127,7 @@ class ContentFiles:
             async for _ in chunks:
                 pass
 
-    def forget(self, names: Iterable[str]) -> None:
+    def delete(self, names: Iterable[str]) -> None:
         for name in names:
             with contextlib.suppress(OSError, StoreError):
                 os.unlink(self._path(name), dir_fd=self._at)
@@ -138,7 +138,7 @@ class ContentFiles:
         for start in range(0, len(old), AT_ONCE):
             part = old[start : start + AT_ONCE]
             orphans = set(part) - await named(part)
-            await self.in_thread(partial(self.forget, orphans))
+            await self.in_thread(partial(self.delete, orphans))
             count += len(orphans)
         return count
 
@@ -257,4 +257,4 @@ class FileDraft:
         if self._file is not None:
             with contextlib.suppress(OSError):  # what could not be written can't be flushed either
                 self._file.close()
-        self._files.forget([self._name])
+        self._files.delete([self._name])

@@ -60,7 +60,7 @@ class LargeContents(Protocol):
 
     room: MemoryBudget
     """Memory budget of the contents that are being written."""
-    takes: bool
+    writable: bool
     """Whether new contents may go here, or those of before are only read and removed."""
 
     def owns(self, name: str) -> bool:
@@ -78,7 +78,7 @@ class LargeContents(Protocol):
     async def verify(self, name: str, size: int, digest: str | None = None) -> None:
         """Raises Damaged for a content that can be seen to be damaged without sending for all of it, and StoreError."""
 
-    def forget(self, names: Iterable[str]) -> None:
+    def delete(self, names: Iterable[str]) -> None:
         """Delete unneeded contents soon, in any thread. Failures are ignored, for the sweep finds the rest."""
 
     async def sweep(self, age: float, named: Named) -> int:
@@ -113,7 +113,7 @@ class LargeContent:
 class Several:
     """Contents in more than one place: new ones go to the first that takes any, each is read from where its name says."""
 
-    takes = True
+    writable = True
 
     def __init__(self, first: LargeContents, *others: LargeContents) -> None:
         self._all = (first, *others)
@@ -123,7 +123,7 @@ class Several:
         return any(each.owns(name) for each in self._all)
 
     def draft(self) -> Draft:
-        return next(each for each in self._all if each.takes).draft()
+        return next(each for each in self._all if each.writable).draft()
 
     def chunks(self, name: str, size: int, digest: str | None = None) -> AsyncIterator[bytes]:
         return self._of(name).chunks(name, size, digest)
@@ -137,10 +137,10 @@ class Several:
                 return each
         raise StoreError(f"table contents: {name!r:.80} is nowhere that the configuration knows; see [contents]")
 
-    def forget(self, names: Iterable[str]) -> None:
+    def delete(self, names: Iterable[str]) -> None:
         wanted = list(names)
         for each in self._all:
-            each.forget([name for name in wanted if each.owns(name)])
+            each.delete([name for name in wanted if each.owns(name)])
 
     async def sweep(self, age: float, named: Named) -> int:
         return sum([await each.sweep(age, named) for each in self._all])

@@ -13,7 +13,7 @@ from mailstack.protocols.log import RateLimitedLog
 from mailstack.store import StoreError, StoreFull
 
 INTERVAL = 1.0
-"""Seconds between two looks at the disk."""
+"""Seconds between two measurements of free space."""
 
 _MIB = 1 << 20
 
@@ -62,7 +62,7 @@ class FreeSpace:
             )
 
     def spend(self, size: int) -> None:
-        """Count `size` octets that are written, until the next look, and check. Raises StoreFull.
+        """Count `size` octets that are written, until the next measurement, and check. Raises StoreFull.
 
         They count twice: a row is written to the log of the database, and then to the database.
         """

@@ -15,19 +15,19 @@ from mailstack.store import StoreError
 
 
 class TurnTimeout(StoreError):
-    """Another process writes for so long that something must be wrong with it."""
+    """Another process holds the write lock for too long."""
 
 
 class Turn:
     """Write lock between processes. Waiting processes sleep in the kernel, so busy ones alternate without polling."""
 
-    def __init__(self, path: Path, patience: float) -> None:
-        """`patience`: seconds to wait for others."""
+    def __init__(self, path: Path, timeout: float) -> None:
+        """`timeout`: seconds to wait for others."""
         self._path = path
-        self._patience = patience
+        self._timeout = timeout
 
     @contextmanager
-    def taken(self) -> Iterator[None]:
+    def acquired(self) -> Iterator[None]:
         """Runs in a thread. Raises TurnTimeout, OSError."""
         descriptor = self._open()
         try:
@@ -48,8 +48,10 @@ class Turn:
         """A descriptor that has the lock. The wait is another thread's, for only a thread can be waited for with an end."""
         waiting = _Waiting(self._open())
         threading.Thread(target=waiting.run, name="mailstack-turn", daemon=True).start()
-        if not waiting.result(self._patience):
-            raise TurnTimeout(f"another process has kept the database for {self._patience:g} s; is it stopped?")
+        if not waiting.result(self._timeout):
+            raise TurnTimeout(
+                f"another process holds the write lock of the database for over {self._timeout:g} s; is it stopped?"
+            )
         return waiting.descriptor
 
 
@@ -69,22 +71,22 @@ class _Waiting:
             if self._given_up:
                 os.close(self.descriptor)
 
-    def result(self, patience: float) -> bool:
+    def result(self, timeout: float) -> bool:
         """Whether the lock was acquired in time."""
-        self._taken.wait(patience)
+        self._taken.wait(timeout)
         with self._state:
             self._given_up = not self._taken.is_set()
             return not self._given_up
 
 
-def lock_server_file(path: Path, patience: float = 5.0) -> int:
+def lock_server_file(path: Path, timeout: float = 5.0) -> int:
     """The descriptor by which this process, and those that it forks, are the ones that serve from a directory.
 
     Raises StoreError when another process does; when that is dead, and its workers are only about to end, after
-    `patience` seconds.
+    `timeout` seconds.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    end = time.monotonic() + patience
+    end = time.monotonic() + timeout
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -129,8 +131,8 @@ class NameLocks:
             self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         return self._descriptor
 
-    def take(self, name: str) -> bool:
-        """Whether no other process has it. Raises OSError."""
+    def acquire(self, name: str) -> bool:
+        """Locks a name; False if another process holds it. Raises OSError."""
         descriptor = self.open()
         try:
             fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _octet_of(name))
@@ -138,13 +140,13 @@ class NameLocks:
             return False
         return True
 
-    def free(self, name: str) -> None:
-        """Harmless when it isn't taken."""
+    def release(self, name: str) -> None:
+        """Releases a lock; harmless when it is not held."""
         if self._descriptor is not None:
             fcntl.lockf(self._descriptor, fcntl.LOCK_UN, 1, _octet_of(name))
 
     def close(self) -> None:
-        """Free all."""
+        """Releases all locks."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None

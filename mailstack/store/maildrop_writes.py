@@ -19,10 +19,10 @@ class CollectedSteps:
         """Raises StoreError for facts that can't be stored."""
         self._waiting: dict[LetterId, deque[tuple[Step, str]]] = {}
         for step in steps:
-            told = (step, rows.collected_text(step, next_in_sequence()))
-            self._waiting.setdefault(step.letter, deque()).append(told)
+            found = (step, rows.collected_text(step, next_in_sequence()))
+            self._waiting.setdefault(step.letter, deque()).append(found)
         self._found: list[str | int | None] = []
-        self.told: list[Step] = []
+        self.new: list[Step] = []
         """New steps of this transaction, to be published."""
 
     def find(self, transaction: Transaction, mailbox: int, uids: Sequence[int]) -> None:
@@ -41,7 +41,7 @@ class CollectedSteps:
         if not waiting:
             return None
         step, text = waiting.popleft()
-        self.told.append(step)
+        self.new.append(step)
         return text
 
 
@@ -61,19 +61,19 @@ def update(
     batch = Batch(subscriptions)
     # Both raise for what can't be stored before anything is changed.
     batch.add_steps([step for step in steps if step.step != "collected"])
-    fetched = CollectedSteps(step for step in steps if step.step == "collected")
+    collected_steps = CollectedSteps(step for step in steps if step.step == "collected")
     for mailbox, _ in transaction.connection.hold_mailbox(name):
         for part in _slices(list(dict.fromkeys(collected))):
-            fetched.find(transaction, mailbox, part)
+            collected_steps.find(transaction, mailbox, part)
         letters: list[LetterId] = []
         for part in _slices(deleted):
             letters += transaction.connection.take_out(mailbox, part)
         transaction.drop_contents(letters)
-    fetched.write(transaction)
-    batch.announce(fetched.told)
+    collected_steps.write(transaction)
+    batch.announce(collected_steps.new)
     batch.write(transaction)
-    told = set(map(id, fetched.told))
-    return [step for step in steps if step.step != "collected" or id(step) in told]
+    written = set(map(id, collected_steps.new))
+    return [step for step in steps if step.step != "collected" or id(step) in written]
 
 
 def empty(transaction: Transaction, name: str) -> None:

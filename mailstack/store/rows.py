@@ -243,8 +243,8 @@ def collected_again(before: object, more: str | None) -> str | None:
     """Reader column of a delivery with one more step. Raises Damaged."""
     if before is None:
         return None if more is None else f"[{more}]"
-    told = checked("deliveries", "collected", lambda: text(before))
-    return told if more is None else f"{told.rstrip().removesuffix(']')},{more}]"
+    stored = checked("deliveries", "collected", lambda: text(before))
+    return stored if more is None else f"{stored.rstrip().removesuffix(']')},{more}]"
 
 
 def collected_from(row: Sequence[Any]) -> list[tuple[int, Step]]:

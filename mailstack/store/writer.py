@@ -63,7 +63,7 @@ class Failed:
         self.error = error
 
 
-def tell(outcomes: list[tuple[Deferred[Any], Any]]) -> None:
+def resolve(outcomes: list[tuple[Deferred[Any], Any]]) -> None:
     """Resolve Deferreds in the reactor's thread. An error in a callback stays in its Deferred."""
     for deferred, outcome in outcomes:
         if isinstance(outcome, Failed):
@@ -132,7 +132,7 @@ class Workers(Generic[ResourceT]):
                 outcome: Any = do(resource)
             except Exception as error:  # noqa: BLE001  # passed to the caller
                 outcome = Failed(self._trouble(error))
-            self._reactor.callFromThread(tell, [(deferred, outcome)])
+            self._reactor.callFromThread(resolve, [(deferred, outcome)])
             del job, do, deferred, outcome
         if resource is not None:
             self._stop(resource)
@@ -162,7 +162,7 @@ class Writer(ABC):
     """States: made, open, closing, closed. What a thread does with the jobs is its database's business."""
 
     def __init__(self, reactor: CallsFromThreads, *, group: int, threads: int = 1) -> None:
-        """`group`: most jobs in one transaction."""
+        """`group`: maximum jobs in one transaction."""
         self._reactor = reactor
         self._group = group
         self._threads = threads
@@ -222,7 +222,7 @@ class Writer(ABC):
 
     def _cannot_open(self, opened: Deferred[None], error: BaseException) -> None:
         """Handles a failed opening in a thread."""
-        self._reactor.callFromThread(tell, [(opened, Failed(trouble(error)))])
+        self._reactor.callFromThread(resolve, [(opened, Failed(trouble(error)))])
         self._reactor.callFromThread(self._refuse)
 
     def _refuse(self) -> None:
@@ -258,8 +258,8 @@ class Writer(ABC):
             self._jobs.put(None)
         return job
 
-    def _tell(self, group: list[Job], outcomes: list[Any]) -> None:
-        self._reactor.callFromThread(tell, list(zip([job.deferred for job in group], outcomes, strict=True)))
+    def _report(self, group: list[Job], outcomes: list[Any]) -> None:
+        self._reactor.callFromThread(resolve, list(zip([job.deferred for job in group], outcomes, strict=True)))
 
 
 def joined(group: list[Job]) -> Batch:

@@ -99,7 +99,7 @@ def test_what_nobody_needs_goes(pump: Pump, make: Make, bucket: Bucket) -> None:
         await writer.finish()
         writer.discard()
         kept = await written(contents, LARGE)
-        contents.forget([kept.name, "s3/" + "0" * 32 + "." + "0" * 64])
+        contents.delete([kept.name, "s3/" + "0" * 32 + "." + "0" * 64])
 
     pump.run(given_up())
     pump.run(contents.close())
@@ -171,7 +171,7 @@ def test_with_only_read_new_ones_go_where_they_went_before(pump: Pump, make: Mak
     threads = Workers(pump, "test", 1, start=lambda: None, stop=lambda _: None)
     files = ContentFiles(tmp_path / "contents", lambda do: threads.do(lambda _: do()))
     files.open()
-    both = Several(make(takes=False), files)
+    both = Several(make(writable=False), files)
     assert pump.run(read(LargeContent(both, content.name, content.size))) == LARGE
     again = pump.run(written(both, LARGE))
     assert not again.name.startswith("s3/")

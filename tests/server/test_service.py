@@ -86,7 +86,7 @@ def test_a_server_that_is_stopped_before_it_has_started_ends_without_a_word(tmp_
     begun = Begun(tmp_path)
     store = begun.service._store
     assert store is not None
-    with Turn(tmp_path / "data" / TURN, PATIENCE).taken():
+    with Turn(tmp_path / "data" / TURN, PATIENCE).acquired():
         begun.service.startService()
         end = time.monotonic() + PATIENCE
         while not store._writer._started:

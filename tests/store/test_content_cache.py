@@ -44,7 +44,7 @@ def test_no_more_answers_than_the_limit() -> None:
 def test_an_answer_from_before_a_change_is_not_kept() -> None:
     recent: ContentCache[int] = ContentCache(1.0, 2, lambda: 0.0)
     age = recent.age
-    recent.forget()
+    recent.invalidate()
     recent.add("a", 1, age)
     assert recent.get("a") is None
 
@@ -57,7 +57,7 @@ def test_an_answer_is_believed_longer_while_the_sign_stays_and_looked_at_once_in
         looks += 1
         return sign
 
-    recent: ContentCache[int] = ContentCache(1.0, 5, lambda: now, sign=look, longest=10.0)
+    recent: ContentCache[int] = ContentCache(1.0, 5, lambda: now, mark=look, max_seconds=10.0)
     for name in "abc":
         recent.add(name, 1, recent.age)
     for second in range(1, 10):
@@ -70,7 +70,7 @@ def test_an_answer_is_believed_longer_while_the_sign_stays_and_looked_at_once_in
 
 def test_what_another_process_changed_is_believed_no_longer_than_without_a_sign() -> None:
     now, sign = 0.0, 1
-    recent: ContentCache[int] = ContentCache(1.0, 5, lambda: now, sign=lambda: sign)
+    recent: ContentCache[int] = ContentCache(1.0, 5, lambda: now, mark=lambda: sign)
     recent.add("a", 1, recent.age)
     now = 1.9
     assert recent.get("a") == (1,)
@@ -83,7 +83,7 @@ def test_what_another_process_changed_is_believed_no_longer_than_without_a_sign(
 
 def test_an_answer_to_a_question_from_before_a_change_is_not_believed_for_the_sign_of_after_it() -> None:
     now, sign = 0.0, 1
-    recent: ContentCache[int] = ContentCache(1.0, 5, lambda: now, sign=lambda: sign)
+    recent: ContentCache[int] = ContentCache(1.0, 5, lambda: now, mark=lambda: sign)
     age = recent.age
     now, sign = 1.5, 2
     recent.add("a", 1, age)

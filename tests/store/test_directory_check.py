@@ -261,7 +261,7 @@ def test_an_empty_folder_that_was_removed_is_made_again(
     files: ContentFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("secrets.token_hex", lambda octets: "ab" + os.urandom(octets - 1).hex())
-    files.forget([write(files)])
+    files.delete([write(files)])
     (tmp_path / "ab").rmdir()
     name = write(files)
     assert (tmp_path / "ab" / name).read_bytes() == b"octets"

@@ -24,10 +24,10 @@ from pathlib import Path
 from mailstack.store.locks import NameLocks, Turn
 path = Path(sys.argv[2])
 if sys.argv[1] == "name":
-    assert NameLocks(path).take(sys.argv[3])
+    assert NameLocks(path).acquire(sys.argv[3])
     print("taken", flush=True)
     sys.stdin.read()
-with Turn(path, 20.0).taken():
+with Turn(path, 20.0).acquired():
     print("taken", flush=True)
     sys.stdin.read()
 """
@@ -51,11 +51,11 @@ def another_process(*arguments: str) -> Iterator[subprocess.Popen[str]]:
 def test_a_name_that_another_process_has_is_free_when_that_is_killed(tmp_path: Path) -> None:
     locks = NameLocks(tmp_path / "maildrops")
     with another_process("name", str(tmp_path / "maildrops"), "bob@home.test") as holder:
-        assert not locks.take("bob@home.test")
-        assert locks.take("alice@home.test")
+        assert not locks.acquire("bob@home.test")
+        assert locks.acquire("alice@home.test")
         holder.kill()
         holder.wait(20)
-        assert locks.take("bob@home.test")
+        assert locks.acquire("bob@home.test")
     locks.close()
 
 
@@ -72,7 +72,7 @@ def test_a_maildrop_that_another_process_reads_is_in_use(tmp_path: Path) -> None
         holder.wait(20)
         pump.run(store.open_maildrop("bob@home.test", "me"))
     locks = NameLocks(tmp_path / "maildrops")
-    assert locks.take("bob@home.test"), "a lock is its process's as a whole"
+    assert locks.acquire("bob@home.test"), "a lock is its process's as a whole"
     pump.run(store.close())
 
 
@@ -80,7 +80,7 @@ def test_a_turn_passes_on_when_its_process_is_killed(tmp_path: Path) -> None:
     taken = threading.Event()
 
     def take() -> None:
-        with Turn(tmp_path / "turn", 20.0).taken():
+        with Turn(tmp_path / "turn", 20.0).acquired():
             taken.set()
 
     with another_process("turn", str(tmp_path / "turn")) as holder:
@@ -94,11 +94,11 @@ def test_a_turn_passes_on_when_its_process_is_killed(tmp_path: Path) -> None:
 
 def test_a_wait_for_a_turn_has_an_end_and_leaves_no_lock_behind(tmp_path: Path) -> None:
     mine, others = Turn(tmp_path / "turn", 0.02), Turn(tmp_path / "turn", 20.0)
-    with others.taken(), pytest.raises(TurnTimeout, match=r"0\.02 s"), mine.taken():
+    with others.acquired(), pytest.raises(TurnTimeout, match=r"0\.02 s"), mine.acquired():
         pass
-    with others.taken():
+    with others.acquired():
         pass
-    with mine.taken():
+    with mine.acquired():
         pass
 
 
@@ -108,7 +108,7 @@ def test_a_process_that_keeps_the_turn_costs_an_error_and_no_letter(tmp_path: Pa
     pump.run(store.open())
     kept = acceptance()
     holder = another_process("turn", str(tmp_path / "turn"))
-    with holder, pytest.raises(StoreError, match="another process has kept the database"):
+    with holder, pytest.raises(StoreError, match="another process holds the write lock"):
         pump.run(store.accept(kept))
     pump.run(store.accept(kept))
     pump.run(store.close())

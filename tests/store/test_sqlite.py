@@ -703,7 +703,10 @@ def test_a_database_is_begun_in_turn(pump: Pump, directory: Path) -> None:
     # Of two processes that turn one to write-ahead logging at once, SQLite refuses one without any wait.
     directory.mkdir()
     store = SqliteStore(pump, directory, settings=StoreSettings(busy_timeout=0.01))
-    with Turn(directory / TURN, 0.0).taken(), pytest.raises(StoreError, match="another process has kept the database"):
+    with (
+        Turn(directory / TURN, 0.0).acquired(),
+        pytest.raises(StoreError, match="another process holds the write lock"),
+    ):
         pump.run(store.open())
     pump.run(store.close())
     assert database(directory).execute("PRAGMA journal_mode").fetchone() == ("delete",)

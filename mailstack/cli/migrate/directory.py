@@ -63,7 +63,7 @@ class _Directory:
             raise CannotMove(
                 f"{error}: stop it first (SIGTERM stops it after its sessions; its queue is kept)"
             ) from error
-        self._held.enter_context(Turn(self.directory / TURN, TURN_TIMEOUT_S).taken())
+        self._held.enter_context(Turn(self.directory / TURN, TURN_TIMEOUT_S).acquired())
 
     def close(self) -> None:
         self._held.close()

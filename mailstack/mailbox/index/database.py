@@ -219,7 +219,7 @@ class FileDatabase:
         self._path.touch(mode=0o600)
         connection = self._connect()
         # SQLite does not wait here: of two processes that create a database at once, one would get an error.
-        with self._turn.taken():
+        with self._turn.acquired():
             connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA cache_size = -16384")
@@ -243,7 +243,7 @@ class FileDatabase:
     def _in_turn(self, connection: sqlite3.Connection, operation: Operation[T]) -> T:
         """Runs an operation under a lock between processes, because SQLite waits by polling, at growing intervals."""
         self._location.check()
-        with self._turn.taken():
+        with self._turn.acquired():
             return transact(connection, operation)
 
     async def close(self) -> None:

@@ -68,7 +68,7 @@ def content_objects(config: Config, reactor: CallsFromThreads) -> ContentObjects
         threads=ours.connections,
         patience=ours.patience,
         orphan_age=ours.orphan_age,
-        takes=not ours.only_read,
+        writable=not ours.only_read,
     )
 
 

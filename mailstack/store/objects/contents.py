@@ -45,7 +45,7 @@ class ContentObjects:
         threads: int = 8,
         patience: float = 60.0,
         orphan_age: float = 86_400.0,
-        takes: bool = True,
+        writable: bool = True,
         bucket: Bucket | None = None,
     ) -> None:
         """`spool`: directory of incoming contents. `patience`: maximum wait of a request in seconds.
@@ -54,7 +54,7 @@ class ContentObjects:
         time from the start of an upload to the acceptance of the letter, on every node.
         """
         self.room = MemoryBudget()
-        self.takes = takes
+        self.writable = writable
         self._reactor = reactor
         self._bucket = bucket or Bucket(place, threads)
         self._spool = spool
@@ -76,7 +76,7 @@ class ContentObjects:
     async def chunks(self, name: str, size: int, digest: str | None = None) -> AsyncIterator[bytes]:  # noqa: ARG002  # the name has one
         """The last octets are given only when all of them are as they were: else Damaged is raised in their place."""
         if not self.owns(name):
-            raise StoreError(f"table contents: {name!r:.80} names no object of ours")
+            raise StoreError(f"table contents: {name!r:.80} is no object of this store")
         reading = Reading(self._bucket, name, size)
         try:
             while octets := await self.ask(reading.next):
@@ -88,11 +88,11 @@ class ContentObjects:
     async def verify(self, name: str, size: int, digest: str | None = None) -> None:
         """Does nothing: no object is fetched twice."""
 
-    def forget(self, names: Iterable[str]) -> None:
+    def delete(self, names: Iterable[str]) -> None:
         for name in names:
-            self._reactor.callFromThread(self._forget, name)
+            self._reactor.callFromThread(self._delete, name)
 
-    def _forget(self, name: str) -> None:
+    def _delete(self, name: str) -> None:
         self.ask(partial(self._bucket.delete, digits_of(name))).addErrback(
             lambda failure: _log.warn("{name} stays for the sweep: {why}", name=name, why=failure.getErrorMessage())
         )
@@ -109,9 +109,9 @@ class ContentObjects:
             old, mark = await self.ask(partial(self._bucket.older_than, age, before))
             if mark and mark == before:
                 raise StoreError("the object store lists the same page again and again")
-            ours = [name for name in (f"{OBJECT}{each}" for each in old) if self.owns(name)]
-            for start in range(0, len(ours), AT_ONCE):
-                part = ours[start : start + AT_ONCE]
+            known = [name for name in (f"{OBJECT}{each}" for each in old) if self.owns(name)]
+            for start in range(0, len(known), AT_ONCE):
+                part = known[start : start + AT_ONCE]
                 for name in set(part) - await named(part):
                     await self.ask(partial(self._bucket.delete, digits_of(name)))
                     count += 1
@@ -168,7 +168,7 @@ class ObjectDraft:
 
     async def discard(self) -> None:
         if self._name:
-            self._objects.forget([self._name])
+            self._objects.delete([self._name])
         await self._let_go()
 
     async def _let_go(self) -> None:

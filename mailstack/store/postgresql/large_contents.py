@@ -35,7 +35,7 @@ _log = Logger()
 class ContentRows:
     """See `mailstack.store.contents.LargeContents`."""
 
-    takes = True
+    writable = True
 
     def __init__(self, reactor: CallsFromThreads, threads: Connections) -> None:
         self._reactor = reactor
@@ -61,11 +61,11 @@ class ContentRows:
     async def verify(self, name: str, size: int, digest: str | None = None) -> None:
         """Does nothing: a content in the database is not read twice."""
 
-    def forget(self, names: Iterable[str]) -> None:
+    def delete(self, names: Iterable[str]) -> None:
         if known := [name for name in names if self.owns(name)]:
-            self._reactor.callFromThread(self._forget, known)
+            self._reactor.callFromThread(self._delete, known)
 
-    def _forget(self, names: list[str]) -> None:
+    def _delete(self, names: list[str]) -> None:
         self.threads.do(partial(remove, names=names)).addErrback(
             lambda failure: _log.warn("{names} stay for the sweep: {why}", names=names, why=failure.getErrorMessage())
         )

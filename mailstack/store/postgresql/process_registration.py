@@ -75,12 +75,12 @@ class ProcessRegistration:
         owner: str,
         seconds: float,
         on_notification: Callable[[str], None],
-        forget: Callable[[list[str]], None],
+        delete_contents: Callable[[list[str]], None],
         held: Callable[[], Collection[str]],
         in_doubt: InDoubtTransactions,
     ) -> None:
         """`owner`: name of the claims; empty: no claims. `seconds`: duration of a lease. `on_notification` gets the notifications
-        of other processes, in the reactor's thread; `forget` gets large contents that are no longer needed. `held`
+        of other processes, in the reactor's thread; `delete_contents` gets large contents that are no longer needed. `held`
         returns the maildrops locked by this process. `in_doubt`: transactions with an unknown outcome, to be resolved.
         """
         self.time = DatabaseTime()
@@ -90,7 +90,7 @@ class ProcessRegistration:
         self._owner = owner
         self._seconds = seconds
         self._on_notification = on_notification
-        self._forget = forget
+        self._delete_contents = delete_contents
         self._held = held
         self._in_doubt = in_doubt
         self._complaint = RateLimitedLog(logging.getLogger(__name__), time.monotonic)
@@ -282,5 +282,5 @@ class ProcessRegistration:
         except BaseException:
             connection.roll_back()
             raise
-        self._forget(transaction.files)
+        self._delete_contents(transaction.files)
         return result

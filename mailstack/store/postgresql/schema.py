@@ -137,17 +137,17 @@ def _migrated(connection: PostgresConnection, name: str, known: list[Migration])
 def _is_served(found: tuple[int, int], known: list[Migration]) -> bool:
     """Whether nothing is to be done. Raises StoreError when nothing can be done."""
     version, serves = found
-    ours = known[-1].version
-    if version > ours and serves > ours:
+    newest_version = known[-1].version
+    if version > newest_version and serves > newest_version:
         raise StoreError(
             f"the database has schema version {version}, which programs that know {serves} or more can serve from; this"
-            f" program knows {ours}: start the newer mailstack that wrote it, or restore a backup of before"
+            f" program knows {newest_version}: start the newer mailstack that wrote it, or restore a backup of before"
         )
-    if version > ours:
+    if version > newest_version:
         _log.warn(
             "the database has schema version {version}, of a newer mailstack; this one still serves", version=version
         )
-    return version >= ours
+    return version >= newest_version
 
 
 def _refuse_to_break(connection: PostgresConnection, coming: list[Migration]) -> None:

@@ -75,7 +75,7 @@ class PostgresStore(SqlStore):
             reactor,
             database,
             prepare=self._prepare,
-            forget=self._large.forget,
+            delete_contents=self._large.delete,
             in_doubt=in_doubt,
             group=settings.group,
             threads=settings.writers,
@@ -93,7 +93,7 @@ class PostgresStore(SqlStore):
             owner=owner,
             seconds=lost_after,
             on_notification=self._on_notification,
-            forget=self._large.forget,
+            delete_contents=self._large.delete,
             held=lambda: list(self._held),
             in_doubt=in_doubt,
         )

@@ -26,7 +26,7 @@ from mailstack.store.batch import Operation, Transaction
 from mailstack.store.postgresql.connection import NOW, PostgresConnection, is_collision, is_late, trouble
 from mailstack.store.postgresql.database import Database
 from mailstack.store.postgresql.process_leases import InDoubtTransactions
-from mailstack.store.writer import CallsFromThreads, Failed, Job, Writer, joined, outcome, tell
+from mailstack.store.writer import CallsFromThreads, Failed, Job, Writer, joined, outcome, resolve
 
 TRIES = 8
 """Maximum tries of a transaction that conflicts with others."""
@@ -60,18 +60,18 @@ class PostgresWriter(Writer):
         database: Database,
         *,
         prepare: Callable[[PostgresConnection], object],
-        forget: Callable[[list[str]], None],
+        delete_contents: Callable[[list[str]], None],
         in_doubt: InDoubtTransactions,
         group: int,
         threads: int,
     ) -> None:
-        """`prepare` makes the schema on the first connection. `forget` deletes large contents. `in_doubt` gets
+        """`prepare` makes the schema on the first connection. `delete_contents` deletes large contents. `in_doubt` gets
         transactions with an unknown outcome.
         """
         super().__init__(reactor, group=group, threads=threads)
         self._database = database
         self._prepare = prepare
-        self._forget = forget
+        self._delete_contents = delete_contents
         self._in_doubt = in_doubt
 
     def _put(self, job: Job) -> Deferred[Any]:
@@ -103,7 +103,7 @@ class PostgresWriter(Writer):
 
     def _opened(self, opened: Deferred[None]) -> None:
         """Starts the other threads; runs in the reactor's thread."""
-        tell([(opened, None)])
+        resolve([(opened, None)])
         while self._running < self._threads:
             self._start(opened)
 
@@ -112,8 +112,8 @@ class PostgresWriter(Writer):
             group, files = [job], list[str]()
             self._gather(group)
             outcomes = _outcomes(hand, group, files)
-            self._tell(group, outcomes)
-            self._forget(files)
+            self._report(group, outcomes)
+            self._delete_contents(files)
             del job, group, outcomes
 
 

@@ -72,9 +72,9 @@ class SqlAccounts:
         self._readers = readers
         self._writer = writer
         self._mark = mark
-        sign = None if mark is None else mark.seen
-        self._accounts: ContentCache[Account | None] = ContentCache(cache_seconds, 10_000, sign=sign)
-        self._aliases: ContentCache[tuple[str, ...] | None] = ContentCache(cache_seconds, 10_000, sign=sign)
+        read_mark = None if mark is None else mark.seen
+        self._accounts: ContentCache[Account | None] = ContentCache(cache_seconds, 10_000, mark=read_mark)
+        self._aliases: ContentCache[tuple[str, ...] | None] = ContentCache(cache_seconds, 10_000, mark=read_mark)
 
     async def get(self, address: str) -> Account | None:
         return await self._cached(self._accounts, address, _account)
@@ -107,8 +107,8 @@ class SqlAccounts:
 
     def invalidate(self) -> None:
         """Drop all cached accounts and aliases."""
-        self._accounts.forget()
-        self._aliases.forget()
+        self._accounts.invalidate()
+        self._aliases.invalidate()
 
     async def all(self) -> list[Account]:
         return await self._readers.do(_accounts)

@@ -87,7 +87,7 @@ class SqliteStore(SqlStore):
             connect=lambda: self._connect(self._set_up_writer),
             location=self.location,
             turn=self._turn,
-            forget=self._large.forget,
+            delete_contents=self._large.delete,
             group=settings.group,
         )
         self._use(readers, writer)
@@ -189,7 +189,7 @@ class SqliteStore(SqlStore):
 
     def _set_up_writer(self, connection: SqliteConnection) -> None:
         # SQLite has no wait for this statement: of two processes that create a database at once, the second would fail.
-        with self._turn.taken():
+        with self._turn.acquired():
             connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA cache_size = -8192")
         connection.execute("PRAGMA secure_delete = FAST")
@@ -205,7 +205,7 @@ class SqliteStore(SqlStore):
     # --- maildrops
 
     async def open_maildrop(self, mailbox: str, owner: str) -> Maildrop:
-        if self._held.get(mailbox, owner) != owner or not self._maildrops.take(mailbox):
+        if self._held.get(mailbox, owner) != owner or not self._maildrops.acquire(mailbox):
             raise MaildropInUse(f"another session holds the maildrop of {mailbox}")
         self._held[mailbox] = owner
         try:
@@ -217,7 +217,7 @@ class SqliteStore(SqlStore):
     async def release_maildrop(self, mailbox: str, owner: str) -> None:
         if self._held.get(mailbox) == owner:
             del self._held[mailbox]
-            self._maildrops.free(mailbox)
+            self._maildrops.release(mailbox)
 
 
 def _only_read(connection: SqliteConnection) -> None:

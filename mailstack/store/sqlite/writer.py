@@ -13,7 +13,17 @@ from mailstack.store.batch import Transaction
 from mailstack.store.data_directory import Location
 from mailstack.store.locks import Turn
 from mailstack.store.sqlite.connection import SqliteConnection
-from mailstack.store.writer import CallsFromThreads, Failed, Job, Writer, at_end_of_turn, joined, outcome, tell, trouble
+from mailstack.store.writer import (
+    CallsFromThreads,
+    Failed,
+    Job,
+    Writer,
+    at_end_of_turn,
+    joined,
+    outcome,
+    resolve,
+    trouble,
+)
 
 
 class SqliteWriter(Writer):
@@ -26,15 +36,15 @@ class SqliteWriter(Writer):
         connect: Callable[[], SqliteConnection],
         location: Location,
         turn: Turn,
-        forget: Callable[[list[str]], None],
+        delete_contents: Callable[[list[str]], None],
         group: int,
     ) -> None:
-        """`group`: most jobs in one transaction. `forget` removes large contents that no row names any longer."""
+        """`group`: maximum jobs in one transaction. `delete_contents` removes large contents that no row names any longer."""
         super().__init__(reactor, group=group)
         self._connect = connect
         self._location = location
         self._turn = turn
-        self._forget = forget
+        self._delete_contents = delete_contents
         self._at_end_of_turn = at_end_of_turn(reactor)
         self._gathered: list[Job] = []
         """The jobs of this turn of the reactor."""
@@ -67,12 +77,12 @@ class SqliteWriter(Writer):
         except Exception as error:  # noqa: BLE001  # passed to the caller of open()
             self._cannot_open(opened, error)
             return
-        self._reactor.callFromThread(tell, [(opened, None)])
+        self._reactor.callFromThread(resolve, [(opened, None)])
         while (job := self._next_job()) is not None:
             group, files = [job], list[str]()
             outcomes = self._in_turn(connection, group, files)
-            self._tell(group, outcomes)
-            self._forget(files)
+            self._report(group, outcomes)
+            self._delete_contents(files)
             del job, group, outcomes
         connection.close()
         self._reactor.callFromThread(self._end)
@@ -81,7 +91,7 @@ class SqliteWriter(Writer):
         """One outcome for each job of the group, which gets all that waits by the time it is our turn."""
         try:
             self._location.check()
-            with self._turn.taken():
+            with self._turn.acquired():
                 self._location.check()
                 self._gather(group)
                 return self._commit(connection, group, files)

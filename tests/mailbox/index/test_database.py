@@ -30,7 +30,7 @@ def test_it_is_begun_in_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     async def begin() -> None:
         await index.write(lambda _: None)
 
-    with Turn(tmp_path / TURN, 0.0).taken(), pytest.raises(StoreError, match="another process has kept the database"):
+    with Turn(tmp_path / TURN, 0.0).acquired(), pytest.raises(StoreError, match="another process holds the write lock"):
         pump.run(begin())
     assert sqlite3.connect(tmp_path / FILE).execute("PRAGMA journal_mode").fetchone() == ("delete",)
     pump.run(index.close())

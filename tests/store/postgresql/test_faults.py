@@ -255,11 +255,11 @@ def test_a_damaged_letter_is_held_and_stops_nothing_behind_it(pump: Pump, open_s
 
 
 def test_unneeded_contents_are_deleted_from_any_thread(pump: Pump, open_store: Any) -> None:
-    """Those that write tell of it; what hands it on to other threads is the reactor's alone."""
+    """Writer threads report it; the reactor alone hands it to other threads."""
     store = open_store()
     pump.wait(0.1)
     before = set(threading.enumerate())
-    teller = threading.Thread(target=store._local.forget, args=([f"rows/{'0' * 32}"],))
+    teller = threading.Thread(target=store._local.delete, args=([f"rows/{'0' * 32}"],))
     teller.start()
     teller.join()
     assert set(threading.enumerate()) <= before
