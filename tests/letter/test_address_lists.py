@@ -1,4 +1,4 @@
-"""Addresses out of From fields, however they are written (RFC 5322 §3.4, §4.4, appendix A)."""
+"""Addresses in From fields of any form (RFC 5322 §3.4, §4.4, appendix A)."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ READ = [
     (b" Alice <alice@home.test> via list", ["alice@home.test"]),
     (b" Alice \xe9 <alice@home.test>", ["alice@home.test"]),
 ]
-"""Fields that senders really write, obsolete syntax among them, and what any reader finds there."""
+"""Fields of real senders, with obsolete syntax, and their addresses."""
 
 UNREAD = [
     b" Alice",
@@ -61,7 +61,7 @@ UNREAD = [
     b" ceo @ pr.test",
     b" ceo@pr.test\0, eve@evil.test",
 ]
-"""Fields of which another reader may make something else, or which name no address."""
+"""Fields that are ambiguous between parsers, or without an address."""
 
 
 def authors(body: bytes) -> Authors:
@@ -84,7 +84,7 @@ def test_what_can_be_read_in_two_ways_is_not_read(body: bytes) -> None:
 
 
 def test_words_before_a_comma_are_part_of_an_authors_name() -> None:
-    """No address hides there; in a list of recipients each is a name of its own."""
+    """In a list of recipients each word before a comma is a separate item."""
     named = b" Smith, John, Jr. <john@home.test>, bob@home.test"
     assert [str(each) for each in authors(named).addresses] == ["john@home.test", "bob@home.test"]
     assert not authors(named).trouble
@@ -99,7 +99,7 @@ def test_words_before_a_comma_are_part_of_an_authors_name() -> None:
 
 @pytest.mark.parametrize("local", ["a..b", ".a", "a.", "reply+" + "x" * 80])
 def test_local_parts_that_no_envelope_may_have_are_authors_all_the_same(local: str) -> None:
-    """Telephone companies gave such addresses to people, and programs make long ones: only the domain is judged."""
+    """Such addresses exist, also long ones made by programs; only the domain is checked."""
     found = authors(f" A <{local}@home.test>".encode())
     assert not found.trouble
     assert [(each.local, each.domain) for each in found.addresses] == [(local, "home.test")]

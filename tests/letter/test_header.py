@@ -106,7 +106,7 @@ NAMES = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Zl
 
 
 def parsed(octets: bytes) -> EmailMessage:
-    """By Python's parser, which is none of ours."""
+    """Parse with the standard library, as an independent reader."""
     return message_from_bytes(octets, policy=default)  # type: ignore[return-value]
 
 

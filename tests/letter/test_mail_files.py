@@ -1,4 +1,4 @@
-"""Letters in files: found by what is in them, and the same again when they come back."""
+"""Letters in files: detection by content, and round trips."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_what_a_power_cut_has_left_of_a_letter_is_written_again(kind: str, tmp_p
 
 
 def test_an_mbox_file_that_is_there_is_left_alone(tmp_path: Path) -> None:
-    """Nobody can see which letters it has."""
+    """The letters of an existing mbox are unknown."""
     (tmp_path / "box").write_bytes(b"precious")
     with pytest.raises(FileExistsError):
         FOLDERS["mbox"](tmp_path / "box")

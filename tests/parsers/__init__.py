@@ -36,4 +36,4 @@ TABLES = (
 )
 
 PARSERS: dict[str, Parser] = {parser.name: parser for table in TABLES for parser in table.PARSERS}
-"""By name. A parser that is not in it is found by `test_coverage.py`."""
+"""Parsers by name; `test_coverage.py` detects missing ones."""

@@ -1,4 +1,4 @@
-"""What people and their programs ask of us: at the command line, in files, by autodiscover. A value, or a refusal."""
+"""Input of people and programs: command line, files, autodiscover. Each gives a value or a refusal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The engines of SMTP and POP3, and what takes a stream apart: the same events in every cut, or a violation."""
+"""Engines of SMTP and POP3, and stream parsers: the same events in every cut, or a violation."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _LONGEST_LINE = 100
 
 
 def _smtp_server(octets: bytes, capabilities: Capabilities = CAPABILITIES) -> None:
-    """SMTP-27, SMTP-02: the same events and answers in every cut, each answer well formed, no more kept than a line."""
+    """SMTP-27, SMTP-02: the same events and replies in every cut, well-formed replies, bounded memory."""
 
     def play(pieces: Pieces) -> Any:
         session = Dialogue(capabilities, limits=_LIMITS, start_tls=False)
@@ -61,7 +61,7 @@ _BEGIN = b"EHLO c.test\r\nMAIL FROM:<a@b.test> BODY=8BITMIME\r\nRCPT TO:<c@d.tes
 
 
 def _smtp_content(octets: bytes) -> None:
-    """What is content never becomes a command (SMUG-01): between DATA and the end mark, and counted by BDAT."""
+    """Content never becomes a command (SMUG-01): between DATA and the end mark, or in BDAT chunks."""
     _smtp_server(_BEGIN + b"DATA\r\n" + octets + b"\r\n.\r\nQUIT\r\n")
     _smtp_server(_BEGIN + b"BDAT %d\r\n" % len(octets) + octets + b"BDAT 4 LAST\r\nend\r\nQUIT\r\n")
     binary = _BEGIN.replace(b"8BITMIME", b"BINARYMIME")
@@ -69,7 +69,7 @@ def _smtp_content(octets: bytes) -> None:
 
 
 def _smtp_loose(octets: bytes) -> None:
-    """The same of a port that takes lines ended by LF alone, whichever end its commands have."""
+    """As `_smtp_content`, for a port that accepts bare LF, with both line ends of commands."""
     for newline in (b"\r\n", b"\n"):
         begin = (_BEGIN + b"DATA\r\n").replace(b"\r\n", newline)
         _smtp_server(begin + octets + b"\r\n.\r\nQUIT\r\n", replace(CAPABILITIES, bare_newlines="accept"))
@@ -92,7 +92,7 @@ def _smtp_client(octets: bytes) -> None:
 
 
 def _pop3_server(octets: bytes) -> None:
-    """POP-07: whoever says PASS is logged in, AUTH is challenged once, and every line is answered by one."""
+    """POP-07: PASS logs in, AUTH gets one challenge, and each line gets one reply."""
 
     def play(pieces: Pieces) -> Any:
         engine = Pop3Server(require_tls=False, command_limit=120, response_limit=240)
@@ -149,7 +149,7 @@ def _pop3_client(octets: bytes) -> None:
 
 
 def _lines(octets: bytes) -> None:
-    """Lines of at most so many octets, or what is wrong with them, and never more in memory."""
+    """Lines within a limit, or their faults, with bounded memory."""
 
     def play(pieces: Pieces) -> Any:
         buffer, found = LineBuffer(), []
@@ -186,7 +186,7 @@ def _transcript(octets: bytes) -> None:
 
 
 def _dots(octets: bytes) -> None:
-    """POP-07, SMUG-04: what is stuffed in one cut comes back in another, and ends where it ended."""
+    """POP-07, SMUG-04: octets stuffed in one cut are unstuffed in another, with the same end."""
     behind = b"+OK\r\n"
 
     def stuffed(pieces: Pieces) -> bytes:
@@ -209,7 +209,7 @@ def _dots(octets: bytes) -> None:
 
 
 def _excerpt(octets: bytes) -> None:
-    """What TOP shows: a beginning of the letter, the same in every cut."""
+    """TOP returns a prefix of the letter, the same for every cut."""
     for lines in (0, 1, 7):
 
         def play(pieces: Pieces, lines: int = lines) -> bytes:

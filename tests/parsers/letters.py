@@ -24,7 +24,7 @@ from tests.parsers.parser import Parser, Pieces, same_in_every_cut, text, unless
 
 @unless(AddressError)
 def _address(octets: bytes) -> None:
-    """What is written is read again as the same mailbox, in whatever form it is written."""
+    """A written mailbox is parsed as the same one, in each form."""
     address = Address.parse(text(octets))
     assert Address.parse(str(address)) == address
     assert address.with_a_labels.key == address.key
@@ -104,7 +104,7 @@ def _described(octets: bytes) -> None:
 
 
 def _encodings(octets: bytes) -> None:
-    """What is encoded the standard library decodes to the same; quoted-printable is for lines of text only."""
+    """The standard library decodes encoded octets to the same; quoted-printable is for lines of text only."""
     lines = octets.replace(b"\r", b"").replace(b"\0", b"").replace(b"\n", b"\r\n")
     ways: tuple[tuple[Any, Any, bytes], ...] = (
         (Base64, base64.b64decode, octets),
@@ -123,7 +123,7 @@ def _encodings(octets: bytes) -> None:
 
 
 def _returned(octets: bytes) -> None:
-    """What a bounce gives back is lines that the sender's host takes, whatever the letter was."""
+    """The original in a bounce consists of lines that the host of the sender accepts, for any letter."""
     section = octets[: header.split(octets)]
     for eight_bit, international in ((False, False), (True, False), (True, True)):
         for returned in (Returned(section), Returned(section, octets)):
@@ -141,7 +141,7 @@ def _status(octets: bytes) -> None:
 
 
 def _terms(octets: bytes) -> None:
-    """What a parameter's reader takes is written, and read again, as the same; the rest is a ValueError."""
+    """An accepted parameter value is written and parsed as the same; any other is a ValueError."""
     value = text(octets)
     for read, write in (
         (time_parameters.read_seconds, str),

@@ -1,4 +1,4 @@
-"""What people look for: searches, and paths of requests."""
+"""Searches, and paths of requests."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _target(octets: bytes) -> None:
 
 @unless(ValueError)
 def _record(octets: bytes) -> None:
-    """What is read is written as it can be read again."""
+    """A parsed value is written in a form that parses again."""
     kind, _, value = text(octets).partition(" ")
     record = read_record(kind, value)
     again = record_text(record)

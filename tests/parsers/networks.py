@@ -1,4 +1,4 @@
-"""Answers of name servers: whatever Twisted makes of the octets, the relay hears of hosts, or that there are none."""
+"""DNS replies: any octets that Twisted parses give the relay hosts, or none."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def _tlsrpt_record(octets: bytes) -> None:
 
 
 def _proxy(octets: bytes) -> None:
-    """A header is read once it is whole, and not read differently for having come in pieces."""
+    """A complete header is parsed the same in every cut."""
 
     def play(pieces: Pieces) -> Any:
         heard = b""

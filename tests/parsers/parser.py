@@ -26,7 +26,7 @@ class Parser:
 
     name: str
     modules: tuple[str, ...]
-    """Where its code is, below `mailstack`; all of them are really reached by the seeds."""
+    """Modules of its code, below `mailstack`; the seeds reach all of them."""
     feed: Callable[[bytes], object]
     seeds: tuple[bytes, ...]
     """Octets that reach far: from them hypothesis and the fuzzer make others."""
@@ -46,7 +46,7 @@ def cuts(octets: bytes) -> Iterator[Pieces]:
 
 
 def same_in_every_cut(octets: bytes, play: Callable[[Pieces], Any]) -> Any:
-    """What `play` makes of the octets, whatever cut they come in."""
+    """Result of `play`, which is the same for every cut of the octets."""
     whole, *others = [play(pieces) for pieces in cuts(octets)]
     for other in others:
         assert other == whole
@@ -82,5 +82,5 @@ def text(octets: bytes) -> str:
 
 
 def words(octets: bytes) -> list[str]:
-    """As many words as there are lines."""
+    """Words of the octets, one for each line."""
     return text(octets).split("\n")

@@ -1,4 +1,4 @@
-"""Readers of letters for people: whatever comes, something can be shown, and nothing is raised."""
+"""Parsers of letters for display: any octets can be shown, and raise no exception."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _FEW = Limits(parts=20, fields=50, text=5000, people=20, links=20, snippet=80)
 
 
 def _reading(octets: bytes) -> None:
-    """What is read can be said in JSON, keeps its limits, and names no octets but the letter's."""
+    """A parsed letter fits into JSON, respects its limits, and refers to octets of the letter only."""
     letter = parse(octets, _FEW)
     parts = list(letter.tree.walk())
     assert 1 <= len(parts) <= _FEW.parts
@@ -51,7 +51,7 @@ def _reading(octets: bytes) -> None:
 
 
 def _features(octets: bytes) -> None:
-    """Whatever HTML says, its features are counted, and what clients make of them adds up."""
+    """Features of any HTML are counted, and the support by clients adds up."""
     html = text(octets)
     features = features_of(html)
     assert all(count > 0 for count in features.uses.values())

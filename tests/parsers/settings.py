@@ -1,4 +1,4 @@
-"""What an operator writes into the configuration: a value, or a sentence about what was expected."""
+"""Configuration of an operator: a value, or a message that says what was expected."""
 
 from __future__ import annotations
 

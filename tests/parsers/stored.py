@@ -22,7 +22,7 @@ _RECIPIENT = b'{"address":%b,"original":null,"parameters":[["NOTIFY","NEVER"]]}'
 
 @unless(ValueError)
 def _envelope(octets: bytes) -> None:
-    """What is read can be written, and is the same then; and nothing in it is a second command when it is sent."""
+    """A parsed value is written as the same, and adds no second command when it is sent."""
     envelope = rows.decode_envelope(text(octets))
     assert rows.decode_envelope(rows.as_json(envelope)) == envelope
     _check_sendable(envelope)

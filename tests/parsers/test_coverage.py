@@ -16,9 +16,9 @@ from tests.parsers import PARSERS
 SOURCES = Path(mailstack.__file__).parent
 
 VERBS = ("parse", "read", "decode", "describe", "receive", "feed")
-"""What functions are called here that take octets or a text apart."""
+"""Calls of parsing functions in a module."""
 GIVEN = {"bytes", "str", "object", "str | None", "bytes | None"}
-"""What such a function is given."""
+"""Argument of such a call."""
 
 READ_ELSEWHERE = {
     "cli.sendmail.enqueue": "tests/cli/sendmail/test_letter.py has properties of its own",
@@ -62,7 +62,7 @@ def test_every_module_that_parses_outside_data_is_in_the_table() -> None:
 
 @pytest.mark.parametrize("name", PARSERS)
 def test_the_seeds_reach_the_code_that_they_are_for(name: str) -> None:
-    """So that a table can't claim a module that it never feeds."""
+    """The table names only modules that its seeds reach."""
     reached: set[str] = set()
 
     def watch(frame: FrameType, event: str, _argument: object) -> None:

@@ -35,7 +35,7 @@ def _tags(octets: bytes) -> None:
 
 @unless(signature.InvalidSignature)
 def _signature(octets: bytes) -> None:
-    """What is read may be looked up, and compared."""
+    """A parsed value can be looked up and compared."""
     found = signature.read_dkim(octets)
     assert found.key_name.isascii()
     assert signature.is_within(found.identity, found.domain)

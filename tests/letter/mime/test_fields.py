@@ -1,4 +1,4 @@
-"""MIME fields, as strangers write them."""
+"""MIME fields of foreign letters."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def test_a_long_text_is_the_same_piece_by_piece(codec: str) -> None:
 
 @pytest.mark.parametrize("charset", ["windows-1253", "iso-8859-8", "utf-7", "hp-roman8", ""])
 def test_others_may_run_while_a_letter_of_a_stranger_is_decoded(charset: str) -> None:
-    """What is no character takes a codec a hundred times as long, and no other thread runs before the call returns."""
+    """Invalid octets take a codec a hundred times as long, and the call blocks other threads."""
     octets = b"\x81\xff" * 16 * AT_ONCE
     calls = []
 

@@ -110,7 +110,7 @@ class MemoryPeer(Generic[EventT]):
         self._waiter: Deferred[None] | None = None
         self._taken: Deferred[None] | None = None
         self.slow = False
-        """Whether the other side takes what was sent only when told to, by `take`."""
+        """Whether the other side receives octets only by `take`."""
         self.closed = False
         self.bindings: dict[str, bytes] = {}
 
@@ -133,7 +133,7 @@ class MemoryPeer(Generic[EventT]):
         self._wake()
 
     def log_out(self) -> None:
-        """As NetPeer: nothing that was sent ahead is answered."""
+        """As NetPeer: input sent before TLS gets no reply."""
         self._ending = LoggedOut()
         self.take()
         self._wake()

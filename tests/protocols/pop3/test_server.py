@@ -46,7 +46,7 @@ def in_transaction(**settings: Any) -> Pop3ServerEngine:
 
 
 def events(engine: Pop3ServerEngine, *pieces: bytes) -> list[Any]:
-    """All events of some octets, each answered with +OK."""
+    """Events of the octets, each with the reply +OK."""
     found: list[Any] = []
     for piece in pieces:
         engine.receive(piece)
@@ -294,7 +294,7 @@ WORDS = st.sampled_from(
 
 
 def converse(engine: Pop3ServerEngine, pieces: list[bytes]) -> list[Any]:
-    """Events of a conversation that challenges, logs in at PASS, and refuses nothing."""
+    """Events of a session that sends challenges, logs in at PASS, and accepts everything."""
     found: list[Any] = []
     for piece in pieces:
         engine.receive(piece)

@@ -77,7 +77,7 @@ class Talk:
 
 
 def prove(name: str, initial: bytes | None, answers: Sequence[bytes] = ()) -> tuple[Proof, list[bytes]]:
-    """What the authenticator was given, and the challenges on the way."""
+    """Proofs passed to the authenticator, and challenges."""
     talk = Talk(name)
     talk.prove(initial, *answers)
     return talk.keeper.asked[-1], talk.challenges

@@ -1,4 +1,4 @@
-"""SCRAM-SHA-256 and -PLUS (AUTH-07, AUTH-15): against the RFC's example, a client by hand, and every way of cheating."""
+"""SCRAM-SHA-256 and -PLUS (AUTH-07, AUTH-15): example of the RFC, a test client, and attacks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BOUND = Channel("mx", {"tls-exporter": EXPORTER, "tls-server-end-point": END_POI
 
 
 class Client:
-    """SCRAM's other side, which can be told to cheat."""
+    """SCRAM client that can cheat."""
 
     def __init__(self, header: str = "n,,", data: bytes = b"", password: str = PASSWORD, name: str = "user") -> None:
         self.header = header
@@ -115,7 +115,7 @@ def test_the_name_and_the_flag_fit_together(name: str, header: str) -> None:
 
 
 def test_the_header_can_not_be_changed_on_the_way() -> None:
-    """A middleman turned `y` into `n`: the client still mixes in what it said."""
+    """An attacker changed `y` to `n`: the proof of the client includes the original flag."""
     client = Client("y,,")
     talk = Talk("SCRAM-SHA-256", Keeper(keys={"user": KEYS}), BOUND)
     with pytest.raises(Denied):

@@ -1,4 +1,4 @@
-"""Drives one server engine by hand: octets in, what was said and what was answered out."""
+"""Driver of one server engine: octets in, events and replies out."""
 
 from mailstack.protocols.connection import NEED_DATA
 from mailstack.protocols.smtp.commands import Bdat, Chunk, StartTls
@@ -9,7 +9,7 @@ PLAIN = Capabilities("mx.home.test")
 
 
 class Dialogue:
-    """A session with a friendly host; `events` and `octets` tell all of it."""
+    """A session with a host that accepts everything; records `events` and `octets`."""
 
     def __init__(self, capabilities=PLAIN, *, answers=answer_to, start_tls=True, **engine):
         self.engine = ServerEngine(capabilities, **engine)
@@ -19,7 +19,7 @@ class Dialogue:
         self.starts_tls = start_tls
 
     def hear(self, octets):
-        """The events that these octets made, each answered."""
+        """Events of the octets, each with a reply."""
         heard = []
         self.engine.receive(octets)
         while (event := self.engine.next_event()) is not NEED_DATA:
@@ -34,19 +34,19 @@ class Dialogue:
         return heard
 
     def say(self, *lines):
-        """The answers to these command lines."""
+        """Replies to command lines."""
         before = len(self.octets)
         self.hear(b"".join(line + b"\r\n" for line in lines))
         return self.octets[before:]
 
     def codes(self, *lines):
-        """The code and the status of each answer."""
+        """Code and status of each reply."""
         answers = self.say(*lines).decode().splitlines()
         return [tuple(line.split(" ")[:2]) for line in answers if line[3] == " "]
 
 
 def merged(events):
-    """The events, with the pieces of each content put together."""
+    """Events, with the chunks of each content merged."""
     result = []
     for event in events:
         if isinstance(event, Chunk) and result and isinstance(result[-1], Chunk):

@@ -100,7 +100,7 @@ class MemoryPeer:
             self.wire.carry(self.other, None)
 
     def take(self, octets: bytes | None) -> None:
-        """What the wire brings; None is the end."""
+        """Octets of the wire; None is the end."""
         if self.closed:
             return
         if octets is None:
@@ -130,7 +130,7 @@ class Wire:
         self._pieces.extend([(to, None)] if octets is None else ((to, piece) for piece in self._cut(octets)))
 
     def converse(self, *conversations: Coroutine[Any, Any, Any]) -> list[Any]:
-        """What the conversations give, all of them run to their ends. Who waits for what never comes times out."""
+        """Results of the conversations, run to their ends. A wait for input that never arrives times out."""
         results: list[Any] = [None] * len(conversations)
         running = set(range(len(conversations)))
 

@@ -92,7 +92,7 @@ def test_what_becomes_of_lines_does_not_depend_on_the_cut(octets: bytes, first: 
     st.booleans(),
 )
 def test_chunks_get_crlf_and_keep_their_dots(octets: bytes, cut: int, in_each: bool) -> None:
-    """By BDAT nothing is stuffed (RFC 3030 §2)."""
+    """BDAT content is not stuffed (RFC 3030 §2)."""
     session = Dialogue(Capabilities("mx.home.test", bare_newlines="normalize"))
     session.say(*BEGIN[:3])
     session.events.clear()
@@ -131,7 +131,7 @@ def test_chunks_that_grow_beyond_the_limit_are_too_large(parts: tuple[bytes, ...
     ],
 )
 def test_who_ends_commands_with_lf_ends_the_content_so_too(sent: bytes, content: bytes) -> None:
-    """As `printf … | nc` does."""
+    """Bare LF as sent by `printf … | nc`."""
     for pieces in ([sent], each(sent)):
         octets, end, answers = content_of(*pieces, newline=b"\n")
         assert octets == content

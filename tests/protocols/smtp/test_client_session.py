@@ -334,7 +334,7 @@ def test_authentication_that_fails_is_trouble(mechanisms, allow_clear, code, rea
 
 
 def test_an_answer_that_is_empty_is_a_line_all_the_same():
-    """As the last one of SCRAM is (RFC 4954 §4)."""
+    """The last response of SCRAM is an empty line (RFC 4954 §4)."""
     script = [
         (b"EHLO", b"250-x\r\n250 AUTH LOGIN\r\n"),
         (b"AUTH LOGIN", b"334 VXNlcm5hbWU6\r\n"),

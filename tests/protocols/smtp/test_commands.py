@@ -1,4 +1,4 @@
-"""Command lines: what they are read as, and how they are refused."""
+"""Events and refusals of command lines."""
 
 import pytest
 
@@ -12,7 +12,7 @@ FULL = Capabilities("mx.home.test", max_size=1000)
 
 
 def event_of(line, *before, capabilities=FULL):
-    """What one line is read as, behind EHLO and other lines."""
+    """Event of one line after EHLO and other lines."""
     session = Dialogue(capabilities)
     session.say(b"EHLO c.test", *before)
     (event,) = session.hear(line + b"\r\n")

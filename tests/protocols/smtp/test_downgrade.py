@@ -1,4 +1,4 @@
-"""What a letter is, its octets say, whatever was declared: what goes to a host by DATA is lines that it has said it takes."""
+"""The octets of a letter decide on its BODY, whatever was declared; a host gets only lines that it accepts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The extensions, each by its octets: what EHLO is told, what its parameters may be."""
+"""Extensions in the EHLO reply, and their parameters."""
 
 import pytest
 from msgspec.structs import replace

@@ -210,7 +210,7 @@ BEGIN = b"EHLO c.test\r\nMAIL FROM:<a@b.test>\r\n"
 
 
 def taken(crowd: MemoryBudget, recipients: int, end: bytes = b"") -> int:
-    """Of so many recipients that one client names."""
+    """Memory of a number of recipients of one client."""
     rig = Rig()
     engine = ServerEngine(Capabilities(SERVER))
     wire = Wire(ScriptedEngine(), engine)

@@ -56,7 +56,7 @@ streams = st.lists(words | st.binary(max_size=12), max_size=25).map(b"".join)
 
 
 def play(pieces):
-    """What was understood, and what was answered; without the pieces of contents that were at fault."""
+    """Events and replies, without the pieces of refused contents."""
     session = Dialogue(CAPABILITIES, limits=LIMITS)
     for piece in pieces:
         session.hear(piece)
