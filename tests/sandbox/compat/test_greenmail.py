@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,13 +13,6 @@ from mailstack.letter.letter import Octets
 from mailstack.store import Acceptance, Placement
 from tests.mailbox.index.shelf import ALICE, BOB, SERVER, text
 from tests.sandbox.compat.desk import Desk
-
-
-@pytest.fixture
-def desk() -> Iterator[Desk]:
-    found = Desk()
-    yield found
-    found.shelf.close()
 
 
 def deliver(desk: Desk, octets: bytes) -> None:
