@@ -32,6 +32,7 @@ TWISTED_WEB = {"twisted.web.client", "twisted.web.http_headers"}
 """HTTP client of Twisted: tests/journeys/test_web.py holds that a server without pages never loads it."""
 
 OWN = {
+    "mailstack.cli.checks",
     "mailstack.cli.migrate",
     "mailstack.cli.queue",
     "mailstack.cli.sendmail",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import resource
 import socket
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -273,3 +275,16 @@ def test_limits_that_the_system_does_not_allow_are_named(tmp_path: Path, monkeyp
     assert f"the limit of open files is {limit}" in too_many.text
     few = check_open_files(configured(tmp_path, "[limits]\nconnections = 10\n[relay]\nconcurrency = 20\n"))
     assert few.verdict == "good"
+
+
+def test_a_server_is_checked_without_the_driver_of_postgresql(tmp_path: Path) -> None:
+    """psycopg is an extra: `pip install mailstack` does not install it."""
+    config = tmp_path / "mailstack.toml"
+    config.write_text('hostname = "mx.home.test"\ndomains = ["home.test"]\n')
+    program = (
+        "import sys\nsys.modules['psycopg'] = None\nfrom mailstack.cli import main\n"
+        f"main(['check', '-c', {str(config)!r}, '--json'])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    assert "listen" in {each["part"] for each in found}, done.stderr

@@ -1,8 +1,7 @@
-"""Checks of ports, open files, data directory, database and object store."""
+"""Checks of ports, open files, data directory and object store."""
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import io
 import ipaddress
@@ -13,7 +12,6 @@ import ssl
 from collections.abc import Iterator
 from hashlib import sha256
 
-import psycopg
 from msgspec import structs
 
 from mailstack.cli.checks import Finding, broken, good, warning
@@ -25,7 +23,7 @@ from mailstack.config.syntax import port_of
 from mailstack.letter.times import size_text
 from mailstack.net.process import hard_limit, shortfall
 from mailstack.net.proxy_protocol import PROXIED
-from mailstack.server.wiring.store import database_address, place_of
+from mailstack.server.wiring.store import place_of
 from mailstack.store import StoreError
 from mailstack.store.accounts import Account
 from mailstack.store.contents import OBJECT
@@ -33,9 +31,6 @@ from mailstack.store.data_directory import free_octets
 from mailstack.store.objects.bucket import Bucket
 from mailstack.store.objects.bucket import trouble as object_store_error
 from mailstack.store.objects.contents import Reading
-from mailstack.store.postgresql import process_leases, schema
-from mailstack.store.postgresql.connection import trouble
-from mailstack.store.postgresql.database import Database
 
 IMPLICIT_TLS = frozenset({"submissions", "pop3s", "imaps", "https"})
 CLIENT_FIRST = {"web", "https"}
@@ -134,6 +129,8 @@ def check_storage(config: Config) -> Iterator[Finding]:
     """Checks the data directory and the store in it, without creating one."""
     yield from _directory(config)
     if config.store.url:
+        from mailstack.cli.checks.database import check_database  # psycopg is an extra
+
         found, is_there = check_database(config)
         yield from found
         if not is_there:
@@ -231,28 +228,3 @@ def check_objects(config: Config) -> Iterator[Finding]:
         yield broken("contents", f"{where}: {found}")
         return
     yield good("contents", f"{where} can be written, read and deleted")
-
-
-def check_database(config: Config) -> tuple[list[Finding], bool]:
-    """Findings, and whether the tables can be read. Nothing is created or changed."""
-    try:
-        database = Database(database_address(config), "mailstack check")
-        with contextlib.closing(database.watch), contextlib.closing(database.connect()) as connection:
-            version = connection.raw.info.server_version
-            found = [good("database", f"{database}, PostgreSQL {version // 10000}.{version % 10000}")]
-            found += [warning("database", concern) for concern in schema.check(connection)]
-            state = schema.state(connection, schema.migrations())
-            if state is None:
-                return [*found, good("store", "its tables are created at the first start")], False
-            others = process_leases.live_owners(connection)
-            found.append(good("nodes", ", ".join(others) if others else "none is running"))
-            nodes = len({owner.partition("#")[0] for owner in others})
-            if nodes > 1:
-                told = f"each of {nodes} nodes counts on its own, so a client that connects to all of them gets {nodes} times the limits"
-                found.append(good("limits", told))
-            text, is_newest = state
-            return [*found, good("store", text)], is_newest
-    except psycopg.Error as error:
-        return [broken("store", str(trouble(error)))], False
-    except StoreError as error:
-        return [broken("store", str(error))], False
