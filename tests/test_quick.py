@@ -13,7 +13,7 @@ from tests.quick import EXHAUSTIVE, HERE, starts_processes
     ("file", "expected"),
     [
         ("store/test_crash.py", True),  # imports subprocess itself
-        ("policy/counters/test_connection_counts.py", True),  # a helper forks
+        ("policy/test_counters.py", True),  # a helper forks
         ("upgrade/test_upgrade.py", True),
         ("benchmarks/test_table.py", True),  # a helper of a helper
         ("browser/test_letter.py", True),  # the conftest.py beside it
