@@ -127,10 +127,10 @@ class QueueAdmin:
         letters = list(dict.fromkeys(ids))
         results: dict[LetterId, list[ActionResult]] = {}
         for start in range(0, len(letters), BATCH_SIZE):
-            left = letters[start : start + BATCH_SIZE]
+            remaining = letters[start : start + BATCH_SIZE]
             for _ in range(_MAX_TRIES):
-                left = await self._try(left, plan, results) if left else left
-            for letter in left:
+                remaining = await self._try(remaining, plan, results) if remaining else remaining
+            for letter in remaining:
                 conflict = "an attempt changed it at the same time; try again"
                 results[letter] = [
                     ActionResult(letter, result.recipient, result.refusal_reason or conflict)

@@ -49,7 +49,7 @@ class Backlog:
         self._waiting_silent = 0
         """Jobs that wait for destinations known as silent."""
         self._passes = [0.0] * REPUTATIONS
-        """Share of turns that destinations of each standing have had; the lowest is next (stride scheduling)."""
+        """Share of turns that destinations of each reputation have had; the lowest is next (stride scheduling)."""
         self._last_pass = 0.0
         self._newest_turn = False
         self._windows = ConcurrencyWindows(first=per_destination if first is None else first, max_width=per_destination)
@@ -213,8 +213,8 @@ class Backlog:
 
     def delay_reasons(self, limit: int) -> list[DelayReason]:
         """Delay reasons of the destinations with the most waiting jobs."""
-        longest = nlargest(limit, self._waiting_for.items(), key=lambda each: each[1])
-        return [self._delay_reason(destination, waiting) for destination, waiting in longest]
+        largest = nlargest(limit, self._waiting_for.items(), key=lambda each: each[1])
+        return [self._delay_reason(destination, waiting) for destination, waiting in largest]
 
     def _delay_reason(self, destination: str, waiting: int) -> DelayReason:
         active, width = self._active.get(destination, 0), self._windows.width(destination)
@@ -282,8 +282,8 @@ class Backlog:
             row[destination] = jobs  # at the end of the row
         elif not row:
             del self._rows[lane]
-        if left := self._waiting_for[destination] - 1:
-            self._waiting_for[destination] = left
+        if remaining := self._waiting_for[destination] - 1:
+            self._waiting_for[destination] = remaining
         else:
             del self._waiting_for[destination]
         self._waiting_jobs -= 1
@@ -319,8 +319,8 @@ class Backlog:
         self._active_jobs -= 1
         self._active_retries -= job.is_retry
         self._active_reports -= job.is_report
-        if left := self._active[destination] - 1:
-            self._active[destination] = left
+        if remaining := self._active[destination] - 1:
+            self._active[destination] = remaining
         else:
             del self._active[destination]
         if self._is_full(destination):

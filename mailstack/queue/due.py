@@ -40,7 +40,7 @@ class ParkedDestinations:
         now = self._clock.now()
         self._unwritten.append(Settlement(tuple([Change(one, _unclaimed(one, now)) for one in job.deliveries])))
 
-    def put_off(self, deliveries: Sequence[Delivery]) -> None:
+    def postpone(self, deliveries: Sequence[Delivery]) -> None:
         """Makes claimed deliveries for silent hosts due later."""
         due = self._clock.now() + self._limits.silent_wait * (0.5 + self._jitter())
         self._unwritten.append(Settlement(tuple([Change(one, _unclaimed(one, due)) for one in deliveries])))
@@ -256,7 +256,7 @@ class DueFinder:
             else:
                 parked.append(delivery)
         if silent:
-            self.parked.put_off(silent)
+            self.parked.postpone(silent)
         if parked:
             self.parked.park(claim.letter, parked)
         return tuple(with_capacity)

@@ -205,8 +205,8 @@ def _copied_facts(letter: Letter, facts: Mapping[str, Any]) -> dict[str, Any]:
     }
     if letter.arrival.account is not None:
         copied["by"] = letter.arrival.account
-    if why := facts.get("why"):
-        copied["why"] = why
+    if reason := facts.get("why"):
+        copied["why"] = reason
     return copied
 
 

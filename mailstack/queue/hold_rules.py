@@ -66,36 +66,39 @@ class HoldRules:
 
     async def hold_due(self, letter: Letter, deliveries: Sequence[Delivery], now: float) -> HoldResult:
         """Holds due deliveries that match a rule; their current attempt is not counted."""
-        reasons = [(one, self._reasons(letter, one)) for one in deliveries]
+        found = [(one, self._reasons(letter, one)) for one in deliveries]
         released = {str(one.recipient.address): at for one in deliveries if (at := one.released_at) is not None}
-        asks = any(
-            why.rule is not None and str(one.recipient.address) not in released for one, whys in reasons for why in whys
+        may_be_released = any(
+            reason.rule is not None and str(one.recipient.address) not in released
+            for one, reasons in found
+            for reason in reasons
         )
-        if asks:
+        if may_be_released:
             released = {**await self._released(letter), **released}
         return _held(
-            letter, [(one, _first(whys, released.get(str(one.recipient.address)))) for one, whys in reasons], now
+            letter, [(one, _first(reasons, released.get(str(one.recipient.address)))) for one, reasons in found], now
         )
 
     async def would_hold(self, letter: Letter, delivery: Delivery) -> str:
         """Reason why the delivery would be held if it were due now; empty if it would be attempted."""
-        whys = self._reasons(letter, delivery)
-        released = await self._released(letter) if whys else {}
-        why = _first(whys, released.get(str(delivery.recipient.address)))
-        return "" if why is None else why.text
+        reasons = self._reasons(letter, delivery)
+        released = await self._released(letter) if reasons else {}
+        reason = _first(reasons, released.get(str(delivery.recipient.address)))
+        return "" if reason is None else reason.text
 
-    def _reasons(self, letter: Letter, delivery: Delivery) -> list[_Why]:
+    def _reasons(self, letter: Letter, delivery: Delivery) -> list[_HoldReason]:
         """Reasons to hold a delivery."""
         if delivery.state is not DeliveryState.QUEUED:
             return []
-        found = [_Why(describe(rule), rule) for rule in self._rule_set.rules if matches(rule, letter, delivery)]
+        found = [_HoldReason(describe(rule), rule) for rule in self._rule_set.rules if matches(rule, letter, delivery)]
         if (
             self._allowed_domains
             and delivery.destination != LOCAL
             and not fits_any_domain(self._allowed_domains, delivery.destination)
         ):
             found.insert(
-                0, _Why(f"[relay] allowed_domains does not name {delivery.destination}, so nothing is sent there")
+                0,
+                _HoldReason(f"[relay] allowed_domains does not name {delivery.destination}, so nothing is sent there"),
             )
         return found
 
@@ -111,14 +114,17 @@ class HoldRules:
         return {str(step.facts.get("recipient")): step.at for step in by_name}
 
 
-class _Why(Struct, frozen=True):
+class _HoldReason(Struct, frozen=True):
     text: str
     rule: HoldRule | None = None
 
 
-def _first(whys: Sequence[_Why], released: float | None) -> _Why | None:
+def _first(reasons: Sequence[_HoldReason], released: float | None) -> _HoldReason | None:
     """The first reason that applies in spite of the release."""
-    return next((why for why in whys if released is None or why.rule is None or why.rule.created > released), None)
+    return next(
+        (reason for reason in reasons if released is None or reason.rule is None or reason.rule.created > released),
+        None,
+    )
 
 
 def matches(rule: HoldRule, letter: Letter, delivery: Delivery) -> bool:
@@ -157,19 +163,19 @@ def is_held_by(rule: HoldRule, delivery: Delivery) -> bool:
     return held and delivery.text == describe(rule)
 
 
-def _held(letter: Letter, found: Sequence[tuple[Delivery, _Why | None]], now: float) -> HoldResult:
+def _held(letter: Letter, found: Sequence[tuple[Delivery, _HoldReason | None]], now: float) -> HoldResult:
     changes, steps = [], []
-    for delivery, why in found:
-        if why is None:
+    for delivery, reason in found:
+        if reason is None:
             continue
         attempts = delivery.attempts - 1 if delivery.claimed_by is not None else delivery.attempts
-        changes.append(Change(delivery, stopped(delivery, why.text, attempts)))
+        changes.append(Change(delivery, stopped(delivery, reason.text, attempts)))
         by = (
             "[relay] allowed_domains"
-            if why.rule is None
-            else f"{'rule ' if why.rule.kind == 'hold' else ''}{why.rule.name}"
+            if reason.rule is None
+            else f"{'rule ' if reason.rule.kind == 'hold' else ''}{reason.rule.name}"
         )
-        facts = {"recipient": str(delivery.recipient.address), "by": by, "why": why.text}
+        facts = {"recipient": str(delivery.recipient.address), "by": by, "why": reason.text}
         steps.append(Step(letter.id, now, letter.arrival.server, "held", facts))
     return HoldResult(tuple(changes), tuple(steps))
 

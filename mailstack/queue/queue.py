@@ -193,7 +193,7 @@ class Queue:
             finished = await self._attempts.run(job)
         except Interrupted:
             if not self._attempts.put_back(job):
-                self._due.parked.put_off(job.deliveries)
+                self._due.parked.postpone(job.deliveries)
         else:
             self._outcomes.write(finished)
         self._start_attempts()

@@ -105,15 +105,15 @@ def findings_of(verdicts: VerificationResults, *, overridden: bool) -> Sequence[
         identity = verdicts.identity.domain or ("" if verdicts.identity.is_helo else verdicts.identity.sender)
         found.append(AuthFinding("spf", verdicts.spf.result, ((name, identity),), verdicts.spf.reason))
     if verdicts.dkim is not None:
-        found += [_of_signature(outcome) for outcome in verdicts.dkim] or [AuthFinding("dkim", "none")]
+        found += [_signature_finding(outcome) for outcome in verdicts.dkim] or [AuthFinding("dkim", "none")]
     if verdicts.chain is not None:
         found.append(AuthFinding("arc", verdicts.chain.result, (), verdicts.chain.reason))
     if verdicts.dmarc is not None:
-        found.append(_of_dmarc(verdicts.dmarc, overridden=overridden))
+        found.append(_dmarc_finding(verdicts.dmarc, overridden=overridden))
     return found
 
 
-def _of_signature(outcome: DkimResult) -> AuthFinding:
+def _signature_finding(outcome: DkimResult) -> AuthFinding:
     signature = outcome.signature
     if signature is None:
         return AuthFinding("dkim", outcome.result, (), outcome.reason)
@@ -121,7 +121,7 @@ def _of_signature(outcome: DkimResult) -> AuthFinding:
     return AuthFinding("dkim", outcome.result, about, outcome.reason)
 
 
-def _of_dmarc(dmarc: DmarcResult, *, overridden: bool) -> AuthFinding:
+def _dmarc_finding(dmarc: DmarcResult, *, overridden: bool) -> AuthFinding:
     about = [("header.from", dmarc.domain)]
     if fails_dmarc(dmarc):
         about.append(("policy.dmarc", "none" if overridden else dmarc.wish))

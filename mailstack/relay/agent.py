@@ -149,7 +149,7 @@ class RelayAgent:
             watch.step()
             watch.session = None
             try:
-                security = await self._tls_requirements.of(targets, candidate, tls_request)
+                security = await self._tls_requirements.policy_for(targets, candidate, tls_request)
                 # A reverse-path for each recipient needs a transaction for each.
                 limit = self._limits.recipients if delimiters_of(letter.envelope) is None else 1
                 progress = RecipientProgress(candidate.host, len(recipients), limit)

@@ -27,11 +27,11 @@ class DownLimits(Struct, frozen=True):
 
     first: float = 15.0
     """Seconds without calls after a failed one; the time doubles with each further failure."""
-    longest: float = 600.0
+    max_wait: float = 600.0
     """Maximum number of seconds without calls."""
     probe: float = 900.0
     """Seconds after which a probe without a result no longer prevents other calls."""
-    remembered: int = 1000
+    max_hosts: int = 1000
     """Maximum number of hosts; beyond it the oldest is removed."""
 
 
@@ -102,9 +102,9 @@ class HostBackoff:
         known = self._hosts.get(address)
         if known is not None and known.probed is None and now < known.failed + known.wait:
             return
-        wait = self._limits.first if known is None else min(known.wait * 2, self._limits.longest)
+        wait = self._limits.first if known is None else min(known.wait * 2, self._limits.max_wait)
         self._hosts[address] = _Host(name or address.host, reason, now, wait)
-        if len(self._hosts) > self._limits.remembered:
+        if len(self._hosts) > self._limits.max_hosts:
             self._hosts.popitem(last=False)
 
     def delay_reasons(self, limit: int) -> list[DelayReason]:
@@ -112,11 +112,13 @@ class HostBackoff:
         reasons: list[DelayReason] = []
         now = self._clock.steady()
         for address, host in reversed(self._hosts.items()):
-            left = host.failed + host.wait - now
-            if len(reasons) < limit and left > 0:
+            remaining = host.failed + host.wait - now
+            if len(reasons) < limit and remaining > 0:
                 facts = {"host": host.name, "address": address.host, "port": address.port}
                 name = host.name if is_unix_socket(address.host) else f"{host.name} [{address.host}]:{address.port}"
-                reasons.append(DelayReason("down", name, host.reason, float(round(self._clock.now() + left)), facts))
+                reasons.append(
+                    DelayReason("down", name, host.reason, float(round(self._clock.now() + remaining)), facts)
+                )
         return reasons
 
 

@@ -309,8 +309,8 @@ class Hosts:
         self._random.shuffle(shuffled)
         ordered = sorted(shuffled, key=lambda record: record.preference)
         # A host of the same or a worse preference would send the letter back (RFC 5321 §5.1).
-        ours = min((record.preference for record in ordered if record.host == self._hostname), default=65536)
-        nearer = {record.host: record for record in reversed(ordered) if record.preference < ours}
+        own_preference = min((record.preference for record in ordered if record.host == self._hostname), default=65536)
+        nearer = {record.host: record for record in reversed(ordered) if record.preference < own_preference}
         if not nearer:
             text = f"{domain}: the best MX is this host, which is not configured for the domain"
             raise NoRoute(Failed(ROUTING_LOOP, text))

@@ -99,7 +99,7 @@ class TlsRequirements:
         self._dane = dane
         self._sts = sts
 
-    async def of(self, targets: RouteTargets, candidate: TargetHost, tls_request: TlsRequest) -> TlsPolicy:
+    async def policy_for(self, targets: RouteTargets, candidate: TargetHost, tls_request: TlsRequest) -> TlsPolicy:
         """The TLS policy for one host and letter. Raises TlsRequirementNotMet, and the errors of the letter's content."""
         security, validated = candidate.security or targets.security, targets.domain is None or candidate.signed
         if targets.domain is not None and (targets.published or tls_request.requires_tls):

@@ -76,17 +76,17 @@ class RecipientProgress:
         """
         self.transactions += 1
         accepted = len([reply for reply in replies if 200 <= reply.code < 300])
-        left: list[int] = []
+        skipped: list[int] = []
         for number, reply in zip(batch, replies, strict=True):
             if accepted and too_many_recipients(reply):
-                left.append(number)
+                skipped.append(number)
                 continue
             self.outcomes[number] = recipient_outcome(self._host, reply, extensions)
             if self.remote_id is None and 200 <= reply.code < 300:
                 self.remote_id = queued_as(reply)
-        if left:
+        if skipped:
             self._max_batch = accepted
-        self._pending = left + self._pending[len(batch) :]
+        self._pending = skipped + self._pending[len(batch) :]
 
 
 _log = logging.getLogger(__name__)

@@ -80,7 +80,7 @@ def demanded(
 ) -> TlsPolicy:
     demands = TlsRequirements(names or Signed(base=None), dane=names is not None, sts=sts)
     targets = RouteTargets((candidate,), security or TlsPolicy(), domain=domain, published=published)
-    return World().run(demands.of(targets, candidate, TlsRequest(of or letter())))
+    return World().run(demands.policy_for(targets, candidate, TlsRequest(of or letter())))
 
 
 def test_nothing_published_leaves_what_the_operator_says() -> None:

@@ -57,12 +57,14 @@ def selection(item_filter: ItemFilter, *, trigrams: bool) -> SqlSelection:
     """The SQL of a filter, deleted letters excluded."""
     found: list[Condition] = [("l.deleted IS NULL", ())]
     visible = _Visibility(item_filter.seen_by)
-    wanted = [term for term in item_filter.terms if trigrams and not term.negated and _match(term, visible) is not None]
-    matches = [match for term in wanted if (match := _match(term, visible)) is not None]
+    indexed_terms = [
+        term for term in item_filter.terms if trigrams and not term.negated and _match(term, visible) is not None
+    ]
+    matches = [match for term in indexed_terms if (match := _match(term, visible)) is not None]
     source, order = "letters AS l", "l.number"
     if matches:
         # One query of the index, which returns letters in order.
-        table = _table([column for term in wanted for column in _searched_text(term, visible)[0]])
+        table = _table([column for term in indexed_terms for column in _searched_text(term, visible)[0]])
         source, order = f"{table} AS s CROSS JOIN letters AS l", "s.rowid"
         found.append((f"s.{table} MATCH ? AND l.number = s.rowid", (" AND ".join(matches),)))
     found += _by_ids(item_filter)
@@ -80,7 +82,7 @@ def selection(item_filter: ItemFilter, *, trigrams: bool) -> SqlSelection:
         found.append((f"{order} > ?", (item_filter.after,)))
     if item_filter.before is not None:
         found.append((f"{order} < ?", (item_filter.before,)))
-    found += [_term(term, visible, trigrams=trigrams) for term in item_filter.terms if term not in wanted]
+    found += [_term(term, visible, trigrams=trigrams) for term in item_filter.terms if term not in indexed_terms]
     values = tuple(value for _, some in found for value in some)
     return SqlSelection(source, " AND ".join(text for text, _ in found), values, order)
 

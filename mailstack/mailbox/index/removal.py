@@ -160,11 +160,11 @@ class Removal:
                 await self._database.write(partial(delete_token, token=token))
 
     async def _apply_retention(self) -> None:
-        keep, age = self.retention.letters, self.retention.age
-        if keep is None and age is None:
+        max_letters, age = self.retention.letters, self.retention.age
+        if max_letters is None and age is None:
             return
         before = None if age is None else self._clock.now() - age
-        dropped = await self._drop(partial(over_retention, keep=keep, before=before, limit=BATCH))
+        dropped = await self._drop(partial(over_retention, max_letters=max_letters, before=before, limit=BATCH))
         if dropped:
             self._feed.publish("pruned", DeletedItems(len(dropped), "", tuple(dropped[:MAX_LISTED])))
 
@@ -265,15 +265,17 @@ def deleted(connection: sqlite3.Connection, token: str, limit: int) -> list[int]
     return numbers_in(connection, "SELECT number FROM letters WHERE deleted = ? LIMIT ?", [token, limit])
 
 
-def over_retention(connection: sqlite3.Connection, *, keep: int | None, before: float | None, limit: int) -> list[int]:
-    """Numbers of some letters that are older than the newest `keep`, or arrived before a time."""
+def over_retention(
+    connection: sqlite3.Connection, *, max_letters: int | None, before: float | None, limit: int
+) -> list[int]:
+    """Numbers of some letters that are older than the newest `max_letters`, or arrived before a time."""
     found: set[int] = set()
-    if keep is not None:
+    if max_letters is not None:
         statement = (
             "SELECT number FROM letters WHERE number <= (SELECT number FROM letters WHERE deleted IS NULL"
             " ORDER BY number DESC LIMIT 1 OFFSET ?) AND deleted IS NULL ORDER BY number LIMIT ?"
         )
-        found.update(numbers_in(connection, statement, [keep, limit]))
+        found.update(numbers_in(connection, statement, [max_letters, limit]))
     if before is not None:
         statement = "SELECT number FROM letters WHERE arrived < ? AND deleted IS NULL ORDER BY arrived LIMIT ?"
         found.update(numbers_in(connection, statement, [before, limit]))

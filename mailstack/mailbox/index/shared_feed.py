@@ -67,12 +67,12 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(EventRow).decode
 
 
-def _write(connection: sqlite3.Connection, rows: Sequence[EventRow], keep: int) -> None:
-    """Adds rows, and deletes those beyond the newest `keep`."""
+def _write(connection: sqlite3.Connection, rows: Sequence[EventRow]) -> None:
+    """Adds rows, and deletes those beyond the newest MAX_ROWS."""
     connection.executemany(
         "INSERT INTO news (name, text) VALUES (?, ?)", [(each.name, _encode(each).decode()) for each in rows]
     )
-    connection.execute("DELETE FROM news WHERE sequence <= (SELECT max(sequence) FROM news) - ?", (keep,))
+    connection.execute("DELETE FROM news WHERE sequence <= (SELECT max(sequence) FROM news) - ?", (MAX_ROWS,))
 
 
 def _after(connection: sqlite3.Connection, sequence: int, limit: int) -> list[tuple[int, EventRow]]:
@@ -126,7 +126,7 @@ class SharedFeed(Feed):
         watchers = self._worker_sync.watchers
         if not watchers.total():
             # Before the stream is counted, so that no event after the gap is missing.
-            await self._database.write(partial(_write, rows=[EventRow(GAP)], keep=MAX_ROWS))
+            await self._database.write(partial(_write, rows=[EventRow(GAP)]))
         watchers.add("")
         try:
             if not self.has_streams:
@@ -155,7 +155,7 @@ class SharedFeed(Feed):
             while self._unpublished:
                 rows = list(self._unpublished)
                 self._unpublished.clear()
-                await self._database.write(partial(_write, rows=rows, keep=MAX_ROWS))
+                await self._database.write(partial(_write, rows=rows))
                 self.on_wake()
                 self._worker_sync.wake()
         except StoreError as error:

@@ -324,8 +324,8 @@ class Authorization:
 
     async def _deny(self, login_name: str, denied: Denied) -> None:
         """Refuses a login with one text and one delay for every reason (RFC 3206 §5)."""
-        why = f": {denied.args[0]}" if denied.args else ""
-        _log.info("login (%r) from %s denied%s", login_name[:100], self._dialogue.remote.host, why)
+        reason = f": {denied.args[0]}" if denied.args else ""
+        _log.info("login (%r) from %s denied%s", login_name[:100], self._dialogue.remote.host, reason)
         await self._dialogue.pause(self._dialogue.limits.failure_delay)
         self._dialogue.err(str(Denied()), Code.AUTH)
         self._failures += 1

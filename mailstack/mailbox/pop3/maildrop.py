@@ -26,12 +26,12 @@ class Maildrop:
     The UPDATE state of the session removes marked letters.
     """
 
-    def __init__(self, held: store.Maildrop) -> None:
-        self.mailbox = held.mailbox
-        self._entries = held.entries
-        self._prefix = f"{held.validity:x}-"
+    def __init__(self, opened: store.Maildrop) -> None:
+        self.mailbox = opened.mailbox
+        self._entries = opened.entries
+        self._prefix = f"{opened.validity:x}-"
         self._marked: set[int] = set()
-        self._total_octets = sum([entry.size for entry in held.entries])
+        self._total_octets = sum([entry.size for entry in opened.entries])
         self._octets = self._total_octets
 
     def __len__(self) -> int:

@@ -104,11 +104,11 @@ class Reporter:
             _log.info("the TLSRPT record of %s can't be looked up: %s", due.domain, trouble)
             await self._postpone(due, sent)
             return
-        left = [each for each in addresses if each.uri not in sent]
-        if left:
+        remaining = [each for each in addresses if each.uri not in sent]
+        if remaining:
             counts = await self._store.counts(due.domain, due.day)
             report = report_on(due.domain, due.day, counts, self._reporting)
-            for each in left:
+            for each in remaining:
                 try:
                     await self._send_to(each, report)
                 except SendFailed as trouble:
