@@ -9,15 +9,15 @@ from typing import BinaryIO
 
 def with_crlf(pieces: Iterable[bytes]) -> Iterator[bytes]:
     """The lines with CRLF, also after the last one; a bare CR or LF ends a line too."""
-    held, last = b"", b"\r\n"
+    unfinished, last = b"", b"\r\n"
     for piece in pieces:
-        octets = held + piece
-        held = b"\r" if octets.endswith(b"\r") else b""
-        octets = octets[: len(octets) - len(held)]
+        octets = unfinished + piece
+        unfinished = b"\r" if octets.endswith(b"\r") else b""
+        octets = octets[: len(octets) - len(unfinished)]
         if octets:
             last = octets.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
             yield last
-    if held or not last.endswith(b"\r\n"):
+    if unfinished or not last.endswith(b"\r\n"):
         yield b"\r\n"
 
 
@@ -80,15 +80,15 @@ def letter(file: BinaryIO, start: int, end: int) -> Iterator[bytes]:
 def entry(sender: str, date: str, octets: Iterable[bytes]) -> Iterator[bytes]:
     """A letter in the file: separator with `date` (asctime), quoted lines, and an empty line."""
     yield b"From %b %b\n" % (sender.encode() or b"MAILER-DAEMON", date.encode())
-    held, fresh = b"", True
+    unfinished, fresh = b"", True
     for piece in with_lf(octets):
-        text = held + piece
+        text = unfinished + piece
         cut = text.rfind(b"\n") + 1 or len(text)
         if not text.endswith(b"\n") and cut == len(text) < PIECE:
-            held = text  # an unfinished line, which may start with "From "
+            unfinished = text  # an unfinished line, which may start with "From "
             continue
         yield _quoted(text[:cut], fresh=fresh)
-        held, fresh = text[cut:], text[:cut].endswith(b"\n")
+        unfinished, fresh = text[cut:], text[:cut].endswith(b"\n")
     yield b"\n"
 
 

@@ -114,12 +114,12 @@ def unsubscribe(field: str, post: str) -> Unsubscribe:
         for scheme in ("http", "https", "mailto")
         if schemes.count(scheme) > 1
     ]
-    said = "".join(post.split()).lower()
-    if said and said != _ONE_CLICK:
+    post_text = "".join(post.split()).lower()
+    if post_text and post_text != _ONE_CLICK:
         faults.append("List-Unsubscribe-Post is not List-Unsubscribe=One-Click")
-    if said and "https" not in schemes:
+    if post_text and "https" not in schemes:
         faults.append("List-Unsubscribe-Post needs an https address in List-Unsubscribe")
-    return Unsubscribe(field, links, post, said == _ONE_CLICK and "https" in schemes, tuple(faults))
+    return Unsubscribe(field, links, post, post_text == _ONE_CLICK and "https" in schemes, tuple(faults))
 
 
 _WORDS = (

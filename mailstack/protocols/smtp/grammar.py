@@ -92,26 +92,26 @@ def _read_hello(argument: str, _facts: Facts, *, extended: bool) -> Hello:
 
 def _read_mail(argument: str, facts: Facts) -> Mail:
     """§4.1.1.2: MAIL FROM:<reverse-path> [SP <mail-parameters>]."""
-    known = facts.terms.mail
+    parameters = facts.terms.mail
     if argument[:5].upper() != "FROM:":
         raise Refusal(_MAIL_SYNTAX)
-    found = _split_path(argument[5:])
-    if found is None:
+    split_path = _split_path(argument[5:])
+    if split_path is None:
         raise Refusal(_NO_SENDER_PATH)
-    path, rest = found
-    values = _read_parameters(rest, known, facts) if rest else {}
+    path, parameter_text = split_path
+    values = _read_parameters(parameter_text, parameters, facts) if parameter_text else {}
     if not path.isascii() and SMTPUTF8 not in values:
         raise Refusal(_SENDER_NOT_ASCII)
     try:
         sender = _read_path(path) if path else None
     except AddressError as error:
         raise Refusal(reply(501, "5.1.7", f"bad sender address: {_in_ascii(error)}")) from None
-    if not rest:
+    if not parameter_text:
         return Mail(sender, (), None)
     size = values.get("SIZE")
     return Mail(
         sender,
-        _relayed_parameters(values, known),
+        _relayed_parameters(values, parameters),
         int(size) if size is not None else None,
         values.get("BODY", "7BIT"),
     )
@@ -119,13 +119,13 @@ def _read_mail(argument: str, facts: Facts) -> Mail:
 
 def _read_rcpt(argument: str, facts: Facts) -> Rcpt:
     """§4.1.1.3: RCPT TO:<forward-path> [SP <rcpt-parameters>]."""
-    known = facts.terms.rcpt
+    parameters = facts.terms.rcpt
     if argument[:3].upper() != "TO:":
         raise Refusal(_RCPT_SYNTAX)
-    found = _split_path(argument[3:])
-    if found is None:
+    split_path = _split_path(argument[3:])
+    if split_path is None:
         raise Refusal(_NO_RECIPIENT_PATH)
-    path, rest = found
+    path, parameter_text = split_path
     if not path:
         raise Refusal(_NULL_RECIPIENT)
     if not argument.isascii() and (facts.mail is None or not facts.mail.smtputf8):
@@ -134,9 +134,9 @@ def _read_rcpt(argument: str, facts: Facts) -> Rcpt:
         address = _POSTMASTER if path.lower() == "postmaster" else _read_path(path)
     except AddressError as error:
         raise Refusal(reply(501, "5.1.3", f"bad recipient address: {_in_ascii(error)}")) from None
-    if not rest:
+    if not parameter_text:
         return Rcpt(address)
-    return Rcpt(address, _relayed_parameters(_read_parameters(rest, known, facts), known))
+    return Rcpt(address, _relayed_parameters(_read_parameters(parameter_text, parameters, facts), parameters))
 
 
 def _split_path(text: str) -> tuple[str, str] | None:
@@ -146,16 +146,16 @@ def _split_path(text: str) -> tuple[str, str] | None:
     """
     text = text.lstrip(" ")
     if '"' in text:
-        found = _QUOTED_PATH.match(text)
-        end = found.end() - 1 if found else -1
+        match = _QUOTED_PATH.match(text)
+        end = match.end() - 1 if match else -1
     else:
         end = text.find(">")
     if end < 0 or text[0] != "<":
         return None
-    rest = text[end + 1 :]
-    if rest and rest[0] != " ":
+    parameter_text = text[end + 1 :]
+    if parameter_text and parameter_text[0] != " ":
         return None
-    return text[1:end], rest
+    return text[1:end], parameter_text
 
 
 def _read_path(path: str) -> Address:
@@ -165,22 +165,22 @@ def _read_path(path: str) -> Address:
     return Address.parse(path)
 
 
-def _read_parameters(text: str, known: Mapping[str, Parameter], facts: Facts) -> dict[str, str]:
+def _read_parameters(text: str, parameters: Mapping[str, Parameter], facts: Facts) -> dict[str, str]:
     """Checked values by keyword in upper case; raises Refusal."""
     values: dict[str, str] = {}
     for word in text.split():
-        found = _PARAMETER.match(word)
-        if found is None:
+        match = _PARAMETER.match(word)
+        if match is None:
             raise Refusal(_PARAMETER_SYNTAX)
-        keyword = found.group(1).upper()
-        parameter = known.get(keyword)
+        keyword = match.group(1).upper()
+        parameter = parameters.get(keyword)
         if parameter is None:
             raise Refusal(_PARAMETER_UNKNOWN)
         if keyword in values and not parameter.repeats:
             raise Refusal(_PARAMETER_REPEATED)
         if parameter.excludes in values:
             raise Refusal(_PARAMETERS_EXCLUDE)
-        value = found.group(2)
+        value = match.group(2)
         if value and not value.isascii() and not (parameter.international and value.isprintable()):
             raise Refusal(_PARAMETER_SYNTAX)
         values[keyword] = parameter.read(value, facts)
@@ -191,8 +191,8 @@ def _in_ascii(error: AddressError) -> str:
     return str(error).encode("ascii", "replace").decode()
 
 
-def _relayed_parameters(values: Mapping[str, str], known: Mapping[str, Parameter]) -> Parameters:
-    return tuple((keyword, value) for keyword, value in values.items() if known[keyword].travels)
+def _relayed_parameters(values: Mapping[str, str], parameters: Mapping[str, Parameter]) -> Parameters:
+    return tuple((keyword, value) for keyword, value in values.items() if parameters[keyword].travels)
 
 
 def _without_argument(event: ServerEvent) -> Callable[[str, Facts], ServerEvent]:

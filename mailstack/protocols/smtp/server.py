@@ -222,16 +222,16 @@ class ServerEngine:
         assert isinstance(chunk, Bdat)
         if chunk.last:
             self._name = LAST_CHUNK
-        taken = self._chunks if self._state is State.CHUNKS else None
+        reader = self._chunks if self._state is State.CHUNKS else None
         transition = self._order[self._state].get(self._name) or out_of_order(self._state)
-        refusal_reply = transition.reply or chunk_refusal(chunk, taken.size if taken else 0, self.capabilities)
+        refusal_reply = transition.reply or chunk_refusal(chunk, reader.size if reader else 0, self.capabilities)
         if refusal_reply is not None:
             self._skipping = chunk.size
             return self._reject(refusal_reply, line, transition)
-        if taken is None:
-            taken = BdatReader.for_content(self._lines, self.mail, self.capabilities)
-        taken.start_chunk(chunk.size, last=chunk.last)
-        self._content = self._chunks = taken
+        if reader is None:
+            reader = BdatReader.for_content(self._lines, self.mail, self.capabilities)
+        reader.start_chunk(chunk.size, last=chunk.last)
+        self._content = self._chunks = reader
         self._state = transition.accepted
         return chunk
 

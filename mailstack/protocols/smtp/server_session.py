@@ -222,10 +222,10 @@ class LmtpSession(ServerSession):
             except Refusal as refusal:
                 refusals[number] = refusal.reply
         accepted = tuple([recipient for number, recipient in enumerate(recipients) if number not in refusals])
-        done = queued_as(letter)
+        final = queued_as(letter)
         if accepted:
             await self.rules.accept(replace(letter, envelope=replace(letter.envelope, recipients=accepted)), facts)
         else:
-            done = refusals[0]
-        each = tuple([refusals.get(number, done) for number in range(len(recipients))])
-        return EachReply(done.code, done.text, done.status, each=each)
+            final = refusals[0]
+        each = tuple([refusals.get(number, final) for number in range(len(recipients))])
+        return EachReply(final.code, final.text, final.status, each=each)

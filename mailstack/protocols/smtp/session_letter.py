@@ -260,8 +260,8 @@ class SessionLetter(SessionLogin):
         started, size = self._monotonic(), 0
         while True:
             # A slow client gets less time for each piece, down to none.
-            left = started + self._limits.data_timeout + size / self._limits.data_rate - self._monotonic()
-            event = await self._peer.next_event(self._timeout(min(self._limits.data_timeout, left)))
+            remaining = started + self._limits.data_timeout + size / self._limits.data_rate - self._monotonic()
+            event = await self._peer.next_event(self._timeout(min(self._limits.data_timeout, remaining)))
             if isinstance(event, EndOfData):
                 if failure is not None:
                     raise failure
