@@ -131,8 +131,10 @@ def _value(text: str) -> Any:
 
 
 def _line(rule: dict[str, Any]) -> str:
-    told = {name: value for name, value in rule.items() if name not in {"id", "fired"}}
-    words = " ".join(f"{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in told.items())
+    fields = {name: value for name, value in rule.items() if name not in {"id", "fired"}}
+    words = " ".join(
+        f"{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in fields.items()
+    )
     return f"{rule['id']:<8}  {rule['fired']:>5} times  {words}"
 
 

@@ -85,8 +85,8 @@ def _zone(wanted: Publication, name_servers: Sequence[str]) -> list[str]:
             f"--nameserver prints the zone of one domain; choose it with --domain: {', '.join(wanted.domains)}"
         )
     ((domain, records),) = wanted.domains.items()
-    ours: list[DnsRecord] = [record for record in wanted.host if record.name.endswith(f".{domain}.")]
-    return [*lines, *zone_header(domain, name_servers, time.time()), *zone_lines([*ours, *records])]
+    host_records: list[DnsRecord] = [record for record in wanted.host if record.name.endswith(f".{domain}.")]
+    return [*lines, *zone_header(domain, name_servers, time.time()), *zone_lines([*host_records, *records])]
 
 
 def generate_key(file: Path, selector: str, kind: str, bits: int) -> None:

@@ -107,24 +107,24 @@ def journey(target: TargetServer, id: str, follow: bool, dialogue: bool, as_json
     wanted = letter_id(id)
     with OpenStore(target, only_reads=True) as server:
 
-        def look() -> Journey:
+        def load_journey() -> Journey:
             found = server.run(journey_of(server.store, wanted))
             if found is None:
                 raise unknown_letter(wanted)
             return found
 
-        told = look()
+        current = load_journey()
         if as_json and not follow:
-            print_json(journey_json(told))
+            print_json(journey_json(current))
             return
         if not as_json:
-            click.echo(headline(told))
-        printed = _print_new(told.steps, (), dialogue=dialogue, as_json=as_json)
+            click.echo(headline(current))
+        printed = _print_new(current.steps, (), dialogue=dialogue, as_json=as_json)
         try:
-            while follow and not told.ended:
+            while follow and not current.ended:
                 pause(INTERVAL)
-                told = look()
-                printed = _print_new(told.steps, printed, dialogue=dialogue, as_json=as_json)
+                current = load_journey()
+                printed = _print_new(current.steps, printed, dialogue=dialogue, as_json=as_json)
         except KeyboardInterrupt:
             return
 

@@ -29,8 +29,8 @@ class Tally:
         """Counts one letter, and prints a problem."""
         self.counts[state] = self.counts.get(state, 0) + 1
         if self._as_json:
-            told: dict[str, Any] = {"file": name, "id": letter, "state": state}
-            print_json(told | ({"why": why} if why else {}))
+            fields: dict[str, Any] = {"file": name, "id": letter, "state": state}
+            print_json(fields | ({"why": why} if why else {}))
         elif why and self.counts[state] <= MAX_LISTED:
             click.echo(clean(f"mailstack: {name}: {why}"), err=True)
         if why and not self._first:
@@ -42,13 +42,13 @@ class Tally:
             print_json({"state": "done", **{state: self.counts.get(state, 0) for state in (*words, "refused")}})
         else:
             parts = [f"{self.counts.get(state, 0)} {text}" for state, text in words.items()]
-            click.echo(", ".join(part for part, state in zip(parts, words, strict=True) if self._tells(state, done)))
+            click.echo(", ".join(part for part, state in zip(parts, words, strict=True) if self._is_shown(state, done)))
         if refused := self.counts.get("refused", 0):
             raise CommandError(f"{refused} of {sum(self.counts.values())} were refused; the first: {self._first}")
         if damaged := self.counts.get("damaged", 0):
             raise CommandError(f"{damaged} of {sum(self.counts.values())} couldn't be read; the first: {self._first}")
 
-    def _tells(self, state: str, done: str) -> bool:
+    def _is_shown(self, state: str, done: str) -> bool:
         return state == done or self.counts.get(state, 0) > 0
 
 

@@ -157,8 +157,8 @@ def _ask_names(config: Config) -> list[Finding]:
         questions = [check_names(config, names), check_published(config, names)]
         asked = [Deferred.fromCoroutine(_in_time(question, reactor)) for question in questions]
         exchanges, published = [await answer for answer in asked]
-        told = {finding.text for finding in exchanges}
-        return [*exchanges, *(finding for finding in published if finding.text not in told)]
+        texts = {finding.text for finding in exchanges}
+        return [*exchanges, *(finding for finding in published if finding.text not in texts)]
 
     return run_reactor(ask)
 

@@ -204,11 +204,11 @@ PROBE = b"Test object of `mailstack check`.\r\n"
 
 def check_objects(config: Config) -> Iterator[Finding]:
     """Writes, reads and deletes a test object; no finding without an object store."""
-    ours = config.contents
-    if not ours.bucket:
+    settings = config.contents
+    if not settings.bucket:
         return
     name = f"{secrets.token_hex(16)}.{sha256(PROBE).hexdigest()}"
-    where = f"bucket {ours.bucket} at {ours.endpoint or 'Amazon'}"
+    where = f"bucket {settings.bucket} at {settings.endpoint or 'Amazon'}"
     try:
         bucket = Bucket(place_of(config), 1)
         bucket.put(name, io.BytesIO(PROBE), len(PROBE))
@@ -219,7 +219,7 @@ def check_objects(config: Config) -> Iterator[Finding]:
             bucket.older_than(0.0, "")
         finally:
             bucket.delete(name)
-        bucket.drop_parts(ours.orphan_age)
+        bucket.drop_parts(settings.orphan_age)
         bucket.close()
     except Exception as error:
         found = object_store_error(error)

@@ -227,9 +227,9 @@ def _document(details: _LetterDetails, now: float) -> dict[str, Any]:
     document = record_json(record)
     for shown, delivery in zip(document["deliveries"], record.deliveries, strict=True):
         reasons = details.reasons(delivery)
-        told = explain(record.letter, delivery, schedule, now, reasons)
+        explanation = explain(record.letter, delivery, schedule, now, reasons)
         because = [each.json(None if each.until is None else iso8601(each.until)) for each in reasons]
-        shown["explanation"] = {"now": told.now, "then": told.then, "because": because}
+        shown["explanation"] = {"now": explanation.now, "then": explanation.then, "because": because}
     envelope = record.letter.envelope
     document["envelope"] = {
         "body": envelope.body,
@@ -257,14 +257,14 @@ def _lines(details: _LetterDetails, now: float) -> Iterator[str]:
         original = f" (for {delivery.recipient.original})" if delivery.recipient.original else ""
         yield f"{delivery.recipient.address}{original}: {delivery.state}; attempts: {delivery.attempts}"
         reasons = details.reasons(delivery)
-        told = explain(letter, delivery, details.schedule, now, reasons)
+        explanation = explain(letter, delivery, details.schedule, now, reasons)
         if delivery.text and not (delivery.state is DeliveryState.HELD and delivery.status is None):
             yield from _wrapped("last heard", last_word(delivery))
-        yield from _wrapped("now", told.now)
+        yield from _wrapped("now", explanation.now)
         for reason in reasons:
             yield from _wrapped("because", reason.text)
-        if told.then:
-            yield from _wrapped("then", told.then)
+        if explanation.then:
+            yield from _wrapped("then", explanation.then)
     attempts = [step for step in details.steps if step.step in ATTEMPTS]
     yield ""
     yield "Attempts:" if attempts else "No attempt has been made yet."

@@ -104,10 +104,10 @@ def _send(target: TargetServer, options: Options, source: IO[bytes]) -> None:
     from mailstack.cli.sendmail.enqueue import enqueue, settings_of
 
     config = settings_of(target)
-    most = config.submission.max_size
-    octets = source.read(most + 1)
-    if len(octets) > most:
-        raise SendmailError(UNAVAILABLE, f"the letter is larger than the {most} octets of [submission] max_size")
+    max_size = config.submission.max_size
+    octets = source.read(max_size + 1)
+    if len(octets) > max_size:
+        raise SendmailError(UNAVAILABLE, f"the letter is larger than the {max_size} octets of [submission] max_size")
     if not octets:
         raise SendmailError(DATAERR, "standard input is empty; it must contain the letter")
     person = caller()

@@ -37,10 +37,10 @@ from mailstack.receiving.submission import FromHeaderPolicy, SubmissionRules, wi
 from mailstack.server.wiring.receiving import signer
 from mailstack.store.data_directory import FreeSpace
 
-MOST_RECIPIENTS = 10_000
+MAX_RECIPIENTS = 10_000
 _RESENT = (b"resent-to", b"resent-cc", b"resent-bcc")
 _TO = (b"to", b"cc", b"bcc")
-_LONGEST_ENVID = 100
+_MAX_ENVID = 100
 """RFC 3461 §4.4."""
 
 
@@ -106,8 +106,8 @@ def _recipients(section: bytes, options: Options, domain: str) -> list[Address]:
     if not found:
         why = "To, Cc and Bcc have no recipients" if options.from_header else "no recipients; add them, or use -t"
         raise SendmailError(USAGE, why)
-    if len(found) > MOST_RECIPIENTS:
-        raise SendmailError(USAGE, f"more than {MOST_RECIPIENTS} recipients")
+    if len(found) > MAX_RECIPIENTS:
+        raise SendmailError(USAGE, f"more than {MAX_RECIPIENTS} recipients")
     return found
 
 
@@ -174,8 +174,8 @@ def _xtext(text: str) -> str:
     """RFC 3461 §4. Raises SendmailError."""
     plain = text.isascii() and text.isprintable()
     encoded = "".join([f"+{ord(each):02X}" if each in "+= " else each for each in text])
-    if not plain or len(encoded) > _LONGEST_ENVID:
-        raise SendmailError(USAGE, f"-V is at most {_LONGEST_ENVID} printable characters of ASCII")
+    if not plain or len(encoded) > _MAX_ENVID:
+        raise SendmailError(USAGE, f"-V is at most {_MAX_ENVID} printable characters of ASCII")
     return encoded
 
 

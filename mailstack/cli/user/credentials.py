@@ -147,8 +147,8 @@ T = TypeVar("T")
 class PasswordHashes:
     """Password hashes for a command, as a context manager."""
 
-    def __init__(self, rounds: int, scram_iterations: int, most: int = 1) -> None:
-        """`most` passwords are in work or wait at once."""
+    def __init__(self, rounds: int, scram_iterations: int, max_pending: int = 1) -> None:
+        """`max_pending`: maximum number of passwords that are being hashed or waiting."""
         self._carrier = StoreRunner()
         clock = ReactorClock(self._carrier)  # type: ignore[arg-type] # only the time is asked
         self._passwords = Passwords(
@@ -157,7 +157,7 @@ class PasswordHashes:
             rounds=rounds,
             scram_iterations=scram_iterations,
             threads=os.cpu_count() or 1,
-            queue_limit=most,
+            queue_limit=max_pending,
             remember=0,
         )
 

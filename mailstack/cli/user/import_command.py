@@ -55,7 +55,7 @@ def import_users(target: TargetServer, file: Path, weak: bool) -> None:
     entries = read(file, target.domains)
     with (
         OpenStore(target) as server,
-        PasswordHashes(target.bcrypt_rounds, target.scram_iterations, most=len(entries) + 1) as hashing,
+        PasswordHashes(target.bcrypt_rounds, target.scram_iterations, max_pending=len(entries) + 1) as hashing,
     ):
         known = {account.address: account for account in server.run(server.store.accounts.all())}
         new = [entry for entry in entries if entry.address not in known]
