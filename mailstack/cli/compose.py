@@ -89,3 +89,14 @@ def header_addresses(octets: bytes, *names: str) -> list[str]:
     section = list(fields(octets[: split(octets)]))
     bodies = [field.partition(b":")[2] for name in names for each, field in section if each == name.lower().encode()]
     return list(dict.fromkeys(each.address for body in bodies for each in correspondents(body) if each.address))
+
+
+def is_utf8(section: bytes) -> bool:
+    """Whether a header section needs SMTPUTF8: it is UTF-8, and not only ASCII (RFC 6532)."""
+    if section.isascii():
+        return False
+    try:
+        section.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

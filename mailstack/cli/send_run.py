@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from mailstack.cli.argument_types import read_password
-from mailstack.cli.compose import compose, header_addresses, read_file, with_crlf
+from mailstack.cli.compose import compose, header_addresses, is_utf8, read_file, with_crlf
 from mailstack.cli.output import CommandError, print_json
 from mailstack.cli.runner import run_reactor
 from mailstack.cli.target import TargetServer
@@ -164,20 +164,9 @@ def _submission(server: SmtpServer, options: dict[str, Any]) -> Submission:
     body_type = "7BIT" if octets.isascii() else "8BITMIME"
     path = None if sender == "<>" else _address(sender)
     named = tuple(Recipient(_address(each)) for each in recipients)
-    parameters = (("SMTPUTF8", ""),) if _is_utf8(octets[: split(octets)]) else ()
+    parameters = (("SMTPUTF8", ""),) if is_utf8(octets[: split(octets)]) else ()
     envelope = Envelope(path, named, body_type, parameters)
     return Submission(envelope, Octets(octets))
-
-
-def _is_utf8(section: bytes) -> bool:
-    """Whether a header section needs SMTPUTF8: it is UTF-8, and not only ASCII (RFC 6532)."""
-    if section.isascii():
-        return False
-    try:
-        section.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _input() -> bytes:

@@ -8,6 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 from twisted.internet.defer import succeed
 
+from mailstack.cli.compose import is_utf8
 from mailstack.cli.queue.context import clock, directory_of
 from mailstack.cli.runner import OpenStore
 from mailstack.cli.sendmail.options import CONFIG, NOUSER, TEMPFAIL, UNAVAILABLE, USAGE, Options, SendmailError
@@ -147,7 +148,7 @@ def _envelope(
     if options.envid:
         parameters.append(("ENVID", _xtext(options.envid)))
     addresses = (*recipients, sender) if sender is not None else tuple(recipients)
-    if any(not address.is_ascii for address in addresses) or _is_utf8(section):
+    if any(not address.is_ascii for address in addresses) or is_utf8(section):
         parameters.append(("SMTPUTF8", ""))
     wishes = (("NOTIFY", options.notify),) if options.notify else ()
     eight_bit = not section.isascii() or not body.isascii()
@@ -157,17 +158,6 @@ def _envelope(
         "8BITMIME" if eight_bit else "7BIT",
         tuple(parameters),
     )
-
-
-def _is_utf8(section: bytes) -> bool:
-    """Whether the header contains UTF-8 (RFC 6532); other octets above 127 stay unchanged."""
-    if section.isascii():
-        return False
-    try:
-        section.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _xtext(text: str) -> str:
