@@ -14,7 +14,12 @@ from mailstack.store.objects.contents import ContentObjects
 from mailstack.store.sql_store import StoreSettings
 from mailstack.store.sqlite.store import SqliteStore
 from tests.aid import Pump
-from tests.contracts.store import *  # noqa: F403
+from tests.contracts.acceptances import *  # noqa: F403
+from tests.contracts.accounts import *  # noqa: F403
+from tests.contracts.claims import *  # noqa: F403
+from tests.contracts.maildrops import *  # noqa: F403
+from tests.contracts.records import *  # noqa: F403
+from tests.contracts.settlements import *  # noqa: F403
 from tests.contracts.store import Subject
 from tests.objects.server import Server
 

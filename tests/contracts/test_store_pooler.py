@@ -7,10 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.contracts.acceptances import *  # noqa: F403
+from tests.contracts.accounts import *  # noqa: F403
+from tests.contracts.claims import *  # noqa: F403
 from tests.contracts.delay_reasons import *  # noqa: F403
 from tests.contracts.hold_rules import *  # noqa: F403
+from tests.contracts.maildrops import *  # noqa: F403
 from tests.contracts.outbox import *  # noqa: F403
-from tests.contracts.store import *  # noqa: F403
+from tests.contracts.records import *  # noqa: F403
+from tests.contracts.settlements import *  # noqa: F403
 from tests.contracts.tls_results import *  # noqa: F403
 
 if TYPE_CHECKING:

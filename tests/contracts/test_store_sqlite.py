@@ -10,10 +10,15 @@ import pytest
 from mailstack.store.sql_store import StoreSettings
 from mailstack.store.sqlite.store import SqliteStore
 from tests.aid import Pump
+from tests.contracts.acceptances import *  # noqa: F403
+from tests.contracts.accounts import *  # noqa: F403
+from tests.contracts.claims import *  # noqa: F403
 from tests.contracts.delay_reasons import *  # noqa: F403
 from tests.contracts.hold_rules import *  # noqa: F403
+from tests.contracts.maildrops import *  # noqa: F403
 from tests.contracts.outbox import *  # noqa: F403
-from tests.contracts.store import *  # noqa: F403
+from tests.contracts.records import *  # noqa: F403
+from tests.contracts.settlements import *  # noqa: F403
 from tests.contracts.store import Subject
 from tests.contracts.tls_results import *  # noqa: F403
 
