@@ -128,14 +128,8 @@ async def serve(
             at = hostname if holder_of is None else holder_of(maildrop.mailbox)
             update = Update(drop, store, clock, journal, server=at, facts=facts, pause=pause)
             dialogue.ok(f"maildrop has {drop}")
-            try:
-                await Pop3Transaction(
-                    dialogue, drop, store, update.collect, memory_budget or MemoryBudget(MAX_TOTAL_OCTETS)
-                ).run()
-            except SessionEnded:
-                await update.commit_collected()
-                raise
-            removed = await update.commit()
+            budget = memory_budget or MemoryBudget(MAX_TOTAL_OCTETS)
+            removed = await _transact(Pop3Transaction(dialogue, drop, store, update.collect, budget), update)
         finally:
             await _release(store, maildrop.mailbox, holder)
         # After the release, so that a client can log in again at once.
@@ -148,6 +142,16 @@ async def serve(
     finally:
         authorization.close()
         peer.close()
+
+
+async def _transact(transaction: Pop3Transaction, update: Update) -> bool:
+    """Runs the TRANSACTION and UPDATE states; returns whether the marked messages were removed (RFC 1939 §5, §6)."""
+    try:
+        await transaction.run()
+    except SessionEnded:
+        await update.commit_collected()
+        raise
+    return await update.commit()
 
 
 def _facts(dialogue: Dialogue, account: str, protocol: str) -> Mapping[str, Any]:
