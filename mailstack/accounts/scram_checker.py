@@ -78,10 +78,10 @@ class ScramChecker:
     async def _check(self, credentials: ScramCredentials) -> bytes | tuple[()]:
         username = credentials.username.decode()
         key, invented = account_key(credentials.username), self._invented(username)
-        kept = await self._stored_keys(username)
+        stored = await self._stored_keys(username)
         # The proof for an unknown name is checked too, at the same cost.
-        right = credentials.proof.fits(kept or invented)
-        if not right or kept is None or key is None:
+        right = credentials.proof.fits(stored or invented)
+        if not right or stored is None or key is None:
             raise UnauthorizedLogin
         return key.encode()
 

@@ -100,11 +100,9 @@ def _listeners(config: Config, source: Source) -> Iterator[Problem]:
 def _workers(config: Config, source: Source) -> Iterator[Problem]:
     """Each worker makes connections to a host; together they make no more than the limits allow."""
     count, relay = config.workers.count, config.relay
-    least = min(("concurrency", "per_destination"), key=lambda name: int(getattr(relay, name)))
-    if count > getattr(relay, least):
-        trouble = (
-            f"{count} workers can't share relay.{least} = {getattr(relay, least)}: each opens connections of its own"
-        )
+    smallest = min(("concurrency", "per_destination"), key=lambda name: int(getattr(relay, name)))
+    if count > getattr(relay, smallest):
+        trouble = f"{count} workers can't share relay.{smallest} = {getattr(relay, smallest)}: each opens connections of its own"
         yield source.problem(("workers", "count"), trouble, "have fewer workers, or allow more connections")
 
 
@@ -113,16 +111,16 @@ MIN_LOST_AFTER_S = 2.0
 
 
 def _postgresql(config: Config, source: Source) -> Iterator[Problem]:
-    """A process says four times in this time that it lives, and a database that is busy answers within its time."""
-    ours = config.postgresql
+    """Check that a process renews its lease four times in `lost_after`, with time for a busy database."""
+    section = config.postgresql
     if config.store.url and (lacking := driver.missing()) is not None:
         yield source.problem(("store",), f"needs {lacking.what}", lacking.cure)
-    if ours.lost_after < max(MIN_LOST_AFTER_S, ours.connect_timeout * 2):
+    if section.lost_after < max(MIN_LOST_AFTER_S, section.connect_timeout * 2):
         trouble = "is so short that a process would be taken for dead that only waits"
-        least = max(MIN_LOST_AFTER_S, ours.connect_timeout * 2)
-        yield source.problem(("postgresql", "lost_after"), trouble, f"allow {least:g} s or more")
+        minimum = max(MIN_LOST_AFTER_S, section.connect_timeout * 2)
+        yield source.problem(("postgresql", "lost_after"), trouble, f"allow {minimum:g} s or more")
     for name in ("connect_timeout", "timeout"):
-        if getattr(ours, name) < 1:
+        if getattr(section, name) < 1:
             yield source.problem(("postgresql", name), "is less than a second", "allow some seconds")
 
 
@@ -254,29 +252,29 @@ def _relay(config: Config, source: Source) -> Iterator[Problem]:
 
 
 def _contents(config: Config, source: Source) -> Iterator[Problem]:
-    ours = config.contents
-    if not ours.bucket:
-        if ours.endpoint or ours.access_key:
+    section = config.contents
+    if not section.bucket:
+        if section.endpoint or section.access_key:
             yield source.problem(("contents", "bucket"), "is empty, so that nothing goes there", "name the bucket")
         return
-    if not _BUCKET.fullmatch(ours.bucket):
+    if not _BUCKET.fullmatch(section.bucket):
         trouble = "is no name of a bucket: 3 to 63 of a-z, 0-9, '-' and '.'"
         yield source.problem(("contents", "bucket"), trouble, "make one with such a name")
     try:
-        read_web_url(ours.endpoint or "https://amazon.test")
+        read_web_url(section.endpoint or "https://amazon.test")
     except ValueError:
         trouble = "is no URL of a server, without user and password"
         yield source.problem(("contents", "endpoint"), trouble, 'write it as "https://s3.example.org"')
-    if ours.prefix and not _PREFIX.fullmatch(ours.prefix):
+    if section.prefix and not _PREFIX.fullmatch(section.prefix):
         trouble = "is no prefix of keys: letters, digits, '-', '_', '.' and '/', with a '/' at its end"
         yield source.problem(("contents", "prefix"), trouble, 'write it as "mail/"')
-    if ours.above > MAX_IN_ROWS:
+    if section.above > MAX_IN_ROWS:
         trouble = f"is more than {MAX_IN_ROWS}: what is below it is held in memory, and in a row"
         yield source.problem(("contents", "above"), trouble, 'set it to "1MiB" or less')
-    if ours.orphan_age < MIN_ORPHAN_AGE_S:
+    if section.orphan_age < MIN_ORPHAN_AGE_S:
         trouble = "is so short that a letter that is just being accepted could lose its content"
         yield source.problem(("contents", "orphan_age"), trouble, "allow an hour or more")
-    if bool(ours.access_key) is not bool(ours.secret_key_file):
+    if bool(section.access_key) is not bool(section.secret_key_file):
         trouble = "access_key and secret_key_file belong together"
         yield source.problem(("contents", "access_key"), trouble, "give both, or none for what the environment says")
     if importlib.util.find_spec("boto3") is None:
@@ -308,12 +306,12 @@ def _authentication(config: Config, source: Source) -> Iterator[Problem]:
 
 
 def _tls_reports(config: Config, source: Source) -> Iterator[Problem]:
-    ours, key = config.tls_reports, ("tls_reports",)
-    if ours.send == "on" and not (config.dkim.keys and config.domains):
+    section, key = config.tls_reports, ("tls_reports",)
+    if section.send == "on" and not (config.dkim.keys and config.domains):
         cure = "`mailstack dkim generate` makes a key; a report that is not signed is not believed (RFC 8460 §3)"
         yield source.problem((*key, "send"), "needs a key in [[dkim.keys]], and domains", cure)
-    if ours.author is not None and ours.author.ascii_domain.lower() not in config.domains:
-        yield source.problem((*key, "author"), f"{ours.author} is in none of `domains`", "name an address here")
+    if section.author is not None and section.author.ascii_domain.lower() not in config.domains:
+        yield source.problem((*key, "author"), f"{section.author} is in none of `domains`", "name an address here")
 
 
 _HERE = ("127.0.0.1", "::1", "localhost")

@@ -86,9 +86,9 @@ def private_ca_directory(config: Config) -> Path:
 
 def certificate_files(config: Config) -> list[CertificateFiles]:
     """Certificate files of the server; the first are the default."""
-    tls, ours = config.tls, private_ca_directory(config)
+    tls, directory = config.tls, private_ca_directory(config)
     others = [(each.certificate, each.key) for each in tls.certificates]
-    pairs = [(tls.certificate or ours / "cert.pem", tls.key or ours / "key.pem"), *others]
+    pairs = [(tls.certificate or directory / "cert.pem", tls.key or directory / "key.pem"), *others]
     return [CertificateFiles(file, key) for file, key in pairs if file is not None and key is not None]
 
 

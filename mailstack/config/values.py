@@ -38,7 +38,7 @@ Threads = Annotated[int, Meta(ge=1, le=64, description="a whole number from 1 to
 Domain = NewType("Domain", str)
 """A domain name in lower case and A-labels, without a final dot, or an address literal in brackets."""
 DomainPattern = NewType("DomainPattern", str)
-"""A domain, "*." and a domain for every name beneath it, or "*", as `mailstack.letter.patterns` keeps it."""
+"""A domain, "*." and a domain for every name beneath it, or "*", as parsed by `mailstack.letter.patterns`."""
 HostName = NewType("HostName", str)
 """A domain name in lower case; empty in a file for the machine's own name."""
 Network = NewType("Network", str)
@@ -46,7 +46,7 @@ Network = NewType("Network", str)
 Blocked = NewType("Blocked", str)
 """Entry of a block list, in lower case: a network, a host name, an address, or "@" and a domain."""
 AddressPattern = NewType("AddressPattern", str)
-"""A pattern of addresses, as `mailstack.letter.patterns` keeps it."""
+"""A pattern of addresses, as parsed by `mailstack.letter.patterns`."""
 IpText = NewType("IpText", str)
 """An IP address in text; empty for none."""
 
@@ -246,7 +246,7 @@ def read_origin(text: object) -> Origin:
 
 
 def read_keyword(text: object) -> Keyword:
-    """One of the extensions of SMTP that there are. Raises ValueError."""
+    """Parses the name of an SMTP extension. Raises ValueError."""
     known = sorted(extension.keyword for extension in OFFERED)
     if not isinstance(text, str) or text.upper() not in known:
         raise ValueError(f"one of {', '.join(known)}")

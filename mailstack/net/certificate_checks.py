@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -16,6 +15,7 @@ from service_identity import CertificateError, VerificationError
 from service_identity.cryptography import verify_certificate_hostname, verify_certificate_ip_address
 
 from mailstack.net.certificates import CertificateFiles, covered_names, read_identity
+from mailstack.policy.networks import ip_address
 
 DAY = 86400.0
 
@@ -129,19 +129,11 @@ def name_fault(certificate: x509.Certificate, names: Sequence[str]) -> str | Non
 
 def _is_for(certificate: x509.Certificate, name: str) -> bool:
     try:
-        if _is_address(name):
+        if ip_address(name) is not None:
             verify_certificate_ip_address(certificate, name)
         else:
             verify_certificate_hostname(certificate, name)
     except (VerificationError, CertificateError, ValueError):
-        return False
-    return True
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
         return False
     return True
 

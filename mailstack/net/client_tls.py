@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha256, sha512
 from pathlib import Path
@@ -17,6 +16,7 @@ from zope.interface import implementer
 from mailstack.net.certificate_checks import name_fault
 from mailstack.net.certificates import TlsError, read_identity
 from mailstack.net.server_tls import CIPHERS, tls_context
+from mailstack.policy.networks import ip_address
 from mailstack.protocols.connection import Dane, Tlsa
 
 DANE_TA = 2
@@ -173,11 +173,6 @@ class ClientTls:
         return context
 
 
-def client_context(server_name: str | None, *, verify: bool = False, ca_file: Path | None = None) -> Handshake:
-    """Handshake of one connection with settings of its own, as `ClientTls.handshake`."""
-    return ClientTls(ca_file).handshake(server_name, verify=verify)
-
-
 def _trust(context: SSL.Context, ca_file: Path) -> None:
     try:
         ca_file.read_bytes()
@@ -258,13 +253,7 @@ class Handshake:
 
 def _sni(server_name: str | None) -> bytes | None:
     """RFC 6066 §3: a DNS name without its final dot, never an address."""
-    if not server_name:
-        return None
-    try:
-        ipaddress.ip_address(server_name)
-    except ValueError:
-        pass
-    else:
+    if not server_name or ip_address(server_name) is not None:
         return None
     try:
         name = server_name.rstrip(".").encode("ascii")

@@ -117,11 +117,11 @@ class PolicyFiles:
             _log.warning("cannot read the cached MTA-STS policy of %s: %s", domain, trouble)
             return None
 
-    def put(self, domain: str, kept: CachedPolicy) -> None:
-        policy = kept.policy
+    def put(self, domain: str, cached: CachedPolicy) -> None:
+        policy = cached.policy
         facts = {
-            "id": kept.id,
-            "fetched": kept.fetched,
+            "id": cached.id,
+            "fetched": cached.fetched,
             "mode": policy.mode,
             "max_age": policy.max_age,
             "mx": policy.mx,

@@ -65,9 +65,9 @@ def channel_binding(transport: Any, kind: str) -> bytes | None:
 
 
 def _server_certificate(connection: SSL.Connection) -> x509.Certificate | None:
-    ours = connection.get_certificate(as_cryptography=True)
+    own = connection.get_certificate(as_cryptography=True)
     # Outbound connections have no certificate on this side, so that one here means a server.
-    return ours if ours is not None else connection.get_peer_certificate(as_cryptography=True)
+    return own if own is not None else connection.get_peer_certificate(as_cryptography=True)
 
 
 def _end_point(certificate: x509.Certificate) -> bytes | None:

@@ -136,6 +136,7 @@ async def _judge(lookups: Lookups, domain: str, null_mx: Reply, no_domain: Reply
 NO_NAME = reply(550, "5.7.25", "your address has no name in the DNS that leads back to it")
 
 _MAX_NAMES = 5
+"""Maximum names of one address that are confirmed."""
 
 
 class ReverseDnsRequired:
@@ -157,9 +158,6 @@ class ReverseDnsRequired:
             if found is None or any(ip_address(each) == address for each in found):
                 return PASS
         return Refuse(NO_NAME, f"{client.remote.host} has no confirmed name")
-
-
-_MAX_POINTERS = 5
 
 
 class ClientNames:
@@ -214,7 +212,7 @@ class ClientNames:
         address = ip_address(host)
         if address is None:
             return ""
-        for pointer in (await self._lookups.pointers(str(address)) or ())[:_MAX_POINTERS]:
+        for pointer in (await self._lookups.pointers(str(address)) or ())[:_MAX_NAMES]:
             try:
                 name = parse_domain(pointer).lower()
             except AddressError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from OpenSSL import SSL
@@ -16,6 +17,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from mailstack.net.certificates import CertificateFiles
+from mailstack.net.client_tls import ClientTls, Handshake
 
 
 @implementer(IHandshakeListener)
@@ -107,3 +109,8 @@ class Odd:
         if self.session is not None:
             connection.set_session(self.session)
         return connection
+
+
+def client_context(server_name: str | None, *, verify: bool = False, ca_file: Path | None = None) -> Handshake:
+    """Handshake of one connection, as `ClientTls.handshake`."""
+    return ClientTls(ca_file).handshake(server_name, verify=verify)

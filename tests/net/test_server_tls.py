@@ -14,11 +14,10 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from mailstack.net.certificate_checks import CertificateWarning
 from mailstack.net.certificates import CertificateFiles, TlsError, covered_names, private_ca
-from mailstack.net.client_tls import client_context
 from mailstack.net.server_tls import CertificateReloader, ServerContext, server_context
 from mailstack.net.tls_layer import tls_facts
 from mailstack.sandbox.simulation import SimulatedReactor
-from tests.net.handshake import Connection, Odd, Side
+from tests.net.handshake import Connection, Odd, Side, client_context
 
 
 @pytest.fixture(scope="module")

@@ -18,11 +18,10 @@ from OpenSSL import SSL
 
 from mailstack.letter.envelope import ClientCertificate
 from mailstack.net.certificates import CertificateFiles, TlsError, private_ca
-from mailstack.net.client_tls import client_context
 from mailstack.net.peer import NetPeer
 from mailstack.net.server_tls import ServerContext, server_context
 from mailstack.net.tls_layer import SERVER_END_POINT, TLS_EXPORTER, channel_binding, tls_facts
-from tests.net.handshake import Connection, Odd
+from tests.net.handshake import Connection, Odd, client_context
 from tests.net.peers import Lines, Rig
 
 
