@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import gc
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -84,7 +85,12 @@ def imports_in(tree: ast.AST, *, of_types: bool = True) -> set[str]:
 
 @cache
 def trees() -> dict[str, ast.Module]:
-    return {name: ast.parse(path.read_bytes()) for name, path in MODULES.items()}
+    # A collection of garbage within ast.parse may fail in Python 3.11 with SystemError (AST recursion depth mismatch).
+    gc.disable()
+    try:
+        return {name: ast.parse(path.read_bytes()) for name, path in MODULES.items()}
+    finally:
+        gc.enable()
 
 
 @cache

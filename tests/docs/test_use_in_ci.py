@@ -21,7 +21,8 @@ yaml = pytest.importorskip("yaml")
 
 BLOCKS = blocks("howto/use-in-ci.md")
 YAML = {heading: yaml.safe_load(found[0][1]) for heading, found in BLOCKS.items() if found and found[0][0] == "yaml"}
-PORT_BASE = 21000 + os.getpid() % 30000
+PORT_BASE = 20000 + os.getpid() % 5000
+"""All ports are below the range of ephemeral ports, which begins at 32768."""
 
 
 def test_every_block_is_named_in_the_table_of_what_was_tried():

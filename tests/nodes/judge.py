@@ -39,7 +39,7 @@ class Tally:
 def drain(nodes: list[Node], patience: float) -> float:
     """Wait until nothing is owed; how many seconds that took."""
     begun = time.monotonic()
-    while (owed := nodes[0].pending_count()) > 0:
+    while (owed := nodes[0].owed()) > 0:
         waited = time.monotonic() - begun
         assert waited < patience, f"{owed} letters are still owed after {waited:.0f} s"
         time.sleep(0.2)

@@ -184,7 +184,7 @@ def test_with_only_read_new_ones_go_where_they_went_before(pump: Pump, make: Mak
 def test_a_name_of_somebody_elses_is_refused(pump: Pump, make: Make) -> None:
     for name in ("s3/../../etc/passwd", "s3/" + "0" * 32, "0" * 32, "s3/" + "0" * 32 + "." + "0" * 64 + "\n"):
         assert not make().owns(name)
-        with pytest.raises(StoreError, match="names no object"):
+        with pytest.raises(StoreError, match="is no object of this store"):
             pump.run(read(LargeContent(make(), name, 3)))
         with pytest.raises(StoreError, match="nowhere"):
             Several(make()).chunks(name, 3)
