@@ -44,7 +44,7 @@ from mailstack.letter.envelope import Event
 from mailstack.letter.time_parameters import Deadline, date_time_text, deadline, released_at
 from mailstack.letter.times import iso8601
 from mailstack.queue.attempt import MAX_TEXT, Attempt, outcome_facts, relayed_facts, span_text, steps_of_attempt
-from mailstack.queue.settings import RetrySchedule
+from mailstack.queue.retry_schedule import RetrySchedule
 from mailstack.store import Change, Placement
 
 EXPIRED = Status(5, 4, 7)

@@ -17,11 +17,11 @@ from mailstack.config import Config
 from mailstack.config.derived import WorkerSlot
 from mailstack.letter.delivery import Journal
 from mailstack.letter.envelope import HostPort
+from mailstack.net.certificate_reloader import CertificateReloader
 from mailstack.net.clock import Heartbeat, ReactorClock, install_monotonic_time
 from mailstack.net.log import LineJournal, Stream
 from mailstack.net.process import notify_ready, notify_stopping, on_sighup
 from mailstack.net.reactor_patches import bound_turns, freeze_startup_objects
-from mailstack.net.server_tls import CertificateReloader
 from mailstack.net.thread_pool import BoundedPool
 from mailstack.policy.authentication.dkim import SigningKey
 from mailstack.policy.counters import single_process

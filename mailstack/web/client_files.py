@@ -20,8 +20,8 @@ from msgspec import Struct
 from mailstack.config import Config
 from mailstack.letter import Address, AddressError
 from mailstack.mailbox.index.indexer import InThread
+from mailstack.net.certificate_reloader import Stamps, stamps_of
 from mailstack.net.certificates import CertificateFiles, TlsError, read_identity
-from mailstack.net.server_tls import Stamps, stamps_of
 from mailstack.web.autoconfig.autoconfig import (
     INVALID,
     MEDIA_TYPE,

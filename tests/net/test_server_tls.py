@@ -13,8 +13,9 @@ from twisted.internet.testing import StringTransport
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from mailstack.net.certificate_checks import CertificateWarning
+from mailstack.net.certificate_reloader import CertificateReloader
 from mailstack.net.certificates import CertificateFiles, TlsError, covered_names, private_ca
-from mailstack.net.server_tls import CertificateReloader, ServerContext, server_context
+from mailstack.net.server_tls import ServerContext, server_context
 from mailstack.net.tls_layer import tls_facts
 from mailstack.sandbox.simulation import SimulatedReactor
 from tests.net.handshake import Connection, Odd, Side, client_context

@@ -30,8 +30,9 @@ from mailstack.queue.attempt import Agent, Agents, Attempt, ProgressWatch, Separ
 from mailstack.queue.bounce import Bouncer
 from mailstack.queue.hold_rules import HoldRules
 from mailstack.queue.queue import Queue
+from mailstack.queue.retry_schedule import RetrySchedule
 from mailstack.queue.route import Router
-from mailstack.queue.settings import QueueLimits, QueueSettings, RetrySchedule
+from mailstack.queue.settings import QueueLimits, QueueSettings
 from mailstack.store import Filter, Record, Settlement, Store, StoreError
 from mailstack.store.sqlite.in_memory import InMemoryStore
 from tests.aid import run

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.queue.settings import RetrySchedule
+from mailstack.queue.retry_schedule import RetrySchedule
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 SCHEDULE = RetrySchedule()

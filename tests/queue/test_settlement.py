@@ -12,7 +12,7 @@ from mailstack.letter.delivery import Delivery, DeliveryState
 from mailstack.letter.letter import read_all
 from mailstack.queue.admin import QueueAdmin
 from mailstack.queue.attempt import Attempt
-from mailstack.queue.settings import RetrySchedule
+from mailstack.queue.retry_schedule import RetrySchedule
 from mailstack.queue.settlement import StateChanges, Times, settle
 from mailstack.store import StoreError
 from tests.aid import run

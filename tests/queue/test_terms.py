@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from mailstack.letter import Address, Deferred, Delivered, Failed, Letter, Recipient, Status
 from mailstack.letter.time_parameters import read_date_time
 from mailstack.queue.admin import QueueAdmin
-from mailstack.queue.settings import RetrySchedule
+from mailstack.queue.retry_schedule import RetrySchedule
 from tests.aid import run
 from tests.queue.rig import RARE_POLLS, START, Rig, a_letter
 

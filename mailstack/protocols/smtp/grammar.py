@@ -11,9 +11,6 @@ from msgspec.structs import replace
 
 from mailstack.letter.address import Address, AddressError
 from mailstack.protocols.smtp.commands import (
-    LAST_CHUNK,
-    ORDER,
-    RCPT_FIRST,
     SMTPUTF8,
     Data,
     Expand,
@@ -26,11 +23,10 @@ from mailstack.protocols.smtp.commands import (
     Rcpt,
     Reset,
     ServerEvent,
-    State,
-    Transition,
     Verify,
 )
 from mailstack.protocols.smtp.extensions.extension import Extension, Facts, Parameter, Verb
+from mailstack.protocols.smtp.order import LAST_CHUNK, ORDER, RCPT_FIRST, State, Transition
 from mailstack.protocols.smtp.replies import (
     NO_COMMAND,
     NO_WEB_SERVER,

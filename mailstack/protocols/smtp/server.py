@@ -8,9 +8,6 @@ from mailstack.protocols.connection import NEED_DATA, PAUSED, Signal
 from mailstack.protocols.line_buffer import BareLF, LineBuffer, LineTooLong
 from mailstack.protocols.smtp.bdat_reader import BdatReader
 from mailstack.protocols.smtp.commands import (
-    END_OF_DATA,
-    LAST_CHUNK,
-    RESPONSE,
     Auth,
     AuthResponse,
     Bdat,
@@ -20,16 +17,14 @@ from mailstack.protocols.smtp.commands import (
     Mail,
     Rejected,
     ServerEvent,
-    State,
-    Transition,
     XClient,
-    out_of_order,
 )
 from mailstack.protocols.smtp.data_reader import BareLfDataReader, DataReader
 from mailstack.protocols.smtp.extensions import OFFERED
 from mailstack.protocols.smtp.extensions.chunking import chunk_refusal
 from mailstack.protocols.smtp.extensions.extension import Capabilities, Extension, Terms, Verb, agree
 from mailstack.protocols.smtp.grammar import HELLO, LineLimits, may_be_read, unknown_command, verb_table
+from mailstack.protocols.smtp.order import END_OF_DATA, LAST_CHUNK, RESPONSE, State, Transition, out_of_order
 from mailstack.protocols.smtp.replies import (
     AUTH_TOO_LONG,
     BARE_NEWLINE,

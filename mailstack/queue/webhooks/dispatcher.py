@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from mailstack.letter.delivery import Journal, Step, TappedJournal
 from mailstack.protocols.connection import Clock
 from mailstack.protocols.log import RateLimitedLog
-from mailstack.queue.settings import RetrySchedule
+from mailstack.queue.retry_schedule import RetrySchedule
 from mailstack.store import StoreError, StoreFull
 from mailstack.store.outbox import RETRY_NOW, OutboxEntry, OutboxStore
 

@@ -17,7 +17,7 @@ from mailstack.letter.delivery import Journal, Step
 from mailstack.letter.letter import read_all
 from mailstack.protocols.connection import Clock
 from mailstack.protocols.smtp.replies import Refusal
-from mailstack.queue.settings import RetrySchedule
+from mailstack.queue.retry_schedule import RetrySchedule
 from mailstack.queue.webhooks.dispatcher import OutboxDispatcher, SendFailed, wake_on_steps
 from mailstack.relay.external_relay import ExternalRelay
 from mailstack.relay.routes import NULL_SENDER, RouteTarget, SenderRoutes, SmartHost

@@ -25,8 +25,8 @@ from mailstack.protocols.smtp.commands import (
     Rcpt,
     ServerEvent,
     StartTls,
-    State,
 )
+from mailstack.protocols.smtp.order import State
 from mailstack.protocols.smtp.replies import Reply, reply
 from mailstack.protocols.smtp.server import ServerEngine as SmtpEngine
 from mailstack.sandbox.faults.faults import FaultContext

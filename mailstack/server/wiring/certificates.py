@@ -18,8 +18,9 @@ from mailstack.accounts.tokens import (
 from mailstack.config.derived import certificate_files, made_by_mailstack, private_ca_directory, warning_thresholds
 from mailstack.config.model import Config, OAuthSettings
 from mailstack.net.certificate_checks import CertificateWarning, certificate_warnings
+from mailstack.net.certificate_reloader import CertificateReloader
 from mailstack.net.certificates import TlsError, private_ca
-from mailstack.net.server_tls import CertificateReloader, ServerContext
+from mailstack.net.server_tls import ServerContext
 from mailstack.protocols.connection import Clock
 from mailstack.store import StoreError
 from mailstack.store.data_directory import Location

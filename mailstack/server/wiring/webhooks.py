@@ -16,7 +16,7 @@ from mailstack.config.model import Config
 from mailstack.net.client_tls import ClientTls
 from mailstack.net.http_client import HttpClient
 from mailstack.protocols.connection import Clock
-from mailstack.queue.settings import RetrySchedule
+from mailstack.queue.retry_schedule import RetrySchedule
 from mailstack.queue.webhooks.dispatcher import DispatcherLimits, OutboxDispatcher
 from mailstack.queue.webhooks.webhook import MAX_OCTETS, BadSecret, WebhookSink, is_subscribed, no_secrets, read_secrets
 from mailstack.server.runtime import Observers, Runtime, Storage, WorkerResources

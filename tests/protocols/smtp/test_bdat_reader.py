@@ -7,7 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mailstack.protocols.smtp.commands import Bdat, Chunk, EndOfData, Noop, Rejected, State
+from mailstack.protocols.smtp.commands import Bdat, Chunk, EndOfData, Noop, Rejected
+from mailstack.protocols.smtp.order import State
 from mailstack.protocols.smtp.server import Capabilities
 from tests.protocols.smtp.dialogue import Dialogue, merged
 

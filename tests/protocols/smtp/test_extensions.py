@@ -3,9 +3,10 @@
 import pytest
 from msgspec.structs import replace
 
-from mailstack.protocols.smtp.commands import Auth, AuthResponse, Mail, Noop, Rejected, StartTls, State, Transition
+from mailstack.protocols.smtp.commands import Auth, AuthResponse, Mail, Noop, Rejected, StartTls
 from mailstack.protocols.smtp.extensions import OFFERED
 from mailstack.protocols.smtp.extensions.extension import Extension, Parameter, Verb
+from mailstack.protocols.smtp.order import State, Transition
 from mailstack.protocols.smtp.replies import reply
 from mailstack.protocols.smtp.server import Capabilities
 from tests.protocols.smtp.dialogue import Dialogue

@@ -2,7 +2,8 @@
 
 import pytest
 
-from mailstack.protocols.smtp.commands import ORDER, LocalProtocolError, State
+from mailstack.protocols.smtp.commands import LocalProtocolError
+from mailstack.protocols.smtp.order import ORDER, State
 from mailstack.protocols.smtp.replies import reply
 from mailstack.protocols.smtp.server import Capabilities, ServerEngine
 from tests.protocols.smtp.dialogue import Dialogue

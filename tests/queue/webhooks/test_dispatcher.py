@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 
 from mailstack.letter import new_letter_id
 from mailstack.letter.delivery import Step
-from mailstack.queue.settings import RetrySchedule
+from mailstack.queue.retry_schedule import RetrySchedule
 from mailstack.queue.webhooks.dispatcher import DispatcherLimits, OutboxDispatcher, SendFailed
 from mailstack.store import StoreError
 from mailstack.store.outbox import OutboxEntry, OutboxSubscriptions, new_id

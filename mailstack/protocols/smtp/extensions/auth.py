@@ -5,8 +5,9 @@ from __future__ import annotations
 import binascii
 
 from mailstack.letter.address import decode_xtext
-from mailstack.protocols.smtp.commands import RESPONSE, Auth, AuthResponse, State, Transition
+from mailstack.protocols.smtp.commands import Auth, AuthResponse
 from mailstack.protocols.smtp.extensions.extension import Extension, Facts, Parameter, Verb
+from mailstack.protocols.smtp.order import RESPONSE, State, Transition
 from mailstack.protocols.smtp.replies import Refusal, reply
 
 _SYNTAX = reply(501, "5.5.4", "syntax: AUTH mechanism [initial-response]")

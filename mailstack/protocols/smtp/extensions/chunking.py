@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 
-from mailstack.protocols.smtp.commands import LAST_CHUNK, NO_RECIPIENTS, RCPT_FIRST, Bdat, State, Transition
+from mailstack.protocols.smtp.commands import Bdat
 from mailstack.protocols.smtp.extensions.extension import Capabilities, Extension, Facts, Verb
 from mailstack.protocols.smtp.extensions.size import too_large
+from mailstack.protocols.smtp.order import LAST_CHUNK, NO_RECIPIENTS, RCPT_FIRST, State, Transition
 from mailstack.protocols.smtp.replies import Refusal, Reply, reply
 
 # §2: chunk-size ::= 1*DIGIT; 20 digits, as in SIZE (RFC 1870 §5).

@@ -11,7 +11,8 @@ from msgspec import Struct, field
 from mailstack.letter import Content, Envelope, Letter, Recipient
 from mailstack.protocols.line_buffer import DotStuffer
 from mailstack.protocols.smtp.client import ClientDialogue, SmtpSessionError
-from mailstack.protocols.smtp.commands import Mail, Parameters, ServerEvent, State, Transition
+from mailstack.protocols.smtp.commands import Mail, Parameters, ServerEvent
+from mailstack.protocols.smtp.order import State, Transition
 from mailstack.protocols.smtp.receiving_rules import Client, LetterIntake, ReceivingRules
 from mailstack.protocols.smtp.replies import Reply
 

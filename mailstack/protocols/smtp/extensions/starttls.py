@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from mailstack.protocols.smtp.commands import StartTls, State, Transition
+from mailstack.protocols.smtp.commands import StartTls
 from mailstack.protocols.smtp.extensions.extension import Extension, Facts, Verb
+from mailstack.protocols.smtp.order import State, Transition
 from mailstack.protocols.smtp.replies import Refusal, reply
 
 _ARGUMENT = reply(501, "5.5.4", "STARTTLS takes no argument")

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 
 from mailstack.letter import Address, AddressError
 from mailstack.letter.address import decode_xtext
-from mailstack.protocols.smtp.commands import State, Transition, XClient
+from mailstack.protocols.smtp.commands import XClient
 from mailstack.protocols.smtp.extensions.extension import Extension, Facts, Verb
+from mailstack.protocols.smtp.order import State, Transition
 from mailstack.protocols.smtp.replies import Refusal, reply
 
 NAMES = ("NAME", "ADDR", "PORT", "PROTO", "HELO", "LOGIN", "DESTADDR", "DESTPORT")
