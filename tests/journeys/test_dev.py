@@ -147,6 +147,14 @@ def test_the_capture_port_takes_any_letter_without_or_with_any_login(dev: Dev) -
 BY_LF = b"Subject: by LF\n\n.dots\n.\nlast\n"
 
 
+def test_the_capture_port_offers_no_starttls(dev: Dev) -> None:
+    """Rails, Nodemailer and others use it unasked, and then refuse the certificate."""
+    with smtplib.SMTP("localhost", dev.port("capture"), timeout=10) as client:
+        client.ehlo()
+        assert not client.has_extn("starttls")
+        assert client.docmd("STARTTLS")[0] in {500, 502, 503}
+
+
 def test_programs_that_end_lines_in_lf_send_by_both_ports(dev: Dev) -> None:
     """SMUG-02: as `smtplib.sendmail` with bytes does; each dot stays."""
     with smtplib.SMTP("localhost", dev.port("capture"), timeout=10) as client:

@@ -24,7 +24,7 @@ from mailstack.config import (
     WebSettings,
 )
 from mailstack.config.syntax import Endpoint, Size
-from mailstack.config.values import HostName
+from mailstack.config.values import HostName, Keyword
 from mailstack.letter import Address, LetterId
 from mailstack.letter.delivery import Journal
 from mailstack.letter.envelope import HostPort
@@ -190,10 +190,12 @@ def world_config(settings: DevSettings, data: Path, routes: StaticRoutes) -> Con
 def capture_config(settings: DevSettings, data: Path) -> Config:
     """Configuration of the capture port."""
     size = None if settings.max_size is None else Size(settings.max_size)
+    # Many clients use STARTTLS unasked, and then refuse the certificate of the private CA. A password may need TLS.
+    withhold = () if settings.smtp_logins else (Keyword("STARTTLS"),)
     return Config(
         hostname=CAPTURE,
         data=data,
-        exchange=ExchangeSettings(max_size=size, max_recipients=settings.max_recipients),
+        exchange=ExchangeSettings(max_size=size, max_recipients=settings.max_recipients, withhold=withhold),
         limits=NO_TARPIT,
         authentication=NO_AUTHENTICATION,
     )
