@@ -17,8 +17,8 @@ domains = ["home.test"]
 submission = ["tcp:587"]
 pop3 = ["tcp:110"]
 END
-printf 'correct horse battery' > /root/password
-mailstack user add alice@home.test --password-file /root/password
+printf 'correct horse battery' > /tmp/password
+mailstack user add alice@home.test --password-file /tmp/password
 mailstack check --no-dns
 
 # The user and capability of the unit.
@@ -32,7 +32,7 @@ for attempt in $(seq 100); do
     sleep 0.1
 done
 mailstack send --server 127.0.0.1:587 --tls starttls --ca-file /var/lib/mailstack/tls/ca.pem \
-    --user alice@home.test --password-file /root/password \
+    --user alice@home.test --password-file /tmp/password \
     --from alice@home.test --to alice@home.test --subject 'From the package' --body 'Hello'
 python3 - << 'END'
 import poplib
@@ -43,7 +43,7 @@ for _ in range(100):
     client = poplib.POP3("127.0.0.1", timeout=10)
     client.stls(ssl.create_default_context(cafile="/var/lib/mailstack/tls/ca.pem"))
     client.user("alice@home.test")
-    client.pass_(open("/root/password").read())
+    client.pass_(open("/tmp/password").read())
     if client.stat()[0]:
         assert b"Subject: From the package" in client.retr(1)[1]
         client.quit()
