@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import select
+import signal
 import smtplib
 import subprocess
 import sys
-import time
 import urllib.request
 from pathlib import Path
 
@@ -96,10 +97,11 @@ class Job:
 
     def __exit__(self, *_):
         pid = int((self._folder / "pid").read_text())
-        os.kill(pid, 15)
-        deadline = time.monotonic() + 30
-        while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
-            time.sleep(0.02)
+        process = os.pidfd_open(pid)
+        os.kill(pid, signal.SIGTERM)
+        ended, _, _ = select.select([process], [], [], 30)
+        os.close(process)
+        assert ended, "the environment goes on after SIGTERM"
 
 
 def sent_and_found(port, url):
