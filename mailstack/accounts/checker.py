@@ -60,7 +60,7 @@ class StoreChecker:
         except UnicodeDecodeError:
             raise UnauthorizedLogin from None
         if account is not None and (name := await self._app_password(account, words)) is not None:
-            _log.info("%s logs in with the app password %r", account.address, name)
+            _log.info("%s logged in with app password %r", account.address, name)
         elif account is None:
             await self._passwords.verify(key or "", words, None)
             raise UnauthorizedLogin

@@ -22,7 +22,7 @@ MAX_ALIASES = 1000
 
 
 class Directory(route.Directory, AddressOwners, Protocol):
-    """Queries of receiving rules and policies: `is_local`, `mailbox`, `alias`, `owns`."""
+    """Directory lookups that receiving rules and policies need: `is_local`, `mailbox`, `alias`, `owns`."""
 
 
 class Addresses(Protocol):

@@ -56,7 +56,7 @@ class Realm:
             for interface, avatar in _AVATARS:
                 if interface in interfaces:
                     return interface, avatar(avatarId.decode()), _logout
-        raise NotImplementedError("no avatar for that here")
+        raise NotImplementedError("anonymous login, or no avatar for the requested interfaces")
 
 
 def _logout() -> None:

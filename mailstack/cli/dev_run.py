@@ -156,7 +156,7 @@ def _welcome(environment: DevEnvironment, facts: dict[str, Any]) -> str:
         "  accounts     " + ", ".join(f"{each['address']} (password {each['password']})" for each in accounts),
     ]
     lines += [
-        "               any other address gets a mailbox with its first letter (password: the address)",
+        "               any other domain: a mailbox with the first letter (password: the address)",
         f"  inbox        {facts['web']}",
         f"  CA file      {environment.ca_file}",
         f"  data         {environment.data}",

@@ -71,7 +71,7 @@ class OpenStore:
     def __init__(self, target: TargetServer, *, announces: bool = True, only_reads: bool = False) -> None:
         """`announces`: whether changes are published to webhooks.
 
-        With `only_reads`, an SQLite database of the newest schema is opened read-only, also on a read-only disk.
+        With `only_reads`, an SQLite database with the latest schema is opened read-only, so that it works on a read-only disk.
         """
         self._place = target
         self._data = target.data

@@ -197,4 +197,4 @@ def test(target: TargetServer, name: str) -> None:
         run_reactor(post)
     except SendFailed as trouble:
         raise CommandError(f"{settings.url}: {trouble}") from trouble
-    click.echo(f"{settings.url} accepted the message")
+    click.echo(f"{settings.url} accepted the test event")

@@ -214,7 +214,7 @@ def read_node_name(text: object) -> NodeName:
 
 
 def read_web_url(text: object) -> WebUrl:
-    """Raises ValueError."""
+    """Parses an http or https URL without credentials or fragment. Raises ValueError."""
     expected = 'a URL such as "https://hooks.example.org/mail", without user and password'
     if not isinstance(text, str) or not _WEB_URL.match(text):
         raise ValueError(expected)

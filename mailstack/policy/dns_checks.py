@@ -111,7 +111,7 @@ class SenderDomain:
 
 
 class RecipientDomain:
-    """Refuses recipients in domains without mail, instead of a later bounce (RFC 7505 §4.1)."""
+    """Refuses recipients in domains that accept no mail, so that they don't bounce later (RFC 7505 §4.1)."""
 
     def __init__(self, lookups: Lookups, is_routed_by_dns: Callable[[Address], bool]) -> None:
         """`is_routed_by_dns` is false for local addresses and those with a static route."""

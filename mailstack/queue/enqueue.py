@@ -78,7 +78,7 @@ class AcceptanceBuilder:
 def enter_report(
     report: Letter, routes: Sequence[Route], facts: Mapping[str, Any], now: float, claim: InitialClaim | None
 ) -> Acceptance:
-    """Acceptance of a report: it is attempted as any other letter, and never delivered at once."""
+    """Acceptance of a report: it is queued like any other letter, and never delivered in the same transaction."""
     deliveries = first_deliveries(report, routes, now, claim)
     return build_acceptance(report, routes, deliveries, (), "submitted", facts, now)
 

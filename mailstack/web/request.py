@@ -224,9 +224,9 @@ class WebRequest(http.Request):
             self._respond(self.channel.site.logged_out(request))
             return
         if failure.check(StoreError):
-            _log.error("%s: the response is incomplete: %s", self.uri, failure.getErrorMessage())
+            _log.error("response to %r aborted: %s", self.uri.decode("latin-1"), failure.getErrorMessage())
         elif not failure.check(CancelledError):
-            _log.error("internal error: %s", self.uri, exc_info=failure.value)
+            _log.error("internal error in %r", self.uri.decode("latin-1"), exc_info=failure.value)
         if not self._disconnected:
             self.channel.abort()
 

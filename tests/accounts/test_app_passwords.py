@@ -64,8 +64,8 @@ def test_each_of_them_logs_in_and_the_log_says_which(ground: Ground, caplog: pyt
         assert ground.login(laptop.replace("-", " ").upper()) == BOB
     assert ground.login("secret") == BOB
     assert [record.getMessage() for record in caplog.records] == [
-        "bob@home.test logs in with the app password 'phone'",
-        "bob@home.test logs in with the app password 'laptop'",
+        "bob@home.test logged in with app password 'phone'",
+        "bob@home.test logged in with app password 'laptop'",
     ]
 
 

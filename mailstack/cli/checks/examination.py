@@ -113,7 +113,7 @@ def check_webhooks(config: Config) -> Iterator[Finding]:
         if each.secret_file is None:
             yield warning(
                 part,
-                "is not signed, so its receiver can't verify the origin; `mailstack webhook secret` creates a secret",
+                "its requests are not signed, so the receiver can't verify their origin; create a secret with `mailstack webhook secret`, and set secret_file",
             )
         elif each.secret_file.stat().st_mode & 0o004:
             yield warning(part, f"every user of this machine can read {each.secret_file}; chmod o-r it")

@@ -67,7 +67,7 @@ class StoredContent:
         return self._digest.hexdigest()
 
     def __iter__(self) -> Iterator[bytes]:
-        """Yields the octets. Raises StoreError, and Damaged after the last octets of a content with another digest."""
+        """Yields the octets. Raises StoreError, or Damaged at the end if the digest does not match."""
         for part in self._octets:
             self._digest.update(part)
             self.size += len(part)

@@ -45,8 +45,8 @@ class Options(Struct):
 def parse(arguments: list[str]) -> Options:
     """Parses a command line. Raises SendmailError with USAGE."""
     if bad := next((each for each in arguments if not _LINE_ENDS.isdisjoint(each)), None):
-        # A field of a web form: text after the line end could be read as another address.
-        raise SendmailError(USAGE, f"an argument contains a line end: {bad!r:.200}")
+        # A field of a web form: text after the line break could be read as another address.
+        raise SendmailError(USAGE, f"an argument contains a line break: {bad!r:.200}")
     options = Options()
     rest = list(arguments)
     while rest:

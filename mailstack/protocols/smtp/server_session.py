@@ -135,7 +135,7 @@ class ServerSession(SessionLetter):
         except ResourceError as error:
             return self.rules.intake.reply_to(error)
         except Exception:  # noqa: BLE001 - a bug: 451 for the client, the traceback for the log
-            _log.exception("internal error in a command from %s", self.remote.host)
+            _log.exception("internal error while handling a command from %s", self.remote.host)
             return LOCAL_ERROR
 
     # --- handlers

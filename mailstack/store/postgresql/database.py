@@ -23,7 +23,7 @@ class Cuttable(Protocol):
     """A connection."""
 
     def cut(self) -> None:
-        """End it, from any thread."""
+        """Closes the connection; may be called from any thread."""
 
 
 class Watch:

@@ -98,7 +98,7 @@ def live_owners(connection: Connection) -> list[str]:
 
 
 def take_maildrop(transaction: Transaction, mailbox: str, lease: str) -> bool:
-    """Whether a maildrop could be locked (RFC 1939 §4)."""
+    """Tries to lock a maildrop; returns whether that succeeded (RFC 1939 §4)."""
     return transaction.execute(_TAKE, (mailbox, lease)).rowcount == 1
 
 

@@ -1,4 +1,4 @@
-"""Spam filter verdicts by a local SpamAssassin (spamd) or rspamd.
+"""Spam filter verdicts from a local SpamAssassin (spamd) or rspamd.
 
 A SpamVerdict has the format of Mailpit's SpamAssassinResponse.
 """
@@ -161,7 +161,7 @@ def parse_filter(text: str) -> SpamFilter:
         case "rspamd":
             address = where.removeprefix("http://").removesuffix("/")
             return SpamFilter("rspamd", _host_port(address, 11333))
-    raise ValueError(f"{text[:100]!r} is not a spam filter; write {_EXAMPLES}")
+    raise ValueError(f"unknown spam filter {text[:100]!r}; use {_EXAMPLES}")
 
 
 def _host_port(text: str, usual: int) -> HostPort:
@@ -172,7 +172,7 @@ def _host_port(text: str, usual: int) -> HostPort:
     except ValueError:
         host, port, is_plain = "", 0, False
     if not host or not is_plain or not host.isascii():
-        raise ValueError(f"{text[:100]!r} is not a host with a port; write {_EXAMPLES}")
+        raise ValueError(f"invalid host or port {text[:100]!r}; use {_EXAMPLES}")
     host = "127.0.0.1" if host == "localhost" else host
     if not is_loopback(host):
         raise ValueError(f"the spam filter must be on this machine (127.0.0.1 or ::1), not at {host[:60]!r}")

@@ -16,7 +16,7 @@ export function show(_, main) {
     const body = pageBody(
         main,
         "Accounts",
-        "Accounts can log in to send and read mail. In the dev environment any other address gets a mailbox with its first letter; its password is the address.",
+        "Accounts can log in to send and read mail. In the dev environment any address of another domain gets a mailbox with its first letter; its password is the address.",
         button("Add an account", () => add(() => view.reload()), { class: "primary" }),
     );
     view = liveView(

@@ -63,6 +63,6 @@ def test_any_words_are_options_or_wrong_usage(words: list[str]) -> None:
 )
 def test_a_line_end_in_an_argument_is_refused(arguments: list[str]) -> None:
     """What somebody typed into a form would be read as another address than it begins with."""
-    with pytest.raises(SendmailError, match="line end") as ended:
+    with pytest.raises(SendmailError, match="line break") as ended:
         parse(arguments)
     assert ended.value.code == USAGE
