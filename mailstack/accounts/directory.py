@@ -21,7 +21,7 @@ MAX_ALIASES = 1000
 """Maximum addresses followed to decide whether an account owns an address."""
 
 
-class Directory(route.Directory, AddressOwners, Protocol):
+class Directory(route.LocalAddresses, AddressOwners, Protocol):
     """Directory lookups that receiving rules and policies need: `is_local`, `mailbox`, `alias`, `owns`."""
 
 

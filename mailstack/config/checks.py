@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from msgspec import structs
 
 from mailstack.config.model import Config
-from mailstack.config.source import KeyPath, Problem, Source
+from mailstack.config.source import ConfigSource, KeyPath, Problem
 from mailstack.config.syntax import port_of
 from mailstack.config.values import read_web_url
 from mailstack.net.proxy_protocol import PROXIED
@@ -31,7 +31,7 @@ _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _PREFIX = re.compile(r"(?:[A-Za-z0-9._-]{1,64}/){1,8}")
 
 
-def check(config: Config, source: Source) -> list[Problem]:
+def check(config: Config, source: ConfigSource) -> list[Problem]:
     """Return all contradictions. Reads files, never uses the network."""
     return [
         *_names(config, source),
@@ -53,7 +53,7 @@ def check(config: Config, source: Source) -> list[Problem]:
     ]
 
 
-def _allowed_domains(config: Config, source: Source) -> Iterator[Problem]:
+def _allowed_domains(config: Config, source: ConfigSource) -> Iterator[Problem]:
     relay = config.relay
     if relay.when_not_allowed == "capture" and relay.allowed_domains and relay.capture_to is None:
         cure = 'name an account here, as capture_to = "staging@home.test"'
@@ -63,7 +63,7 @@ def _allowed_domains(config: Config, source: Source) -> Iterator[Problem]:
         yield source.problem(("relay", "capture_to"), trouble, "name an account here")
 
 
-def _names(config: Config, source: Source) -> Iterator[Problem]:
+def _names(config: Config, source: ConfigSource) -> Iterator[Problem]:
     if not config.hostname:
         cure = 'set it, as hostname = "mx.home.test"'
         yield source.problem(("hostname",), "this machine's own name is no domain name", cure)
@@ -73,7 +73,7 @@ def _names(config: Config, source: Source) -> Iterator[Problem]:
         yield source.problem(("domains",), trouble, 'name your domains, as domains = ["home.test"]')
 
 
-def _listeners(config: Config, source: Source) -> Iterator[Problem]:
+def _listeners(config: Config, source: ConfigSource) -> Iterator[Problem]:
     taken: dict[tuple[str, int], str] = {}
     for name, endpoints in structs.asdict(config.listen).items():
         if endpoints and name not in SERVED:
@@ -97,7 +97,7 @@ def _listeners(config: Config, source: Source) -> Iterator[Problem]:
             taken.setdefault(port, name)
 
 
-def _workers(config: Config, source: Source) -> Iterator[Problem]:
+def _workers(config: Config, source: ConfigSource) -> Iterator[Problem]:
     """Each worker makes connections to a host; together they make no more than the limits allow."""
     count, relay = config.workers.count, config.relay
     smallest = min(("concurrency", "per_destination"), key=lambda name: int(getattr(relay, name)))
@@ -110,7 +110,7 @@ MIN_LOST_AFTER_S = 2.0
 """Minimum seconds of silence before a process counts as dead."""
 
 
-def _postgresql(config: Config, source: Source) -> Iterator[Problem]:
+def _postgresql(config: Config, source: ConfigSource) -> Iterator[Problem]:
     """Check that a process renews its lease four times in `lost_after`, with time for a busy database."""
     section = config.postgresql
     if config.store.url and (lacking := driver.missing()) is not None:
@@ -124,7 +124,7 @@ def _postgresql(config: Config, source: Source) -> Iterator[Problem]:
             yield source.problem(("postgresql", name), "is less than a second", "allow some seconds")
 
 
-def _certificate(config: Config, source: Source) -> Iterator[Problem]:
+def _certificate(config: Config, source: ConfigSource) -> Iterator[Problem]:
     tls = config.tls
     for name, other in (("certificate", "key"), ("key", "certificate")):
         path: Path | None = getattr(tls, name)
@@ -144,7 +144,7 @@ def _certificate(config: Config, source: Source) -> Iterator[Problem]:
         yield source.problem(("tls", "urgent_before"), "must not be longer than warn_before")
 
 
-def _outward(config: Config, source: Source) -> Iterator[Problem]:
+def _outward(config: Config, source: ConfigSource) -> Iterator[Problem]:
     relay = config.relay
     for name, other in (("certificate", "key"), ("key", "certificate")):
         path: Path | None = getattr(relay, name)
@@ -169,7 +169,7 @@ def _outward(config: Config, source: Source) -> Iterator[Problem]:
         yield source.problem(("relay", "dane"), "needs a resolver that validates DNSSEC", cure)
 
 
-def _smart_host(config: Config, source: Source) -> Iterator[Problem]:
+def _smart_host(config: Config, source: ConfigSource) -> Iterator[Problem]:
     hosts, file, ca_file = config.relay.smart_host, config.relay.smart_host_password_file, config.relay.ca_file
     key, tokens = ("relay", "smart_host_password_file"), config.relay.smart_host_token_file
     users = [host.credentials for host in hosts if host.credentials is not None]
@@ -190,7 +190,7 @@ def _smart_host(config: Config, source: Source) -> Iterator[Problem]:
         yield _no_file(source, ("relay", "ca_file"), ca_file)
 
 
-def _logins(config: Config, source: Source) -> Iterator[Problem]:
+def _logins(config: Config, source: ConfigSource) -> Iterator[Problem]:
     accounts, oauth, table = config.accounts, config.accounts.oauth, ("accounts", "oauth")
     if (accounts.certificates or accounts.certificate_names) and config.tls.client_ca is None:
         key = "certificates" if accounts.certificates else "certificate_names"
@@ -218,11 +218,11 @@ _SAFE_URLS = ("https://", "http://127.0.0.1:", "http://[::1]:")
 """Prefixes of URLs that need no further protection: HTTPS, or the loopback interface."""
 
 
-def _no_file(source: Source, key: KeyPath, path: Path) -> Problem:
+def _no_file(source: ConfigSource, key: KeyPath, path: Path) -> Problem:
     return source.problem(key, f"there is no file {path}", "paths are relative to this file")
 
 
-def _schedule(config: Config, source: Source) -> Iterator[Problem]:
+def _schedule(config: Config, source: ConfigSource) -> Iterator[Problem]:
     schedule, key = config.relay.schedule, ("relay", "schedule")
     if schedule.first <= 0:
         yield source.problem((*key, "first"), "must be longer than 0", 'write at least "1s"')
@@ -241,7 +241,7 @@ def _schedule(config: Config, source: Source) -> Iterator[Problem]:
             yield source.problem(("limits", name), "must be longer than 0", "every wait has an end")
 
 
-def _relay(config: Config, source: Source) -> Iterator[Problem]:
+def _relay(config: Config, source: ConfigSource) -> Iterator[Problem]:
     relay = config.relay
     if relay.per_destination > relay.concurrency:
         yield source.problem(("relay", "per_destination"), "must not be greater than concurrency")
@@ -251,7 +251,7 @@ def _relay(config: Config, source: Source) -> Iterator[Problem]:
         yield source.problem(("relay", "host_backoff_longest"), "must not be shorter than host_backoff_first")
 
 
-def _contents(config: Config, source: Source) -> Iterator[Problem]:
+def _contents(config: Config, source: ConfigSource) -> Iterator[Problem]:
     section = config.contents
     if not section.bucket:
         if section.endpoint or section.access_key:
@@ -281,7 +281,7 @@ def _contents(config: Config, source: Source) -> Iterator[Problem]:
         yield source.problem(("contents", "bucket"), "needs boto3", "pip install 'mailstack[s3]'")
 
 
-def _policy(config: Config, source: Source) -> Iterator[Problem]:
+def _policy(config: Config, source: ConfigSource) -> Iterator[Problem]:
     if config.policy.dns_timeout <= 0:
         yield source.problem(("policy", "dns_timeout"), "must be longer than 0", "every wait has an end")
     greylist = config.policy.greylist
@@ -289,7 +289,7 @@ def _policy(config: Config, source: Source) -> Iterator[Problem]:
         yield source.problem(("policy", "greylist", "delay"), "must be shorter than retry, and retry than keep")
 
 
-def _authentication(config: Config, source: Source) -> Iterator[Problem]:
+def _authentication(config: Config, source: ConfigSource) -> Iterator[Problem]:
     if config.authentication.timeout <= 0:
         yield source.problem(("authentication", "timeout"), "must be longer than 0", "every wait has an end")
     key, taken = ("dkim", "keys"), set[str]()
@@ -305,7 +305,7 @@ def _authentication(config: Config, source: Source) -> Iterator[Problem]:
         taken.add(each.selector)
 
 
-def _tls_reports(config: Config, source: Source) -> Iterator[Problem]:
+def _tls_reports(config: Config, source: ConfigSource) -> Iterator[Problem]:
     section, key = config.tls_reports, ("tls_reports",)
     if section.send == "on" and not (config.dkim.keys and config.domains):
         cure = "`mailstack dkim generate` makes a key; a report that is not signed is not believed (RFC 8460 §3)"
@@ -317,7 +317,7 @@ def _tls_reports(config: Config, source: Source) -> Iterator[Problem]:
 _HERE = ("127.0.0.1", "::1", "localhost")
 
 
-def _webhooks(config: Config, source: Source) -> Iterator[Problem]:
+def _webhooks(config: Config, source: ConfigSource) -> Iterator[Problem]:
     key, taken = ("webhooks",), set[str]()
     for place, each in enumerate(config.webhooks):
         item = f"[{place}]"

@@ -15,7 +15,7 @@ from msgspec import structs
 
 from mailstack.config.checks import check
 from mailstack.config.model import Config
-from mailstack.config.source import ConfigError, KeyPath, Problem, Source, closest, read_source
+from mailstack.config.source import ConfigError, ConfigSource, KeyPath, Problem, closest, read_source
 from mailstack.config.values import READERS, HostName, StoreName, read_host_name
 from mailstack.relay.routes import RouteError, SenderRoutes, SmartHost, StaticRoutes
 from mailstack.relay.tls_policy import TlsPolicyError, TlsPolicyTable
@@ -35,7 +35,7 @@ _PLAIN = {bool: "true or false", int: "a whole number", str: "a text in quotes"}
 ModelT = TypeVar("ModelT", bound=msgspec.Struct)
 
 
-def read_model(model: type[ModelT], source: Source) -> tuple[ModelT, list[Problem]]:
+def read_model(model: type[ModelT], source: ConfigSource) -> tuple[ModelT, list[Problem]]:
     """Return the model and the problems. With problems the model is incomplete: wrong settings have their default."""
     reading = _Reading(source)
     return reading.table(model, source.given, ()), reading.problems
@@ -49,7 +49,7 @@ def is_table(kind: Any) -> bool:
 class _Reading:
     """One pass over the tables, with the problems found so far."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: ConfigSource) -> None:
         self.problems: list[Problem] = []
         self._source = source
 
@@ -265,7 +265,7 @@ def _machine_name() -> HostName:
         return HostName("")
 
 
-def _add_secrets(config: Config, source: Source) -> tuple[Config, list[Problem]]:
+def _add_secrets(config: Config, source: ConfigSource) -> tuple[Config, list[Problem]]:
     """Add the passwords or token files of smart hosts that need them."""
     hosts, file, tokens = (
         config.relay.smart_host,

@@ -127,7 +127,7 @@ PREFIX = "MAILSTACK_"
 _PLACE = re.compile(r"(.*) \(at (?:line ([0-9]+), column [0-9]+|end of document)\)\Z", re.DOTALL)
 
 
-class Source(Struct, frozen=True):
+class ConfigSource(Struct, frozen=True):
     """Settings as given, with the origin of each."""
 
     file: str
@@ -151,7 +151,9 @@ class Source(Struct, frozen=True):
         return Problem(self.file, line_of(self.lines, path), key, trouble, cure)
 
 
-def read_source(path: Path | None, environ: Mapping[str, str], tables: frozenset[str], keys: frozenset[str]) -> Source:
+def read_source(
+    path: Path | None, environ: Mapping[str, str], tables: frozenset[str], keys: frozenset[str]
+) -> ConfigSource:
     """Read the file, if any, and the variables. `tables` and `keys` are the known names at the top.
 
     Raises ConfigError when the file cannot be read or is not TOML.
@@ -161,7 +163,7 @@ def read_source(path: Path | None, environ: Mapping[str, str], tables: frozenset
         given = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError([_syntax_problem(path, text, error)]) from None
-    source = Source("" if path is None else str(path), given, key_lines(text), {})
+    source = ConfigSource("" if path is None else str(path), given, key_lines(text), {})
     for name in sorted(environ):
         keypath = tuple(name[len(PREFIX) :].lower().split("__"))
         if name.startswith(PREFIX) and _is_setting(keypath, tables, keys):

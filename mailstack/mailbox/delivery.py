@@ -16,7 +16,7 @@ from mailstack.policy import PASS, Defer, Pass
 from mailstack.policy.limits import Quotas
 from mailstack.protocols.connection import Clock
 from mailstack.queue.attempt import Attempt, ProgressWatch
-from mailstack.queue.route import Directory
+from mailstack.queue.route import LocalAddresses
 from mailstack.store import StoreError
 
 _log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ _STORE_TROUBLE = Status(4, 3, 0)
 class DeliveryAgent:
     """A queue.Agent for the destination "local". Aliases are expanded before, by the Router."""
 
-    def __init__(self, directory: Directory, server: str, clock: Clock, quotas: Quotas | None = None) -> None:
+    def __init__(self, directory: LocalAddresses, server: str, clock: Clock, quotas: Quotas | None = None) -> None:
         """`server` is the host name in trace fields. Without `quotas` no mailbox is ever full."""
         self._quotas = quotas
         self._directory = directory

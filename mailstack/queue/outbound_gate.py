@@ -16,7 +16,7 @@ from mailstack.letter.trace import delivered_to, handover_field, return_path
 from mailstack.protocols.connection import Clock
 from mailstack.queue.attempt import Agent, Attempt, ProgressWatch
 from mailstack.queue.hold_rules import HoldRules
-from mailstack.queue.route import Directory
+from mailstack.queue.route import LocalAddresses
 from mailstack.store import (
     Store,
     StoreError,
@@ -58,7 +58,7 @@ class OutboundGate:
         relay: Agent,
         store: Store,
         hold_rules: HoldRules,
-        directory: Directory,
+        directory: LocalAddresses,
         server: str,
         clock: Clock,
         rules: OutboundRules,

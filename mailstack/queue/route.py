@@ -16,7 +16,7 @@ RELAY = "relay"
 """Agent of all other destinations."""
 
 
-class Directory(Protocol):
+class LocalAddresses(Protocol):
     """Local domains, mailboxes and aliases; `mailstack.accounts.directory` implements it on the store."""
 
     def is_local(self, domain: str) -> bool:
@@ -42,7 +42,7 @@ class Route(Struct, frozen=True):
 class Router:
     """Routes recipients by the current state of the directory."""
 
-    def __init__(self, directory: Directory, *, max_hops: int = 10, max_targets: int = 1000) -> None:
+    def __init__(self, directory: LocalAddresses, *, max_hops: int = 10, max_targets: int = 1000) -> None:
         """At most `max_hops` aliases are followed in a chain; one recipient expands to at most `max_targets` addresses."""
         self._directory = directory
         self._max_hops = max_hops

@@ -20,7 +20,7 @@ from mailstack.protocols.log import RateLimitedLog
 from mailstack.protocols.smtp.receiving_rules import NO_FACTS, Facts
 from mailstack.protocols.smtp.replies import LOCAL_ERROR, Refusal, Reply, reply
 from mailstack.queue.queue import Queue
-from mailstack.queue.route import Directory
+from mailstack.queue.route import LocalAddresses
 from mailstack.store import ContentWriter, Store, StoreError, StoreFull
 from mailstack.store.data_directory import FreeSpace
 
@@ -39,7 +39,7 @@ class Intake:
         hostname: str,
         queue: Queue,
         store: Store,
-        directory: Directory,
+        directory: LocalAddresses,
         *,
         hops: int = MAX_HOPS,
         hide_client: bool = False,

@@ -50,7 +50,7 @@ def without_claim(table: Table, row: Row) -> Row:
     return tuple(values.values())
 
 
-class StoredContent:
+class DumpedContent:
     """Octets of one content; size and digest are known once they have been read."""
 
     def __init__(self, octets: Iterable[bytes], expected: str | None) -> None:
@@ -81,13 +81,13 @@ class StoredContent:
             pass
 
 
-def content_of(store: StoreEndpoint, row: Row) -> StoredContent | None:
+def content_of(store: StoreEndpoint, row: Row) -> DumpedContent | None:
     """Return the content of a row of `contents`; None for one in an object store. Raises Damaged, StoreError."""
     letter, file, octets, digest = row
     if (file is None) is (octets is None):
         raise Damaged(f"table contents, {letter!r}: not either a name or octets")
     parts = (octets,) if file is None else store.octets(file)
-    return None if parts is None else StoredContent(parts, digest)
+    return None if parts is None else DumpedContent(parts, digest)
 
 
 def damaged_content(store: StoreEndpoint, letter: str, damage: Exception) -> str:
@@ -117,7 +117,7 @@ class TableSum(Struct, frozen=True):
 Sums = Mapping[str, TableSum]
 
 
-def summary(letter: str, file: str | None, content: StoredContent | None) -> tuple[Any, ...]:
+def summary(letter: str, file: str | None, content: DumpedContent | None) -> tuple[Any, ...]:
     """Return the values of a row of `contents` for its sum: each store chooses its own names of files."""
     return (letter, file) if content is None else (letter, content.size, content.digest)
 

@@ -24,8 +24,8 @@ from mailstack.cli.sendmail.options import (
     TEMPFAIL,
     UNAVAILABLE,
     USAGE,
-    Options,
     SendmailError,
+    SendmailOptions,
     parse,
 )
 from mailstack.cli.target import TargetServer, has_database, target_of_config, target_of_dev
@@ -88,7 +88,7 @@ def _variable(name: str) -> Path | None:
     return Path(value) if value else None
 
 
-def _do(target: TargetServer, options: Options, source: IO[bytes]) -> int:
+def _do(target: TargetServer, options: SendmailOptions, source: IO[bytes]) -> int:
     if not has_database(target) and not os.access(target.data, os.W_OK | os.X_OK):
         raise PermissionError(f"{target.data} is not writable for {caller().user}")
     if options.mode == "list":
@@ -100,7 +100,7 @@ def _do(target: TargetServer, options: Options, source: IO[bytes]) -> int:
     return OK
 
 
-def _send(target: TargetServer, options: Options, source: IO[bytes]) -> None:
+def _send(target: TargetServer, options: SendmailOptions, source: IO[bytes]) -> None:
     from mailstack.cli.sendmail.enqueue import enqueue, settings_of
 
     config = settings_of(target)
@@ -126,7 +126,7 @@ def _list(target: TargetServer) -> None:
             click.echo(line)
 
 
-def _flush(target: TargetServer, options: Options) -> None:
+def _flush(target: TargetServer, options: SendmailOptions) -> None:
     """Makes waiting deliveries due now. Raises SendmailError."""
     from mailstack.cli.queue.selection import select
     from mailstack.letter.delivery import DeliveryState

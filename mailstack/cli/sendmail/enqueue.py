@@ -11,7 +11,7 @@ from twisted.internet.defer import succeed
 from mailstack.cli.compose import is_utf8
 from mailstack.cli.queue.context import clock, directory_of
 from mailstack.cli.runner import OpenStore
-from mailstack.cli.sendmail.options import CONFIG, NOUSER, TEMPFAIL, UNAVAILABLE, USAGE, Options, SendmailError
+from mailstack.cli.sendmail.options import CONFIG, NOUSER, TEMPFAIL, UNAVAILABLE, USAGE, SendmailError, SendmailOptions
 from mailstack.cli.target import TargetServer
 from mailstack.config import Config
 from mailstack.config.derived import signing_keys
@@ -82,7 +82,7 @@ def lines(octets: bytes, *, dot_ends: bool) -> bytes:
     return text.replace(b"\n", b"\r\n")
 
 
-def prepare(octets: bytes, options: Options, person: Person, domain: str) -> Prepared:
+def prepare(octets: bytes, options: SendmailOptions, person: Person, domain: str) -> Prepared:
     """Completes a letter for submission; `domain` is that of addresses without one. Raises SendmailError."""
     text = lines(octets, dot_ends=options.dot_ends)
     at = split(text)
@@ -96,7 +96,7 @@ def prepare(octets: bytes, options: Options, person: Person, domain: str) -> Pre
     return Prepared(_envelope(sender, recipients, options, section, body), section, body)
 
 
-def _recipients(section: bytes, options: Options, domain: str) -> list[Address]:
+def _recipients(section: bytes, options: SendmailOptions, domain: str) -> list[Address]:
     named = [address for word in options.recipients for address in _read(word.encode(errors="surrogateescape"), domain)]
     if options.from_header:
         wanted = _RESENT if any(has(section, name) for name in _RESENT) else _TO
@@ -121,7 +121,7 @@ def _read(octets: bytes, domain: str) -> Sequence[Address]:
     return found
 
 
-def _sender(options: Options, person: Person, domain: str) -> Address | None:
+def _sender(options: SendmailOptions, person: Person, domain: str) -> Address | None:
     written = person.user if options.sender is None else options.sender.strip()
     if written in {"", "<>"}:
         return None
@@ -131,7 +131,7 @@ def _sender(options: Options, person: Person, domain: str) -> Address | None:
     return found[0]
 
 
-def _from(options: Options, person: Person, sender: Address | None, domain: str) -> bytes:
+def _from(options: SendmailOptions, person: Person, sender: Address | None, domain: str) -> bytes:
     """From field for a letter without one."""
     name = options.name or person.name
     author = str(sender) if sender is not None else f"{person.user}@{domain}"
@@ -140,7 +140,7 @@ def _from(options: Options, person: Person, sender: Address | None, domain: str)
 
 
 def _envelope(
-    sender: Address | None, recipients: Sequence[Address], options: Options, section: bytes, body: bytes
+    sender: Address | None, recipients: Sequence[Address], options: SendmailOptions, section: bytes, body: bytes
 ) -> Envelope:
     parameters: list[tuple[str, str]] = []
     if options.ret:

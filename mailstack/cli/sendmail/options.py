@@ -18,7 +18,7 @@ _IGNORED = frozenset("GUemno")
 """Flags that are accepted for compatibility, and ignored."""
 
 
-class Options(Struct):
+class SendmailOptions(Struct):
     """Parsed command line."""
 
     mode: Mode = "send"
@@ -42,12 +42,12 @@ class Options(Struct):
     recipients: tuple[str, ...] = ()
 
 
-def parse(arguments: list[str]) -> Options:
+def parse(arguments: list[str]) -> SendmailOptions:
     """Parses a command line. Raises SendmailError with USAGE."""
     if bad := next((each for each in arguments if not _LINE_ENDS.isdisjoint(each)), None):
         # A field of a web form: text after the line break could be read as another address.
         raise SendmailError(USAGE, f"an argument contains a line break: {bad!r:.200}")
-    options = Options()
+    options = SendmailOptions()
     rest = list(arguments)
     while rest:
         word = rest.pop(0)
@@ -61,7 +61,7 @@ def parse(arguments: list[str]) -> Options:
     return options
 
 
-def _parse_option(options: Options, word: str, rest: list[str]) -> None:
+def _parse_option(options: SendmailOptions, word: str, rest: list[str]) -> None:
     """Parses one word: several flags, up to an option with a value."""
     while word:
         letter, word = word[0], word[1:]
@@ -75,7 +75,7 @@ def _parse_option(options: Options, word: str, rest: list[str]) -> None:
         _flag(options, letter)
 
 
-def _flag(options: Options, letter: str) -> None:
+def _flag(options: SendmailOptions, letter: str) -> None:
     if letter == "t":
         options.from_header = True
     elif letter == "i":
@@ -88,7 +88,7 @@ def _flag(options: Options, letter: str) -> None:
         raise SendmailError(USAGE, f"unknown option -{letter}")
 
 
-def _set(options: Options, letter: str, value: str) -> None:
+def _set(options: SendmailOptions, letter: str, value: str) -> None:
     if letter in "fr":
         options.sender = value
     elif letter == "F":

@@ -27,8 +27,8 @@ MIN_SHOWN = 20
 """Minimum number of passwords for which a terminal shows a progress bar."""
 
 
-class Entry(Struct, frozen=True):
-    """One line of the file."""
+class ImportedUser(Struct, frozen=True):
+    """Line of the file: an account and its password."""
 
     address: str
     password: str
@@ -73,7 +73,7 @@ def import_users(target: TargetServer, file: Path, weak: bool) -> None:
     click.echo(f"{len(new)} {'account' if len(new) == 1 else 'accounts'} added{unchanged}")
 
 
-def read(file: Path, domains: Sequence[str]) -> list[Entry]:
+def read(file: Path, domains: Sequence[str]) -> list[ImportedUser]:
     """Entries of a file. Raises CommandError with file and line for the first invalid line."""
     try:
         with click.open_file(str(file), encoding="utf-8") as lines:
@@ -84,7 +84,7 @@ def read(file: Path, domains: Sequence[str]) -> list[Entry]:
         raise CommandError(f"{file} is not UTF-8: {error.reason}") from error
 
 
-def parse(lines: Iterable[str], name: str, domains: Sequence[str]) -> Iterator[Entry]:
+def parse(lines: Iterable[str], name: str, domains: Sequence[str]) -> Iterator[ImportedUser]:
     """Entries of lines of text; `name` is that of the file, for errors. Raises CommandError."""
     seen: dict[str, str] = {}
     for number, whole in enumerate(lines, 1):
@@ -101,10 +101,10 @@ def parse(lines: Iterable[str], name: str, domains: Sequence[str]) -> Iterator[E
         if key in seen:
             raise CommandError(f"{where}: {key} is in {seen[key]} already; remove one of the lines")
         seen[key] = where
-        yield Entry(key, password, where)
+        yield ImportedUser(key, password, where)
 
 
-def check_known(hashing: PasswordHashes, pairs: Sequence[tuple[Entry, Account]]) -> None:
+def check_known(hashing: PasswordHashes, pairs: Sequence[tuple[ImportedUser, Account]]) -> None:
     """Checks existing accounts. Raises CommandError for the first with another password than its line."""
     checks = hashing.check_each([(entry.password, account.password_hash) for entry, account in pairs])
     for (entry, _), same in zip(pairs, checks, strict=True):
@@ -115,7 +115,7 @@ def check_known(hashing: PasswordHashes, pairs: Sequence[tuple[Entry, Account]])
             )
 
 
-def check_new(entries: Sequence[Entry], target: TargetServer, *, weak: bool) -> None:
+def check_new(entries: Sequence[ImportedUser], target: TargetServer, *, weak: bool) -> None:
     """Checks passwords before any is hashed. Raises CommandError for the first weak one."""
     for entry in entries:
         try:
@@ -124,7 +124,7 @@ def check_new(entries: Sequence[Entry], target: TargetServer, *, weak: bool) -> 
             raise CommandError(f"{entry.where}: {error}. Nothing was imported") from None
 
 
-def hash_all(hashing: PasswordHashes, entries: Sequence[Entry]) -> Iterator[StoredPassword]:
+def hash_all(hashing: PasswordHashes, entries: Sequence[ImportedUser]) -> Iterator[StoredPassword]:
     """Hashes of the passwords, in order. Raises CommandError for an unusable one."""
     kept = hashing.hash_each([entry.password for entry in entries])
     for entry in _watched(entries):
@@ -134,7 +134,7 @@ def hash_all(hashing: PasswordHashes, entries: Sequence[Entry]) -> Iterator[Stor
             raise CommandError(f"{entry.where}: {error}. Nothing was imported") from None
 
 
-def _watched(entries: Sequence[Entry]) -> Iterable[Entry]:
+def _watched(entries: Sequence[ImportedUser]) -> Iterable[ImportedUser]:
     """Entries, with a progress bar for many."""
     if len(entries) < MIN_SHOWN or not sys.stderr.isatty():
         yield from entries

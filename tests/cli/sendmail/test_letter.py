@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailstack.cli.sendmail.enqueue import Person, Prepared, lines, prepare
-from mailstack.cli.sendmail.options import NOUSER, USAGE, Options, SendmailError
+from mailstack.cli.sendmail.options import NOUSER, USAGE, SendmailError, SendmailOptions
 
 WEB = Person("www", "Web Server")
 
 
 def prepared(text: bytes, **options: object) -> Prepared:
-    return prepare(text, Options(**{"from_header": True, **options}), WEB, "home.test")  # type: ignore[arg-type]
+    return prepare(text, SendmailOptions(**{"from_header": True, **options}), WEB, "home.test")  # type: ignore[arg-type]
 
 
 def to(letter: Prepared) -> list[str]:

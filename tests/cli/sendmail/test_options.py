@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailstack.cli.sendmail.options import USAGE, Options, SendmailError, parse
+from mailstack.cli.sendmail.options import USAGE, SendmailError, SendmailOptions, parse
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ from mailstack.cli.sendmail.options import USAGE, Options, SendmailError, parse
 )
 def test_they_mean_what_other_sendmails_mean(line: str, meant: dict[str, Any]) -> None:
     found = parse(line.split())
-    assert found == Options(**meant)
+    assert found == SendmailOptions(**meant)
 
 
 @pytest.mark.parametrize(
