@@ -26,47 +26,14 @@ from tests.mailbox.index.shelf import Shelf, text
 AT_ONCE = 500
 TIMES = 40
 QUERIES = (
-    "invoice",
-    "xylophone",
-    '"order number 77"',
-    "from:user77@shop.test",
-    "to:bob7@home.test is:unread",
-    "subject:welcome -tag:done",
-    "from:user7 has:attachment",
-    "ab",
-    "before:2020-01-01",
-    "larger:1K smaller:1M",
-)
+    "invoice", "xylophone", '"order number 77"', "from:user77@shop.test", "to:bob7@home.test is:unread",
+    "subject:welcome -tag:done", "from:user7 has:attachment", "ab", "before:2020-01-01", "larger:1K smaller:1M",
+)  # fmt: skip
 WORDS = [
-    "order",
-    "invoice",
-    "welcome",
-    "number",
-    "your",
-    "account",
-    "please",
-    "confirm",
-    "shipping",
-    "password",
-    "reset",
-    "hello",
-    "world",
-    "token",
-    "meeting",
-    "report",
-    "weekly",
-    "newsletter",
-    "update",
-    "payment",
-    "receipt",
-    "thanks",
-    "regards",
-    "team",
-    "support",
-    "question",
-    "answer",
-    "delivery",
-]
+    "order", "invoice", "welcome", "number", "your", "account", "please", "confirm", "shipping", "password", "reset",
+    "hello", "world", "token", "meeting", "report", "weekly", "newsletter", "update", "payment", "receipt", "thanks",
+    "regards", "team", "support", "question", "answer", "delivery",
+]  # fmt: skip
 
 
 def letters(count: int) -> Iterator[ArchivedLetter]:

@@ -76,11 +76,7 @@ def listed(host: str, port: int, user: str) -> tuple[int, float]:
 
 
 def collect(
-    host: str,
-    port: int,
-    users: Iterator[str],
-    clients: int,
-    before_sending: Callable[[], None] | None = None,
+    host: str, port: int, users: Iterator[str], clients: int, before_sending: Callable[[], None] | None = None
 ) -> tuple[int, float]:
     """So many clients at a time fetch and delete all letters of these users: how many there were, and the seconds."""
     fetched = [0]

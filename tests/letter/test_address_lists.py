@@ -37,30 +37,13 @@ READ = [
 """Fields of real senders, with obsolete syntax, and their addresses."""
 
 UNREAD = [
-    b" Alice",
-    b" alice@home.test bob@home.test",
-    b" <alice@home.test> <eve@evil.test>",
-    b" <alice@home.test> eve@evil.test",
-    b" (open",
-    b' "open',
-    b" x)",
-    b"\xd0@home.test",
-    b" CEO <ceo@pr.test> (x",
-    b' "CEO <ceo@pr.test>',
-    b" CEO <ceo@pr.test>, bob",
-    b" CEO <ceo@pr.test",
-    b" <ceo@pr.test <eve@evil.test>",
-    b" ceo@pr.test: eve@evil.test;",
-    b" ceo@pr.test:;, eve@evil.test",
-    b" <ceo@pr.test>: eve@evil.test",
-    b" \\<ceo@pr.test\\> <eve@evil.test>",
-    b" <@pr.test:>, eve@evil.test",
-    b" CEO <>",
-    b" ceo@pr.test> <eve@evil.test>",
-    b" CEO\0 <eve@evil.test>",
-    b" ceo @ pr.test",
-    b" ceo@pr.test\0, eve@evil.test",
-]
+    b" Alice", b" alice@home.test bob@home.test", b" <alice@home.test> <eve@evil.test>",
+    b" <alice@home.test> eve@evil.test", b" (open", b' "open', b" x)", b"\xd0@home.test", b" CEO <ceo@pr.test> (x",
+    b' "CEO <ceo@pr.test>', b" CEO <ceo@pr.test>, bob", b" CEO <ceo@pr.test", b" <ceo@pr.test <eve@evil.test>",
+    b" ceo@pr.test: eve@evil.test;", b" ceo@pr.test:;, eve@evil.test", b" <ceo@pr.test>: eve@evil.test",
+    b" \\<ceo@pr.test\\> <eve@evil.test>", b" <@pr.test:>, eve@evil.test", b" CEO <>", b" ceo@pr.test> <eve@evil.test>",
+    b" CEO\0 <eve@evil.test>", b" ceo @ pr.test", b" ceo@pr.test\0, eve@evil.test",
+]  # fmt: skip
 """Fields that are ambiguous between parsers, or without an address."""
 
 

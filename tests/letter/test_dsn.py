@@ -218,14 +218,9 @@ def test_nothing_hostile_begins_a_field_or_a_part(text, host, local, section, va
     about, block = status_blocks(parts[1])
     assert set(about.keys()) <= {"Original-Envelope-Id", "Reporting-MTA", "Arrival-Date"}
     assert set(block.keys()) <= {
-        "Original-Recipient",
-        "Final-Recipient",
-        "Action",
-        "Status",
-        "Remote-MTA",
-        "Diagnostic-Code",
+        "Original-Recipient", "Final-Recipient", "Action", "Status", "Remote-MTA", "Diagnostic-Code",
         "Last-Attempt-Date",
-    }
+    }  # fmt: skip
 
 
 ORIGINAL_HEADER = "Subject: Grüße\r\n".encode()

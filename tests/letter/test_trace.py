@@ -89,12 +89,7 @@ def test_what_a_client_calls_itself_is_cleaned_to_a_domain(helo, written):
     assert field.startswith(b"Received: from %b ([192.0.2.1])" % written.encode())
 
 
-@given(
-    st.text(max_size=300),
-    st.text(max_size=40),
-    st.text(min_size=1, max_size=64),
-    st.booleans(),
-)
+@given(st.text(max_size=300), st.text(max_size=40), st.text(min_size=1, max_size=64), st.booleans())
 def test_nothing_hostile_leaves_its_clause(helo, account, local, shown):
     arrival = replace(ARRIVAL, helo=helo, account=account, tls=TLS)
     field = trace.received(arrival, ID, [Recipient(Address(local, "home.test"))], show_account=shown)

@@ -13,10 +13,7 @@ from mailstack.net.listening import Ports, ServiceListener
 from mailstack.net.peer import NetPeer
 from mailstack.net.server_tls import server_context
 from mailstack.policy.limits import ConnectionLimiter
-from mailstack.protocols.connection import (
-    NEED_DATA,
-    Signal,
-)
+from mailstack.protocols.connection import NEED_DATA, Signal
 from mailstack.protocols.smtp.replies import Reply
 from mailstack.sandbox.simulation import SimulatedReactor
 

@@ -8,10 +8,7 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.names import common, dns
-from twisted.names.error import (
-    DNSNameError,
-    DNSServerError,
-)
+from twisted.names.error import DNSNameError, DNSServerError
 
 from mailstack.net.dns import DnsNames
 from mailstack.net.zone import Zone

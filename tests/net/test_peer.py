@@ -13,13 +13,7 @@ from mailstack.net.peer import FULL_READ, LARGE_READ, NetPeer
 from mailstack.net.peer_state import HIGH_WATER, LINGER
 from mailstack.net.scheduler import BURST
 from mailstack.policy.limits import ConnectionLimiter
-from mailstack.protocols.connection import (
-    ConnectFailed,
-    Disconnected,
-    LoggedOut,
-    ShuttingDown,
-    TimedOut,
-)
+from mailstack.protocols.connection import ConnectFailed, Disconnected, LoggedOut, ShuttingDown, TimedOut
 from tests.net.peers import Lines, Rig, echo
 
 SERVER = "192.0.2.1"

@@ -7,10 +7,7 @@ from pathlib import Path
 import pytest
 
 from mailstack.net.peer import NetPeer
-from mailstack.protocols.connection import (
-    ConnectFailed,
-    Disconnected,
-)
+from mailstack.protocols.connection import ConnectFailed, Disconnected
 from tests.net.peers import Lines, Rig, echo
 
 SERVER = "192.0.2.1"

@@ -63,29 +63,18 @@ def test_a_header_is_read_however_it_comes(header: bytes, passed: Passed) -> Non
 @pytest.mark.parametrize(
     "octets",
     [
-        b"EHLO client.test\r\n",
-        b"\x16\x03\x01\x02\x00",
-        b"PROXY\r\n",
-        b"PROXY TCP5 192.0.2.5 198.51.100.1 40000 25\r\n",
-        b"proxy TCP4 192.0.2.5 198.51.100.1 40000 25\r\n",
-        b"PROXY TCP4 2001:db8::5 2001:db8::1 40000 25\r\n",
-        b"PROXY TCP6 192.0.2.5 198.51.100.1 40000 25\r\n",
-        b"PROXY TCP4 192.0.2.500 198.51.100.1 40000 25\r\n",
-        b"PROXY TCP4 192.0.2.5 198.51.100.1 40000 70000\r\n",
-        b"PROXY TCP4 192.0.2.5 198.51.100.1 040000 25\r\n",
-        b"PROXY TCP4 192.0.2.5 198.51.100.1 +4000 25\r\n",
-        b"PROXY TCP4 192.0.2.5 198.51.100.1 40000\r\n",
-        b"PROXY TCP4 192.0.2.5  198.51.100.1 40000 25\r\n",
-        b"PROXY TCP4 192.0.2.5 198.51.100.1 40000 25 \r\n",
-        b"PROXY TCP4 192.0.2.5 198.51.100.1 40000 25\n\r\n",
-        b"PROXY UNKNOWN" + b" " * MAX_V1_HEADER,
-        SIGNATURE + b"\x11\x11\x00\x0c",
-        SIGNATURE + b"\x22\x11\x00\x0c",
-        SIGNATURE + b"\x21\x11\x00\x0b" + bytes(11),
-        SIGNATURE + b"\x21\x21\x00\x0c" + bytes(12),
+        b"EHLO client.test\r\n", b"\x16\x03\x01\x02\x00", b"PROXY\r\n",
+        b"PROXY TCP5 192.0.2.5 198.51.100.1 40000 25\r\n", b"proxy TCP4 192.0.2.5 198.51.100.1 40000 25\r\n",
+        b"PROXY TCP4 2001:db8::5 2001:db8::1 40000 25\r\n", b"PROXY TCP6 192.0.2.5 198.51.100.1 40000 25\r\n",
+        b"PROXY TCP4 192.0.2.500 198.51.100.1 40000 25\r\n", b"PROXY TCP4 192.0.2.5 198.51.100.1 40000 70000\r\n",
+        b"PROXY TCP4 192.0.2.5 198.51.100.1 040000 25\r\n", b"PROXY TCP4 192.0.2.5 198.51.100.1 +4000 25\r\n",
+        b"PROXY TCP4 192.0.2.5 198.51.100.1 40000\r\n", b"PROXY TCP4 192.0.2.5  198.51.100.1 40000 25\r\n",
+        b"PROXY TCP4 192.0.2.5 198.51.100.1 40000 25 \r\n", b"PROXY TCP4 192.0.2.5 198.51.100.1 40000 25\n\r\n",
+        b"PROXY UNKNOWN" + b" " * MAX_V1_HEADER, SIGNATURE + b"\x11\x11\x00\x0c", SIGNATURE + b"\x22\x11\x00\x0c",
+        SIGNATURE + b"\x21\x11\x00\x0b" + bytes(11), SIGNATURE + b"\x21\x21\x00\x0c" + bytes(12),
         SIGNATURE + b"\x21\x11" + (MAX_V2_HEADER + 1).to_bytes(2),
     ],
-)
+)  # fmt: skip
 def test_anything_else_is_refused(octets: bytes) -> None:
     """PRXY-01."""
     with pytest.raises(BadHeader):

@@ -164,9 +164,7 @@ class Slow:
         self.now += MAX_TURN / 3 + 1e-6
 
 
-def test_a_turn_ends_when_its_time_is_over_and_who_was_not_heard_comes_first_in_the_next(
-    reactor: EPollReactor,
-) -> None:
+def test_a_turn_ends_when_its_time_is_over_and_who_was_not_heard_comes_first_in_the_next(reactor: EPollReactor) -> None:
     slow = Slow()
     reactor.doIteration = BoundedTurn(reactor, lambda: slow.now)  # type: ignore[method-assign]
     waiting = clients(reactor, 8, slow.receive)

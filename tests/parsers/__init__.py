@@ -20,20 +20,9 @@ from tests.parsers import (
 from tests.parsers.parser import Parser
 
 TABLES = (
-    engines,
-    conversations,
-    secrets,
-    letters,
-    people,
-    stored,
-    networks,
-    settings,
-    asking,
-    vouching,
-    looking,
-    filters,
+    engines, conversations, secrets, letters, people, stored, networks, settings, asking, vouching, looking, filters,
     files,
-)
+)  # fmt: skip
 
 PARSERS: dict[str, Parser] = {parser.name: parser for table in TABLES for parser in table.PARSERS}
 """Parsers by name; `test_coverage.py` detects missing ones."""

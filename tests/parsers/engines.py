@@ -237,20 +237,10 @@ _SMTP_SEEDS = (
 _EXTENSIONS = tuple(
     f"protocols.smtp.extensions.{name}"
     for name in [
-        "auth",
-        "chunking",
-        "deliverby",
-        "dsn",
-        "body",
-        "futurerelease",
-        "mtpriority",
-        "size",
-        "smtputf8",
-        "starttls",
-        "xclient",
-        "xverp",
+        "auth", "chunking", "deliverby", "dsn", "body", "futurerelease", "mtpriority", "size", "smtputf8", "starttls",
+        "xclient", "xverp",
     ]
-)
+)  # fmt: skip
 
 PARSERS = (
     Parser(

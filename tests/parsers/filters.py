@@ -41,16 +41,8 @@ def _filter(octets: bytes) -> None:
 
 PARSERS = (
     Parser("spamd", ("web.checks.spam",), _report, (report(), report("x", "no;1/2"), b"SPAMD/1.0 76 Bad\r\n")),
+    Parser("rspamd", ("web.checks.spam",), _checked, (json.dumps(CHECKED).encode(), b'{"score": 1e400, "action": ""}')),
     Parser(
-        "rspamd",
-        ("web.checks.spam",),
-        _checked,
-        (json.dumps(CHECKED).encode(), b'{"score": 1e400, "action": ""}'),
-    ),
-    Parser(
-        "spam-filter",
-        ("web.checks.spam",),
-        _filter,
-        (b"spamassassin:127.0.0.1:783", b"rspamd:http://[::1]:11333/"),
+        "spam-filter", ("web.checks.spam",), _filter, (b"spamassassin:127.0.0.1:783", b"rspamd:http://[::1]:11333/")
     ),
 )

@@ -33,15 +33,9 @@ def _record(octets: bytes) -> None:
 
 
 _RECORDS = (
-    b"MX 10 mx.elsewhere.test",
-    b"MX 0 .",
-    b"A 127.0.0.1",
-    b"AAAA 2001:db8::1",
-    b"AAAA ::%1",
-    b"CNAME _a.b.test.",
-    b"TXT v=spf1 -all",
-    b"X y",
-)
+    b"MX 10 mx.elsewhere.test", b"MX 0 .", b"A 127.0.0.1", b"AAAA 2001:db8::1", b"AAAA ::%1", b"CNAME _a.b.test.",
+    b"TXT v=spf1 -all", b"X y",
+)  # fmt: skip
 _QUERIES = (
     b'-from:a@b.test subject:"a b" !tag:x is:unread has:attachment larger:1.5M smaller:3K after:2d before:2026-01-01',
     b'message-id:<a@b> addressed:@b.test word "two words" other:thing -',

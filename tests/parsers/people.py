@@ -31,14 +31,8 @@ def _reading(octets: bytes) -> None:
     assert len(letter.snippet) <= _FEW.snippet
     assert "\n" not in letter.snippet
     said = [
-        letter.headers,
-        list(letter.fields),
-        letter.subject,
-        letter.text,
-        letter.html,
-        letter.readable,
-        letter.snippet,
-    ]
+        letter.headers, list(letter.fields), letter.subject, letter.text, letter.html, letter.readable, letter.snippet,
+    ]  # fmt: skip
     said += [letter.codes, letter.trouble, letter.message_id, [(each.name, each.address) for each in people]]
     said += [
         [(each.name, each.type, each.charset, each.content_id) for each in parts],

@@ -16,25 +16,11 @@ from mailstack.sandbox.faults.rule import Fault, read_json_rules, read_rules
 from tests.parsers.parser import Parser, scratch, text, unless
 
 _SEEDS = (
-    b"5m",
-    b"1h30m",
-    b"50 MiB",
-    b"haproxy:tcp:25:interface=\\:\\:1:backlog=5",
-    b"tcp:port=587",
-    b"Home.Test.",
-    "bücher.test".encode(),
-    b"192.0.2.0/24",
-    b"@spam.test",
-    b"127.0.0.1:5353",
-    b"[::1]:5353",
-    b"smtps://user:p%40ss@mx.test:465/",
-    b"smtp://[::1]",
-    b"chunking",
-    b"a@b.test",
-    b"https://hooks.test:8443/mail?a=b",
-    b"billing_2",
-    b"0",
-)
+    b"5m", b"1h30m", b"50 MiB", b"haproxy:tcp:25:interface=\\:\\:1:backlog=5", b"tcp:port=587", b"Home.Test.",
+    "bücher.test".encode(), b"192.0.2.0/24", b"@spam.test", b"127.0.0.1:5353", b"[::1]:5353",
+    b"smtps://user:p%40ss@mx.test:465/", b"smtp://[::1]", b"chunking", b"a@b.test", b"https://hooks.test:8443/mail?a=b",
+    b"billing_2", b"0",
+)  # fmt: skip
 
 
 def _values(octets: bytes) -> None:

@@ -127,16 +127,8 @@ def _check_said_again(envelope: Envelope) -> None:
     from tests.parsers.engines import CAPABILITIES
 
     keywords = (
-        "SIZE",
-        "DSN",
-        "SMTPUTF8",
-        "FUTURERELEASE",
-        "DELIVERBY",
-        "MT-PRIORITY",
-        "8BITMIME",
-        "BINARYMIME",
-        "REQUIRETLS",
-    )
+        "SIZE", "DSN", "SMTPUTF8", "FUTURERELEASE", "DELIVERBY", "MT-PRIORITY", "8BITMIME", "BINARYMIME", "REQUIRETLS",
+    )  # fmt: skip
     extensions = dict.fromkeys(keywords, "")
     commands = [mail_command(extensions, envelope, envelope.recipients, Octets(b""))]
     commands += [rcpt_command(extensions, envelope, recipient) for recipient in envelope.recipients]
@@ -185,12 +177,7 @@ PARSERS = (
     Parser("entries", ("store.rows",), _entries, (b"1 100 0123456789abcde\n2 5 0123456789abcdf\n",)),
     Parser(
         "mail-and-rcpt",
-        (
-            "protocols.smtp.grammar",
-            "protocols.smtp.outgoing",
-            "protocols.smtp.extensions.requiretls",
-            "store.rows",
-        ),
+        ("protocols.smtp.grammar", "protocols.smtp.outgoing", "protocols.smtp.extensions.requiretls", "store.rows"),
         _commands,
         (
             b"MAIL FROM:<a@b.test> RET=HDRS ENVID=x+2By HOLDFOR=60 BY=120;RT MT-PRIORITY=-3\nRCPT TO:<c@d.test> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;c+40d.test",

@@ -92,12 +92,7 @@ def _results(octets: bytes) -> None:
 PARSERS = (
     Parser("tags", ("policy.authentication.signature",), _tags, (b"v=1; a = b c ;\r\n d=", b"a=;b=;", b"a=1;a=2")),
     Parser("signature", ("policy.authentication.signature", "policy.authentication.signature"), _signature, (_SIGNED,)),
-    Parser(
-        "arc-chain",
-        ("policy.authentication.arc", "policy.authentication.signature"),
-        _chain,
-        (_CHAIN,),
-    ),
+    Parser("arc-chain", ("policy.authentication.arc", "policy.authentication.signature"), _chain, (_CHAIN,)),
     Parser(
         "key-record",
         ("policy.authentication.keys",),
@@ -115,11 +110,7 @@ PARSERS = (
     ),
     Parser(
         "spf-record",
-        (
-            "policy.authentication.spf_record",
-            "policy.authentication.spf_record",
-            "policy.authentication.spf",
-        ),
+        ("policy.authentication.spf_record", "policy.authentication.spf_record", "policy.authentication.spf"),
         _spf,
         (
             b"v=spf1 a/24//64 mx:%{d2}.test ptr ip4:192.0.2.0/24 ip6:2001:db8::/32 ?exists:%{ir}.%{v}.x.test ~all",

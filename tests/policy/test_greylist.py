@@ -48,8 +48,7 @@ def test_a_neighbour_of_the_host_may_try_again() -> None:
 
 
 @pytest.mark.parametrize(
-    "other",
-    [{"host": "203.0.113.7"}, {"sender": "someone@else.test"}, {"to": "alice@home.test"}, {"sender": ""}],
+    "other", [{"host": "203.0.113.7"}, {"sender": "someone@else.test"}, {"to": "alice@home.test"}, {"sender": ""}]
 )
 def test_another_letter_begins_its_own_wait(other: dict[str, str]) -> None:
     rig = Rig()

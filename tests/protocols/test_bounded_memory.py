@@ -11,9 +11,7 @@ from tests.accounts.fakes import HandClock
 KEYS = st.sampled_from("abcde")
 MOVES = st.lists(
     st.one_of(
-        st.tuples(st.just("put"), KEYS),
-        st.tuples(st.just("get"), KEYS),
-        st.tuples(st.just("turn"), st.floats(0, 6)),
+        st.tuples(st.just("put"), KEYS), st.tuples(st.just("get"), KEYS), st.tuples(st.just("turn"), st.floats(0, 6))
     )
 )
 

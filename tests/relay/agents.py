@@ -5,14 +5,7 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
-from mailstack.letter import (
-    Address,
-    Arrival,
-    Envelope,
-    Letter,
-    LetterId,
-    Recipient,
-)
+from mailstack.letter import Address, Arrival, Envelope, Letter, LetterId, Recipient
 from mailstack.letter.delivery import Delivery
 from mailstack.letter.letter import Octets
 from mailstack.queue.attempt import Attempt

@@ -16,17 +16,7 @@ from mailstack.protocols.smtp.replies import Reply, reply
 from mailstack.relay.agent import RelayAgent
 from mailstack.relay.session_opener import ConnectionLimits
 from mailstack.relay.transactions import AttemptLimits
-from tests.relay.agents import (
-    CAROL,
-    DAVE,
-    FakeNames,
-    agent,
-    attempt,
-    deliveries_of,
-    letter_to,
-    relay_agent,
-    said,
-)
+from tests.relay.agents import CAROL, DAVE, FakeNames, agent, attempt, deliveries_of, letter_to, relay_agent, said
 from tests.relay.world import HANG_UP, SILENCE, FakeServer, World
 
 # --- the usual way

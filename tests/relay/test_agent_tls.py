@@ -12,17 +12,7 @@ from mailstack.relay.agent import RelayAgent
 from mailstack.relay.external_relay import LoopbackOnly
 from mailstack.relay.routes import SmartHost, StaticRoutes
 from mailstack.relay.tls_policy import TlsLevel, TlsPolicy
-from tests.relay.agents import (
-    CAROL,
-    MX,
-    FakeNames,
-    agent,
-    attempt,
-    deliveries_of,
-    letter_to,
-    relay_agent,
-    said,
-)
+from tests.relay.agents import CAROL, MX, FakeNames, agent, attempt, deliveries_of, letter_to, relay_agent, said
 from tests.relay.world import FakeServer, World
 
 

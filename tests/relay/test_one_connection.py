@@ -13,10 +13,7 @@ from mailstack.letter.letter import Octets
 from mailstack.protocols.smtp.replies import Reply, reply
 from mailstack.queue.outbound_gate import OutboundGate, OutboundRules
 from mailstack.queue.settings import QueueLimits
-from mailstack.store import (
-    Filter,
-    StoreError,
-)
+from mailstack.store import Filter, StoreError
 from mailstack.store.hold_rules import HoldRule, Suppression
 from tests.aid import run
 from tests.queue.rig import SERVER, MemoryDirectory, a_letter

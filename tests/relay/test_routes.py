@@ -89,29 +89,11 @@ def test_a_target_is_host_and_port(text: str, target: RouteTarget) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        None,
-        25,
-        "",
-        "host",
-        "host:",
-        ":25",
-        "host:0",
-        "host:65536",
-        "host:99999999",
-        "host:\u0662",
-        "::1:25",
-        "::1:\u0662",
-        "[host]:25",
-        "[1.2.3]:25",
-        "[::1%eth0]:25",
-        "a b:25",
-        "a..b:25",
-        "-a.test:25",
-        f"{'a' * 64}.test:25",
-        "host:25\n",
-        "user@host:25",
+        None, 25, "", "host", "host:", ":25", "host:0", "host:65536", "host:99999999", "host:\u0662", "::1:25",
+        "::1:\u0662", "[host]:25", "[1.2.3]:25", "[::1%eth0]:25", "a b:25", "a..b:25", "-a.test:25",
+        f"{'a' * 64}.test:25", "host:25\n", "user@host:25",
     ],
-)
+)  # fmt: skip
 def test_what_is_no_target_is_said(text: object) -> None:
     with pytest.raises(RouteError, match=r'^a host and a port such as "mx\.home\.test:25"') as caught:
         StaticRoutes.parse({"sink.test": text})
@@ -201,19 +183,12 @@ def test_a_password_is_never_shown() -> None:
 @pytest.mark.parametrize(
     "url",
     [
-        "smtp://alice:secret@relay.test:x",
-        "smtp://alice:secret@relay.test:70000",
-        "smtp://alice:secret@relay.test/x",
-        "smtp://alice:secret/x@relay.test",
-        "smtp://alice:x/secret@relay.test",
-        "smtp://alice:x?secret@relay.test",
-        "smtp://alice:x#secret@relay.test",
-        "smtp://alice:x[secret@relay.test",
-        "smtp://alice:secret@relay test",
-        "smtp://:secret@relay.test",
-        "http://alice:secret@relay.test",
+        "smtp://alice:secret@relay.test:x", "smtp://alice:secret@relay.test:70000", "smtp://alice:secret@relay.test/x",
+        "smtp://alice:secret/x@relay.test", "smtp://alice:x/secret@relay.test", "smtp://alice:x?secret@relay.test",
+        "smtp://alice:x#secret@relay.test", "smtp://alice:x[secret@relay.test", "smtp://alice:secret@relay test",
+        "smtp://:secret@relay.test", "http://alice:secret@relay.test",
     ],
-)
+)  # fmt: skip
 def test_what_is_wrong_with_a_smart_host_never_tells_a_password(url: str) -> None:
     with pytest.raises(RouteError, match=r"^a URL such as") as caught:
         SmartHost.parse(url)
@@ -230,23 +205,11 @@ def test_a_smart_host_that_is_no_text_is_refused() -> None:
 @pytest.mark.parametrize(
     "url",
     [
-        "",
-        "relay.test",
-        "http://relay.test",
-        "smtp://",
-        "smtp://:25",
-        "smtp://relay.test/path",
-        "smtp://relay.test//",
-        "smtp://a#b",
-        "smtp://relay.test?x=1",
-        "smtp://relay.test:x",
-        "smtp://relay.test:0",
-        "smtp://relay.test:70000",
-        "smtp://alice@relay.test",
-        "smtp://[::1",
-        "smtp://a b",
+        "", "relay.test", "http://relay.test", "smtp://", "smtp://:25", "smtp://relay.test/path", "smtp://relay.test//",
+        "smtp://a#b", "smtp://relay.test?x=1", "smtp://relay.test:x", "smtp://relay.test:0", "smtp://relay.test:70000",
+        "smtp://alice@relay.test", "smtp://[::1", "smtp://a b",
     ],
-)
+)  # fmt: skip
 def test_what_is_no_smart_host_is_said(url: str) -> None:
     with pytest.raises(RouteError):
         SmartHost.parse(url)

@@ -313,20 +313,13 @@ def test_the_likeliest_code_comes_first(text: str, code: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "Copyright 2026 Example Inc., 94107 San Francisco",
-        "Your order number: 558812. Thank you!",
-        "Order 10045 was shipped on 2026-11-26.",
-        "Call us: +49 30 123456",
-        "Total: $1234 paid",
-        "Use promo code SAVE2026 at the checkout",
-        "Your zip code: 94107",
-        "Error code: 5501",
-        "https://app.test/verify?code=123456",
-        "Please verify your address alice1234@home.test",
-        "Your code expires NEXT-WEEK",
-        "The source code has 12345 lines.",
+        "Copyright 2026 Example Inc., 94107 San Francisco", "Your order number: 558812. Thank you!",
+        "Order 10045 was shipped on 2026-11-26.", "Call us: +49 30 123456", "Total: $1234 paid",
+        "Use promo code SAVE2026 at the checkout", "Your zip code: 94107", "Error code: 5501",
+        "https://app.test/verify?code=123456", "Please verify your address alice1234@home.test",
+        "Your code expires NEXT-WEEK", "The source code has 12345 lines.",
     ],
-)
+)  # fmt: skip
 def test_other_numbers_are_no_codes(text: str) -> None:
     assert codes(text) == ()
 

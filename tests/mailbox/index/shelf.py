@@ -58,12 +58,7 @@ class ArchivingInMemoryStore(Archiving, InMemoryStore):
 class Shelf:
     """Where letters are put; it can be closed and opened again."""
 
-    def __init__(
-        self,
-        directory: Path | None,
-        clock: Any = None,
-        **retention: Any,
-    ) -> None:
+    def __init__(self, directory: Path | None, clock: Any = None, **retention: Any) -> None:
         self.clock = clock or HandClock()
         self.pump = Pump()
         self.directory = directory

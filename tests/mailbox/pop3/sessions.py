@@ -138,12 +138,7 @@ class Server:
     ) -> MemoryPeer[Any]:
         engine = Pop3ServerEngine(tls=tls is not None, require_tls=require_tls, login_delay=self.delay.seconds)
         peer = MemoryPeer(
-            engine,
-            self.clock,
-            outward,
-            remote=HostPort("192.0.2.9", 40000),
-            tls=tls,
-            can_start_tls=certificate,
+            engine, self.clock, outward, remote=HostPort("192.0.2.9", 40000), tls=tls, can_start_tls=certificate
         )
         self.peers.append(peer)
         self.clock.spawn(

@@ -170,10 +170,7 @@ def test_an_author_whose_domain_is_silent_hides_no_other() -> None:
     assert judge_all({**silent, "home.test": "v=DMARC1; p=quarantine"}, "home.test", "slow.test").result == "temperror"
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["", "v=DMARC1", "v=DMARC1; p=none", "v=DMARC1; p=maybe; rua=mailto:a@b.test"],
-)
+@pytest.mark.parametrize("text", ["", "v=DMARC1", "v=DMARC1; p=none", "v=DMARC1; p=maybe; rua=mailto:a@b.test"])
 def test_a_policy_that_asks_for_nothing(text: str) -> None:
     policy = read_policy(text)
     assert policy is None if not text else policy is not None and policy.wish == "none"

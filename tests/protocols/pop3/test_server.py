@@ -114,25 +114,10 @@ def test_what_is_no_number_is_rejected(verb: str, argument: str) -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        b"",
-        b" ",
-        b"FROB",
-        b"APOP bob c4c9334b",
-        b"RETR",
-        b"DELE",
-        b"TOP",
-        b"TOP 1",
-        b"TOP 1 -1",
-        b"STAT x",
-        b"NO\0OP",
-        b"NOOP\rRSET",
-        b"USER bob",
-        b"AUTH PLAIN",
-        b"STLS",
-        b"QUIT now",
-        b"\xff\xfe",
+        b"", b" ", b"FROB", b"APOP bob c4c9334b", b"RETR", b"DELE", b"TOP", b"TOP 1", b"TOP 1 -1", b"STAT x", b"NO\0OP",
+        b"NOOP\rRSET", b"USER bob", b"AUTH PLAIN", b"STLS", b"QUIT now", b"\xff\xfe",
     ],
-)
+)  # fmt: skip
 def test_what_is_no_command_now_is_rejected_and_the_next_is_understood(line: bytes) -> None:
     """POP-03, POP-16, POP-17, POP-19, POP-23"""
     [rejected, noop] = events(in_transaction(), line + b"\r\nNOOP\r\n")

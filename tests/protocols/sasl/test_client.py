@@ -93,17 +93,11 @@ def begun() -> tuple[ClientMechanism, str]:
 @pytest.mark.parametrize(
     "challenge",
     [
-        "",
-        "r={nonce}x",
-        "r={nonce},s=c2FsdHNhbHQ=,i=4096",
-        "r=other,s=c2FsdHNhbHQ=,i=4096",
-        "r={nonce}x,s=c2FsdHNhbHQ=,i=4095",
-        f"r={{nonce}}x,s=c2FsdHNhbHQ=,i={MAX_ITERATIONS + 1}",
-        "r={nonce}x,s=c2FsdHNhbHQ=,i=999999999999",
-        "r={nonce}x,s=c,i=4096",
-        "m=ext,r={nonce}x,s=c2FsdHNhbHQ=,i=4096",
+        "", "r={nonce}x", "r={nonce},s=c2FsdHNhbHQ=,i=4096", "r=other,s=c2FsdHNhbHQ=,i=4096",
+        "r={nonce}x,s=c2FsdHNhbHQ=,i=4095", f"r={{nonce}}x,s=c2FsdHNhbHQ=,i={MAX_ITERATIONS + 1}",
+        "r={nonce}x,s=c2FsdHNhbHQ=,i=999999999999", "r={nonce}x,s=c,i=4096", "m=ext,r={nonce}x,s=c2FsdHNhbHQ=,i=4096",
     ],
-)
+)  # fmt: skip
 def test_a_server_that_asks_for_something_else_is_suspicious(challenge: str) -> None:
     client, nonce = begun()
     with pytest.raises(ServerNotTrusted):
@@ -130,11 +124,7 @@ def test_questions_without_end_are_not_answered(name: str, questions: int) -> No
 
 
 @pytest.mark.parametrize(
-    ("offered", "name"),
-    [
-        (("PLAIN", "XOAUTH2", "OAUTHBEARER"), "OAUTHBEARER"),
-        (("XOAUTH2", "PLAIN"), "XOAUTH2"),
-    ],
+    ("offered", "name"), [(("PLAIN", "XOAUTH2", "OAUTHBEARER"), "OAUTHBEARER"), (("XOAUTH2", "PLAIN"), "XOAUTH2")]
 )
 def test_a_token_is_shown_in_the_way_that_our_server_understands(offered: tuple[str, ...], name: str) -> None:
     """AUTH-16, AUTH-17"""

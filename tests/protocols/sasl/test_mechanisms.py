@@ -33,15 +33,8 @@ CERTIFICATE = ClientCertificate("CN=bob", ("bob@home.test",))
 def test_mechanisms_are_announced_the_best_first_and_known_by_their_names() -> None:
     """AUTH-01"""
     assert list(MECHANISMS) == [
-        "EXTERNAL",
-        "SCRAM-SHA-256-PLUS",
-        "SCRAM-SHA-256",
-        "OAUTHBEARER",
-        "XOAUTH2",
-        "PLAIN",
-        "LOGIN",
-        "CRAM-MD5",
-    ]
+        "EXTERNAL", "SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "OAUTHBEARER", "XOAUTH2", "PLAIN", "LOGIN", "CRAM-MD5",
+    ]  # fmt: skip
     assert all(mechanism.name == name for name, mechanism in MECHANISMS.items())
 
 
@@ -74,18 +67,10 @@ def test_plain_without_one_asks_with_an_empty_challenge() -> None:
 @pytest.mark.parametrize(
     "message",
     [
-        b"",
-        b"nonul",
-        b"\0one",
-        b"\0bob\0",
-        b"\0\0secret",
-        b"\0bob\0se\0cret",
-        b"\0bob\0\xff",
-        b"\xff\0bob\0x",
-        b"\0bob\0" + b"x" * (MAX_OCTETS + 1),
-        b"z" * (MAX_OCTETS + 1) + b"\0bob\0x",
+        b"", b"nonul", b"\0one", b"\0bob\0", b"\0\0secret", b"\0bob\0se\0cret", b"\0bob\0\xff", b"\xff\0bob\0x",
+        b"\0bob\0" + b"x" * (MAX_OCTETS + 1), b"z" * (MAX_OCTETS + 1) + b"\0bob\0x",
     ],
-)
+)  # fmt: skip
 def test_plain_refuses_what_breaks_its_grammar(message: bytes) -> None:
     with pytest.raises(Malformed):
         prove("PLAIN", message)
@@ -156,17 +141,10 @@ def test_external_without_a_certificate_is_denied() -> None:
 
 MESSAGES = st.binary(max_size=60) | st.sampled_from(
     [
-        b"a",
-        b"\0a\0b",
-        b"n,,n=bob,r=abc",
-        b"y,,n=bob,r=abc",
-        b"p=tls-exporter,,n=bob,r=abc",
-        b"c=biws,r=abc,p=AAAA",
-        b"n,a=bob,\x01auth=Bearer x\x01\x01",
-        b"user=bob\x01auth=Bearer x\x01\x01",
-        b"bob " + b"0" * 32,
+        b"a", b"\0a\0b", b"n,,n=bob,r=abc", b"y,,n=bob,r=abc", b"p=tls-exporter,,n=bob,r=abc", b"c=biws,r=abc,p=AAAA",
+        b"n,a=bob,\x01auth=Bearer x\x01\x01", b"user=bob\x01auth=Bearer x\x01\x01", b"bob " + b"0" * 32,
     ]
-)
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("name", MECHANISMS)

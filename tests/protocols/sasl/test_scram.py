@@ -149,26 +149,12 @@ def test_names_are_unescaped_and_an_identity_may_be_asked_for() -> None:
 @pytest.mark.parametrize(
     "first",
     [
-        b"",
-        b"n,,",
-        b"n,,n=user",
-        b"n,,n=,r=abc",
-        b"n,,n=user,r=",
-        b"n,,r=abc,n=user",
-        b"n,,m=ext,n=user,r=abc",
-        b"n,,n=us=er,r=abc",
-        b"n,,n=user,r=a b",
-        b"n,,n=us\0er,r=abc",
-        b"n,,n=\xff,r=abc",
-        "n,,n=a\u0007b,r=abc".encode(),
-        "n,,n=\u00ad,r=abc".encode(),
-        b"x,,n=user,r=abc",
-        b"p=,,n=user,r=abc",
-        b"n,b=x,n=user,r=abc",
-        b"n,,n=" + b"u" * 1025 + b",r=abc",
-        b"n,,n=user,r=" + b"a" * 5000,
+        b"", b"n,,", b"n,,n=user", b"n,,n=,r=abc", b"n,,n=user,r=", b"n,,r=abc,n=user", b"n,,m=ext,n=user,r=abc",
+        b"n,,n=us=er,r=abc", b"n,,n=user,r=a b", b"n,,n=us\0er,r=abc", b"n,,n=\xff,r=abc",
+        "n,,n=a\u0007b,r=abc".encode(), "n,,n=\u00ad,r=abc".encode(), b"x,,n=user,r=abc", b"p=,,n=user,r=abc",
+        b"n,b=x,n=user,r=abc", b"n,,n=" + b"u" * 1025 + b",r=abc", b"n,,n=user,r=" + b"a" * 5000,
     ],
-)
+)  # fmt: skip
 def test_a_first_message_that_breaks_the_grammar(first: bytes) -> None:
     with pytest.raises(Malformed):
         Talk("SCRAM-SHA-256", Keeper(keys={"user": KEYS})).prove(first, b"")

@@ -123,12 +123,7 @@ def test_chunks_that_grow_beyond_the_limit_are_too_large(parts: tuple[bytes, ...
 
 @pytest.mark.parametrize(
     ("sent", "content"),
-    [
-        (b".\n", b""),
-        (b"a\n..b\n.\n", b"a\r\n.b\r\n"),
-        (b"a\nb\r\n.\r\n", b"a\r\nb\r\n"),
-        (b"a\r\n.\n", b"a\r\n"),
-    ],
+    [(b".\n", b""), (b"a\n..b\n.\n", b"a\r\n.b\r\n"), (b"a\nb\r\n.\r\n", b"a\r\nb\r\n"), (b"a\r\n.\n", b"a\r\n")],
 )
 def test_who_ends_commands_with_lf_ends_the_content_so_too(sent: bytes, content: bytes) -> None:
     """Bare LF as sent by `printf … | nc`."""

@@ -50,18 +50,10 @@ def test_a_reply_is_read_by_its_digits(octets, reply):
 @pytest.mark.parametrize(
     "octets",
     [
-        b"\r\n",
-        b"HTTP/1.1 400 Bad Request\r\n",
-        b"SSH-2.0-x\r\n",
-        b"150 preliminary\r\n",
-        b"600 x\r\n",
-        b"25 x\r\n",
-        b"2500 x\r\n",
-        b" 250 x\r\n",
-        b"\x15\x03\x01\x00\x02\r\n",
-        "\u0662\u0665\u0660 x\r\n".encode(),
+        b"\r\n", b"HTTP/1.1 400 Bad Request\r\n", b"SSH-2.0-x\r\n", b"150 preliminary\r\n", b"600 x\r\n", b"25 x\r\n",
+        b"2500 x\r\n", b" 250 x\r\n", b"\x15\x03\x01\x00\x02\r\n", "\u0662\u0665\u0660 x\r\n".encode(),
     ],
-)
+)  # fmt: skip
 def test_what_is_no_reply_is_malformed_once_and_for_all(octets):
     (event,) = hear(octets + b"250 OK\r\n", b"250 OK\r\n")
     assert isinstance(event, MalformedReply)

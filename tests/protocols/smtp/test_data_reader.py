@@ -109,20 +109,9 @@ def test_faults_are_what_a_slow_reader_would_find(octets, max_line, max_size):
 
 
 SMUGGLED = [
-    b"\n.\n",
-    b"\n.\r\n",
-    b"\r\n.\n",
-    b"\r.\r",
-    b"\r\n.\r",
-    b"\r.\r\n",
-    b"\n.\r",
-    b"\r\n\0.\r\n",
-    b"\r\n.\0\r\n",
-    b"\r\r\n.\r\r\n",
-    b"\r\n. \r\n",
-    b"\n\n.\r\n",
-    b"\r\n..\r\n",
-]
+    b"\n.\n", b"\n.\r\n", b"\r\n.\n", b"\r.\r", b"\r\n.\r", b"\r.\r\n", b"\n.\r", b"\r\n\0.\r\n", b"\r\n.\0\r\n",
+    b"\r\r\n.\r\r\n", b"\r\n. \r\n", b"\n\n.\r\n", b"\r\n..\r\n",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("sequence", SMUGGLED)
@@ -141,8 +130,7 @@ def test_only_crlf_dot_crlf_ends_the_content(sequence):
 
 
 @pytest.mark.parametrize(
-    ("text", "line"),
-    [(b"a\nb\r\n", 1), (b"a\r\nb\rc\r\n", 2), (b"a\r\n\r\n\n\r\n", 3), (b"a\r\r\n", 1), (b"\n", 1)],
+    ("text", "line"), [(b"a\nb\r\n", 1), (b"a\r\nb\rc\r\n", 2), (b"a\r\n\r\n\n\r\n", 3), (b"a\r\r\n", 1), (b"\n", 1)]
 )
 def test_a_bare_cr_or_lf_is_named_by_its_line(text, line):
     """SMUG-02."""

@@ -239,12 +239,7 @@ def test_bad_auth(line, code, status):
 
 
 @pytest.mark.parametrize(
-    ("line", "event"),
-    [
-        (b"YWxpY2U=", AuthResponse(b"alice")),
-        (b"", AuthResponse(b"")),
-        (b"*", AuthResponse(None)),
-    ],
+    ("line", "event"), [(b"YWxpY2U=", AuthResponse(b"alice")), (b"", AuthResponse(b"")), (b"*", AuthResponse(None))]
 )
 def test_a_challenge_and_its_response(line, event):
     """AUTH-03, AUTH-05, CODE-17."""
@@ -263,11 +258,7 @@ def test_a_challenge_and_its_response(line, event):
 
 @pytest.mark.parametrize(
     ("line", "code", "status"),
-    [
-        (b"!!!not base64!!!", 501, "5.5.2"),
-        (b"\xff\xfe", 501, "5.5.2"),
-        (b"A" * 20_000, 500, "5.5.6"),
-    ],
+    [(b"!!!not base64!!!", 501, "5.5.2"), (b"\xff\xfe", 501, "5.5.2"), (b"A" * 20_000, 500, "5.5.6")],
 )
 def test_a_bad_response_ends_the_exchange(line, code, status):
     """AUTH-09, CODE-15, CODE-17."""

@@ -19,10 +19,7 @@ from mailstack.protocols.smtp.server_session import ListenerContext, ServerSessi
 from mailstack.protocols.smtp.session_state import MIN_RECIPIENTS, RECIPIENT_OCTETS
 from mailstack.receiving.intake import Intake
 from mailstack.receiving.mx import MxRules
-from mailstack.store import (
-    StoreError,
-    StoreFull,
-)
+from mailstack.store import StoreError, StoreFull
 from mailstack.store.data_directory import INTERVAL
 from mailstack.store.greylist import GreylistEntry
 from mailstack.store.sql_parts.greylist import SqlGreylist

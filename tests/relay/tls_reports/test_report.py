@@ -16,10 +16,7 @@ from mailstack.server.wiring.tls_reports import INTERNAL
     [
         (["v=TLSRPTv1; rua=mailto:reports@example.com"], ["mailto:reports@example.com"]),
         (["v=TLSRPTv1;rua=https://r.example.com/v1/tlsrpt"], ["https://r.example.com/v1/tlsrpt"]),
-        (
-            ["v=TLSRPTv1; rua=mailto:a@x.test , https://r.x.test/ ;"],
-            ["mailto:a@x.test", "https://r.x.test/"],
-        ),
+        (["v=TLSRPTv1; rua=mailto:a@x.test , https://r.x.test/ ;"], ["mailto:a@x.test", "https://r.x.test/"]),
         (["v=TLSRPTv1; x=y; rua=mailto:a%2Bb@x.test"], ["mailto:a%2Bb@x.test"]),
         (["v=spf1 -all", "v=TLSRPTv1; rua=mailto:a@x.test"], ["mailto:a@x.test"]),
         (["v=TLSRPTv1; rua=mailto:a@x.test", "v=TLSRPTv1; rua=mailto:b@x.test"], []),
