@@ -159,13 +159,15 @@ def test_the_plugin_has_no_package_around_it() -> None:
 
 
 def test_the_projects_metadata_is_whole() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    project = settings["project"]
     assert project["scripts"] == {
         "mailstack": "mailstack.cli:main",
         "mailstack-sendmail": "mailstack.cli.sendmail.command:main",
         "mailstack-mailq": "mailstack.cli.sendmail.command:mailq",
     }
-    assert (ROOT / project["readme"]).exists()
+    for fragment in settings["tool"]["hatch"]["metadata"]["hooks"]["fancy-pypi-readme"]["fragments"]:
+        assert (ROOT / fragment["path"]).exists()
     assert (SOURCES / "py.typed").exists()
 
 
