@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 
 import mailstack
@@ -61,4 +63,7 @@ def main() -> None:
 
     Without -c FILE (or MAILSTACK_CONFIG) a command uses a dev environment: the one in --data DIR (or MAILSTACK_DATA),
     else the only running one. Of several, it uses the one on the default ports, or the one started in this folder.
+    NO_COLOR=1 turns colours off.
     """
+    if os.environ.get("NO_COLOR"):
+        click.get_current_context().color = False

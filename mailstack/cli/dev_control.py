@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote
@@ -12,8 +12,11 @@ from urllib.request import ProxyHandler, Request, build_opener
 
 import click
 
-from mailstack.cli.output import CommandError
+from mailstack.cli.fault_fields import FaultCommand, parse_rule
+from mailstack.cli.output import CommandError, confirm
+from mailstack.cli.output import yes as yes_option
 from mailstack.cli.target import TargetServer, with_target
+from mailstack.letter.times import read_duration
 
 TIMEOUT_S = 600.0
 """Seconds for an answer; ten years of retries may take a while."""
@@ -48,7 +51,7 @@ def _login(login: Mapping[str, str] | None) -> dict[str, str]:
 
 def _detail(octets: bytes) -> str:
     try:
-        return str(json.loads(octets)["detail"])
+        return str(json.loads(octets)["detail"]).removeprefix("Invalid request body: ")
     except (ValueError, KeyError, TypeError):
         return ""
 
@@ -62,23 +65,25 @@ def fault() -> None:
       mailstack fault add at=rcpt 'recipient=*@elsewhere.test' 'reply=452 4.2.2 mailbox full' times=2
       mailstack fault add at=final drop=before
       mailstack fault list
-      mailstack fault clear
+      mailstack fault clear --yes
     """
 
 
-@fault.command()
+@fault.command(cls=FaultCommand)
 @click.argument("settings", metavar="NAME=VALUE…", nargs=-1, required=True)
 @with_target
 def add(target: TargetServer, settings: tuple[str, ...]) -> None:
     """Inject a fault, and print its id.
 
-    NAME=VALUE are the fields of a rule.
+    A rule has a step, any conditions, and at least one effect that is possible at the step. A pattern may have * and ?.
 
     \b
     Example:
       mailstack fault add at=rcpt 'recipient=*@elsewhere.test' 'reply=452 4.2.2 mailbox full' times=2
+      mailstack fault add at=ehlo service=mx without=STARTTLS
+      mailstack fault add at=dns name=elsewhere.test answer=servfail
     """
-    made = request(target, "POST", "/v1/faults", _rule(settings))
+    made = request(target, "POST", "/v1/faults", parse_rule(settings))
     click.echo(made["id"])
 
 
@@ -98,36 +103,26 @@ def list_(target: TargetServer, *, as_json: bool) -> None:
 
 @fault.command()
 @click.argument("ids", metavar="[ID]…", nargs=-1)
+@yes_option
 @with_target
-def clear(target: TargetServer, ids: tuple[str, ...]) -> None:
+def clear(target: TargetServer, ids: tuple[str, ...], yes: bool) -> None:
     """Remove the faults with these ids, or all of them.
+
+    Without an id, the command asks first. In a script, give --yes.
 
     \b
     Example:
       mailstack fault clear f1
+      mailstack fault clear --yes
     """
-    paths = [f"/v1/faults/{quote(each, safe='')}" for each in ids] or ["/v1/faults"]
+    active = {rule["id"] for rule in request(target, "GET", "/v1/faults")["faults"]}
+    if active and not ids and not yes:
+        confirm(f"Remove {'the only fault' if len(active) == 1 else f'all {len(active)} faults'}?")
+    if unknown := [each for each in ids if each not in active]:
+        raise CommandError(f"there is no fault {unknown[0]}; `mailstack fault list` lists them")
+    paths = [f"/v1/faults/{quote(each, safe='')}" for each in dict.fromkeys(ids)] or ["/v1/faults"]
     ended = sum(request(target, "DELETE", path)["cleared"] for path in paths)
     click.echo(f"removed: {ended}" if ended else "no faults are active")
-
-
-def _rule(settings: Iterable[str]) -> dict[str, Any]:
-    """Parses NAME=VALUE; numbers, true, false and lists are JSON, all else is text."""
-    rule: dict[str, Any] = {}
-    for each in settings:
-        name, equals, value = each.partition("=")
-        if not equals or not name:
-            raise CommandError(f"{each}: expected NAME=VALUE, such as at=rcpt")
-        rule[name] = _value(value)
-    return rule
-
-
-def _value(text: str) -> Any:
-    try:
-        found = json.loads(text)
-    except ValueError:
-        return text
-    return found if isinstance(found, bool | int | float | list) else text
 
 
 def _line(rule: dict[str, Any]) -> str:
@@ -174,6 +169,10 @@ def advance(target: TargetServer, span: str, *, as_json: bool) -> None:
     Example:
       mailstack clock advance 5d
     """
+    try:
+        read_duration(span)
+    except ValueError as error:
+        raise CommandError(f"{span}: expected {error}") from None
     _print_clock(request(target, "POST", "/v1/clock", {"advance": span}), as_json=as_json)
 
 

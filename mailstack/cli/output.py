@@ -6,6 +6,7 @@ Control characters are escaped before they reach a terminal.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 import unicodedata
@@ -24,6 +25,16 @@ if TYPE_CHECKING:
 
 GAP = "  "
 """Space between two columns."""
+STATE_COLORS = {
+    **dict.fromkeys(("delivered", "relayed", "collected", "ok"), "green"),
+    **dict.fromkeys(("queued", "in progress"), "cyan"),
+    **dict.fromkeys(("held", "warn"), "yellow"),
+    **dict.fromkeys(("bounced", "BROKEN"), "red"),
+    "removed": "bright_black",
+}
+"""Colours of states in a table on a terminal."""
+_STATE = re.compile(rf"\b(?:{'|'.join(STATE_COLORS)})\b")
+
 MIN_WIDTH = 6
 """Minimum width of a folded column, in terminal cells."""
 
@@ -35,11 +46,12 @@ def table_lines(
     right: Collection[int] = (),
     whole: Collection[int] = (),
     short: Collection[int] = (),
+    colored: Collection[int] = (),
 ) -> Iterator[str]:
     """Lines of a table of at most `max_width` cells, if the minimum widths allow it.
 
     `right` are the numbers of right-aligned columns, `whole` of columns that are never folded, `short` of columns that
-    are cut off instead.
+    are cut off instead, `colored` of columns with states.
     """
     cells = [[cell.split("\n") for cell in row] for row in rows]
     widths = [max(display_width(line) for cell in column for line in cell) for column in zip(*cells, strict=True)]
@@ -55,7 +67,14 @@ def table_lines(
                 _pad(part, width, right=number in right)
                 for number, (part, width) in enumerate(zip(parts, widths, strict=True))
             ]
-            yield GAP.join(padded).rstrip()
+            padded[-1] = padded[-1].rstrip()
+            line = GAP.join(_color(cell) if number in colored else cell for number, cell in enumerate(padded))
+            yield line.rstrip()
+
+
+def _color(cell: str) -> str:
+    """Colours each state in a cell."""
+    return _STATE.sub(lambda found: click.style(found[0], fg=STATE_COLORS[found[0]]), cell)
 
 
 def display_width(text: str) -> int:
@@ -135,10 +154,15 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, empty:
         right={number for number, name in enumerate(columns) if name == "size"},
         whole={number for number, name in enumerate(columns) if name in ("id", "letter")},
         short={number for number, name in enumerate(columns) if name in ("from", "to")},
+        colored={number for number, name in enumerate(columns) if name in ("state", "next", "")},
     )
     click.secho(header, bold=True)
     for line in lines:
         click.echo(line)
+
+
+yes = click.option("--yes", is_flag=True, help="Don't ask for confirmation.")
+"""Option of every command that calls `confirm`."""
 
 
 def confirm(question: str) -> None:

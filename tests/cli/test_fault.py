@@ -6,14 +6,18 @@ import json
 import re
 from collections.abc import Iterator
 from datetime import datetime
+from typing import get_args, get_type_hints
 
+import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
 from mailstack.cli import main, registry
 from mailstack.cli.dev_run import register
+from mailstack.cli.fault_fields import FIELDS
 from mailstack.net.log import SilentJournal
 from mailstack.sandbox.dev import DevEnvironment, DevSettings
+from mailstack.sandbox.faults.rule import STEPS, Fault
 from mailstack.testing.reactor_thread import shared_reactor_thread
 
 
@@ -48,24 +52,80 @@ def test_faults_are_added_listed_and_ended(found: DevEnvironment) -> None:
     added = run("fault", "add", "at=rcpt", "recipient=*@b.test", "reply=452 4.2.2 mailbox full", "times=2")
     assert (added.exit_code, added.output) == (0, "f1\n")
     assert run("fault", "add", "at=ehlo", 'without=["STARTTLS"]', "id=clear").output == "clear\n"
+    assert run("fault", "add", "at=ehlo", "without=SIZE, DSN", "times=1", "probability=0.5").output == "f2\n"
+    assert found.faults.list()[2][0].without == ("SIZE", "DSN")
+    assert run("fault", "clear", "f2").output == "removed: 1\n"
     (first, _) = [rule for rule, _ in found.faults.list()]
     assert (first.recipient, first.times, first.refusal.code) == ("*@b.test", 2, 452)
     assert "at=rcpt recipient=*@b.test times=2 reply=452 4.2.2 mailbox full" in run("fault", "list").output
     assert json.loads(run("fault", "list", "--json").output.splitlines()[1])["without"] == ["STARTTLS"]
     assert run("fault", "clear", "f1").output == "removed: 1\n"
-    assert run("fault", "clear").output == "removed: 1\n"
+    unanswered = run("fault", "clear")
+    assert unanswered.exit_code == 1
+    assert "Remove the only fault?" in unanswered.stderr
+    assert "add --yes" in unanswered.stderr
+    assert run("fault", "clear", "--yes").output == "removed: 1\n"
     assert run("fault", "clear").output == "no faults are active\n"
 
 
 @pytest.mark.parametrize(
-    ("words", "why"),
-    [(["at=lunch", "drop=before"], "unknown step"), (["rcpt"], "NAME=VALUE"), (["at=rcpt", "colour=red"], "colour")],
+    ("words", "reason"),
+    [
+        (["at=lunch", "drop=before"], "at=lunch: there is no such step; use one of connect, "),
+        (["at=rcptt", "drop=before"], "did you mean at=rcpt?"),
+        (["at=pop3.lunch", "drop=before"], "unknown step"),
+        (["drop=before"], "no step is given; add at=STEP"),
+        (["rcpt"], "rcpt: expected NAME=VALUE"),
+        (["at=rcpt", "at=mail"], "at= is given twice"),
+        (["at=rcpt", "colour=red"], "colour=red: there is no field 'colour'; `mailstack fault add --help`"),
+        (["at=rcpt", "time=2"], "did you mean times=?"),
+        (["at=rcpt", "times=two"], "times=two: expected a number, such as 2"),
+        (["at=rcpt", "probability=nan"], "probability=nan: expected a number, such as 0.5"),
+        (["at=rcpt", "drop=never"], "drop=never: expected before or after"),
+        (["at=rcpt", "silence=1"], "silence=1: expected true or false"),
+        (["at=ehlo", "without=[7]"], "expected words with commas, such as STARTTLS,SIZE"),
+        (["at=rcpt", "reply=421"], "mailstack: reply must be a 4xx or 5xx reply"),
+        (["at=rcpt"], "mailstack: the rule has no effect: give one of"),
+    ],
 )
 @pytest.mark.usefixtures("found")
-def test_what_is_no_fault_is_told(words: list[str], why: str) -> None:
+def test_an_invalid_fault_is_refused_in_the_words_of_the_command(words: list[str], reason: str) -> None:
     refused = run("fault", "add", *words)
     assert refused.exit_code == 1
-    assert why in refused.output
+    assert reason in refused.output
+    assert refused.output.count("\n") == 1
+
+
+@pytest.mark.usefixtures("found")
+def test_an_unknown_id_removes_nothing() -> None:
+    assert run("fault", "add", "at=quit", "drop=before", "id=kept").exit_code == 0
+    refused = run("fault", "clear", "kept", "f77")
+    assert (refused.exit_code, refused.output) == (
+        1,
+        "mailstack: there is no fault f77; `mailstack fault list` lists them\n",
+    )
+    assert run("fault", "clear", "kept").output == "removed: 1\n"
+
+
+def test_the_fields_of_the_command_are_those_of_a_fault() -> None:
+    types = get_type_hints(Fault)
+    assert set(FIELDS) == set(Fault.__struct_fields__)
+    for name, described in FIELDS.items():
+        if described.kind == "choice":
+            assert {"", *described.value.split("|")} == set(get_args(types[name]))
+        kinds = {"integer": 7, "number": 0.5, "flag": True, "list": ("STARTTLS",)}
+        if described.kind in kinds:
+            assert msgspec.convert(kinds[described.kind], types[name]) == kinds[described.kind]
+        if described.kind == "text":
+            assert types[name] is str
+
+
+def test_help_lists_every_field_and_step() -> None:
+    shown = run("fault", "add", "--help").output
+    for step in STEPS:
+        assert re.search(rf"^  {re.escape(step)} |[ .,]{step.removeprefix('pop3.')}[,\n]", shown, re.MULTILINE), step
+    for name in FIELDS:
+        assert f"  {name}=" in shown
 
 
 def test_the_clock_is_moved_ahead(found: DevEnvironment) -> None:
@@ -73,7 +133,7 @@ def test_the_clock_is_moved_ahead(found: DevEnvironment) -> None:
     assert "36 h 0 min ahead" in run("clock", "advance", "1d12h").output
     assert 129_590 < json.loads(run("clock", "show", "--json").output)["ahead"] < 129_660
     assert 129_590 < found.travel.ahead < 129_660
-    assert "duration" in run("clock", "advance", "soon").output
+    assert "mailstack: soon: expected a duration" in run("clock", "advance", "soon").output
 
 
 def test_commands_know_the_time_that_was_moved_ahead(found: DevEnvironment) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from mailstack.cli import main
 from mailstack.letter import LetterId
 from mailstack.letter.delivery import DeliveryState, Step, StepName
 from mailstack.store.journey import facts_text
@@ -50,6 +53,23 @@ def test_a_letter_with_recipients_in_different_states_says_each(mailstack: Mails
     (line,) = lines_of(mailstack("letters", "--json"))
     assert line["state"] == {"carol@elsewhere.test": "queued", "bob@home.test": "delivered"}
     assert "1 queued, 1 delivered" in mailstack("letters").stdout
+
+
+@pytest.mark.usefixtures("mailstack")
+@pytest.mark.parametrize(
+    ("no_color", "state"),
+    [("", "1 \x1b[36mqueued\x1b[0m, 1 \x1b[32mdelivered\x1b[0m\n"), ("1", "1 queued, 1 delivered\n")],
+)
+def test_states_are_coloured_on_a_terminal(
+    config: Path, shelf: Shelf, monkeypatch: pytest.MonkeyPatch, no_color: str, state: str
+) -> None:
+    letter = shelf.accept("queued@home.test", ("held@elsewhere.test", "bob@home.test"))
+    shelf.change(letter, 1, state=DeliveryState.DELIVERED)
+    monkeypatch.setenv("NO_COLOR", no_color)
+    shown = CliRunner().invoke(main, ["letters", "-c", str(config)], color=True).stdout
+    assert state in shown
+    assert ("\x1b" in shown.replace(state, "")) is (not no_color)
+    assert "  queued@home.test  held@elsewhere.test" in shown
 
 
 def test_a_table_says_the_same_to_people(mailstack: Mailstack, shelf: Shelf) -> None:
@@ -190,7 +210,7 @@ def test_follow_prints_each_new_step_once(mailstack: Mailstack, shelf: Shelf, mo
 
     def deliver_meanwhile(seconds: float) -> None:
         waits.append(seconds)
-        mailstack("queue", "remove", letter)
+        mailstack("queue", "remove", letter, "--yes")
 
     monkeypatch.setattr("mailstack.cli.letters.pause", deliver_meanwhile)
     steps = lines_of(mailstack("journey", letter, "--follow", "--json"))

@@ -79,15 +79,27 @@ def test_retry_takes_ids_or_all(mailstack: Mailstack, arguments: tuple[str, ...]
 
 def test_a_removed_letter_is_owed_no_longer_and_its_sender_not_told(mailstack: Mailstack, shelf: Shelf) -> None:
     letter = shelf.accept(**DEFERRED)
-    assert mailstack("queue", "remove", letter).exit_code == 0
+    assert mailstack("queue", "remove", letter, "--yes").exit_code == 0
     assert delivery_of(shelf, letter).state is DeliveryState.REMOVED
     assert lines_of(mailstack("queue", "list", "--json")) == []
+
+
+def test_letters_are_removed_after_a_question(mailstack: Mailstack, shelf: Shelf) -> None:
+    letter = shelf.accept(recipients=("carol@elsewhere.test", "dave@elsewhere.test"), **DEFERRED)
+    unanswered = mailstack("queue", "remove", letter)
+    assert unanswered.exit_code == 1
+    assert "remove 1 letter to 2 recipients?" in unanswered.stderr
+    assert "add --yes" in unanswered.stderr
+    assert mailstack("queue", "remove", letter, input="n\n").exit_code == 1
+    assert delivery_of(shelf, letter).state is DeliveryState.QUEUED
+    assert mailstack("queue", "remove", letter, input="y\n").exit_code == 0
+    assert delivery_of(shelf, letter).state is DeliveryState.REMOVED
 
 
 def test_with_bounce_the_sender_gets_a_report(mailstack: Mailstack, shelf: Shelf) -> None:
     shelf.add_account("alice@home.test")
     letter = shelf.accept(**DEFERRED)
-    result = mailstack("queue", "remove", letter, "--bounce")
+    result = mailstack("queue", "remove", letter, "--bounce", "--yes")
     assert result.exit_code == 0, result.stderr
     assert delivery_of(shelf, letter).state is DeliveryState.BOUNCED
     (report,) = lines_of(mailstack("queue", "list", "--json"))
@@ -98,7 +110,7 @@ def test_with_bounce_the_sender_gets_a_report(mailstack: Mailstack, shelf: Shelf
 
 def test_nobody_is_told_of_a_letter_with_the_null_reverse_path(mailstack: Mailstack, shelf: Shelf) -> None:
     letter = shelf.accept("", ("carol@elsewhere.test",), **DEFERRED)
-    assert mailstack("queue", "remove", letter, "--bounce").stdout.endswith("removed\n")
+    assert mailstack("queue", "remove", letter, "--bounce", "--yes").stdout.endswith("removed\n")
     assert lines_of(mailstack("queue", "list", "--json")) == []
 
 

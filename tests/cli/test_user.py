@@ -122,7 +122,19 @@ def test_accounts_are_listed_with_their_aliases(mailstack: Mailstack, shelf: She
 
 def test_a_removed_account_is_gone(mailstack: Mailstack, shelf: Shelf) -> None:
     shelf.add_account("alice@home.test")
-    assert mailstack("user", "remove", "alice").exit_code == 0
+    assert mailstack("user", "remove", "alice", "--yes").exit_code == 0
+    assert lines_of(mailstack("user", "list", "--json")) == []
+
+
+def test_an_account_is_removed_after_a_question(mailstack: Mailstack, shelf: Shelf) -> None:
+    shelf.add_account("alice@home.test")
+    unanswered = mailstack("user", "remove", "alice")
+    assert unanswered.exit_code == 1
+    assert "Remove alice@home.test and every letter in its mailbox?" in unanswered.stderr
+    assert "add --yes" in unanswered.stderr
+    assert mailstack("user", "remove", "alice", input="n\n").exit_code == 1
+    assert len(lines_of(mailstack("user", "list", "--json"))) == 1
+    assert mailstack("user", "remove", "alice", input="y\n").exit_code == 0
     assert lines_of(mailstack("user", "list", "--json")) == []
 
 
@@ -164,7 +176,11 @@ def test_one_is_made_and_shown_once(mailstack: Mailstack, shelf: Shelf) -> None:
 def test_one_is_taken_away(mailstack: Mailstack, shelf: Shelf) -> None:
     """AUTH-18"""
     mailstack("user", "app-password", "add", "bob", "phone")
-    assert mailstack("user", "app-password", "remove", "bob", "phone").exit_code == 0
+    unanswered = mailstack("user", "app-password", "remove", "bob", "phone")
+    assert unanswered.exit_code == 1
+    assert "add --yes" in unanswered.stderr
+    assert len(shelf.pump.run(shelf.store.accounts.app_passwords(BOB))) == 1
+    assert mailstack("user", "app-password", "remove", "bob", "phone", "--yes").exit_code == 0
     assert shelf.pump.run(shelf.store.accounts.app_passwords(BOB)) == []
     again = mailstack("user", "app-password", "remove", "bob", "phone")
     assert (again.exit_code, again.stderr.count("\n")) == (1, 1)

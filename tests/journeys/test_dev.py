@@ -213,7 +213,7 @@ def test_nothing_ever_leaves_the_machine(dev: Dev) -> None:
             break
     else:
         raise AssertionError("the refusal to call out does not show in the queue")
-    dev.mailstack("queue", "remove", waiting["id"])
+    dev.mailstack("queue", "remove", waiting["id"], "--yes")
     assert waiting["id"] not in dev.mailstack("queue", "list", "--json")
 
 

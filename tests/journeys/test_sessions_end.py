@@ -269,7 +269,7 @@ def test_app_password_that_is_taken_away_ends_what_it_opened(site: Site) -> None
     cookie = f"Cookie: {site.cookie('dan', made)}"
     ends(
         opened,
-        lambda: command("user", "app-password", "remove", "-c", str(site.config), "dan@home.test", "phone"),
+        lambda: command("user", "app-password", "remove", "-c", str(site.config), "dan@home.test", "phone", "--yes"),
     )
     assert site.status(cookie) == b"401"
 

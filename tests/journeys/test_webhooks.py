@@ -277,7 +277,7 @@ def test_real_letters_are_told_over_real_sockets_also_of_what_a_command_does(tmp
         heard(real, 3)
         send(ports["submission"], "hello", "carol@elsewhere.test")
         (letter,) = lines_of_json(command("queue", "list", "-c", str(config), "--json"))
-        command("queue", "remove", "-c", str(config), letter["id"])
+        command("queue", "remove", "-c", str(config), letter["id"], "--yes")
         heard(real, 1)
         assert process.stop() == 0
     assert [message["type"] for _, message in real.told] == ["letter.delivered"] * 3 + ["letter.removed"]

@@ -59,8 +59,8 @@ def fill(config: Path) -> None:
         ids = {each["id"]: each for each in lines_of_json(command("queue", "list", "-c", str(config), "--json"))}
         held, bounced, removed = sorted(ids)[-3:]
         command("queue", "hold", "-c", str(config), held)
-        command("queue", "remove", "-c", str(config), "--bounce", bounced)
-        command("queue", "remove", "-c", str(config), removed)
+        command("queue", "remove", "-c", str(config), "--yes", "--bounce", bounced)
+        command("queue", "remove", "-c", str(config), "--yes", removed)
         time.sleep(2)
         assert server.stop() == 0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import click
 from msgspec import Struct
@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from mailstack.cli.argument_types import address as parse_address
 from mailstack.cli.argument_types import letter_id
 from mailstack.cli.output import CommandError, confirm
+from mailstack.cli.output import yes as yes_option
 from mailstack.cli.queue.context import router_of
 from mailstack.cli.queue.selection import narrowed, select, with_selection
 from mailstack.cli.runner import OpenStore
@@ -24,10 +25,13 @@ from mailstack.letter.times import clean
 from mailstack.queue.admin import BATCH_SIZE, ActionResult, QueueAdmin
 from mailstack.queue.bounce import Bouncer
 from mailstack.queue.hold_rules import DeliverySelection
-from mailstack.store import Filter
+from mailstack.store import Filter, Record
 
 Action = Callable[[OpenStore, QueueAdmin, Sequence[LetterId]], Coroutine[Any, Any, list[ActionResult]]]
 """Action on letters."""
+
+Confirmation = Literal["filters", "selection", "always"]
+"""Letters for which an action is confirmed: those of filters; of filters and --all; or any."""
 
 MAX_LISTED = 20
 """Maximum number of deliveries that are listed one by one."""
@@ -51,7 +55,7 @@ def with_letters(
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         @click.argument("ids", metavar=metavar, nargs=-1)
         @click.option("--all", "every", is_flag=True, help="All waiting letters.")
-        @click.option("--yes", is_flag=True, help="Don't ask for confirmation.")
+        @yes_option
         @with_target
         @with_selection(*states)
         def choose(
@@ -114,7 +118,7 @@ def retry(target: TargetServer, chosen: ChosenLetters) -> None:
       mailstack queue retry --reason "connection refused" --yes
       mailstack queue retry --all
     """
-    act(target, chosen, "retry", "due now", lambda _server, operator, letters: operator.retry(letters), harmless=True)
+    act(target, chosen, "retry", "due now", lambda _server, operator, letters: operator.retry(letters), asks="filters")
 
 
 @click.command()
@@ -123,7 +127,7 @@ def retry(target: TargetServer, chosen: ChosenLetters) -> None:
 def remove(target: TargetServer, chosen: ChosenLetters, bounce: bool) -> None:
     """Remove letters from the queue without delivery.
 
-    Recipients that have the letter already keep it.
+    Recipients that have the letter already keep it. The command asks first. In a script, give --yes.
 
     \b
     Example:
@@ -142,18 +146,26 @@ def remove(target: TargetServer, chosen: ChosenLetters, bounce: bool) -> None:
             acts += await operator.remove(its, bouncer=Bouncer(router_of(target, server), name))
         return acts
 
-    act(target, chosen, "remove", "removed", removed)
+    act(target, chosen, "remove", "removed", removed, asks="always")
 
 
 def act(
-    target: TargetServer, chosen: ChosenLetters, verb: str, done: str, action: Action, *, harmless: bool = False
+    target: TargetServer,
+    chosen: ChosenLetters,
+    verb: str,
+    done: str,
+    action: Action,
+    *,
+    asks: Confirmation = "selection",
 ) -> None:
-    """Acts on the chosen letters and prints the results; `harmless` needs no confirmation for --all."""
+    """Acts on the chosen letters and prints the results."""
     if sum((bool(chosen.ids), chosen.every, chosen.selection.narrows)) != 1:
         raise click.UsageError("Give letter ids, or filters such as --to and --reason, or --all.")
     ids = [letter_id(each) for each in chosen.ids]
     with OpenStore(target) as server:
         if ids:
+            if asks == "always" and not chosen.confirmed:
+                _confirm_ids(server, verb, ids)
             operator = QueueAdmin(server.store, target.now)
             _print_results(server.run(action(server, operator, ids)), done)
             return
@@ -168,18 +180,28 @@ def act(
             for record in select(server, chosen.selection)
             if any(takes(record.letter, delivery) for delivery in record.deliveries)
         ]
-        count = sum(len(record.deliveries) for record in narrowed(records, chosen.selection))
         if not records:
             click.echo("the queue is empty" if chosen.every else "no waiting letter matches")
             return
-        summary = f"{_count(len(records), 'letter')} to {_count(count, 'recipient')}"
-        if not chosen.confirmed and not (harmless and chosen.every):
-            confirm(f"{verb} {summary}?")
+        if not chosen.confirmed and not (asks == "filters" and chosen.every):
+            confirm(f"{verb} {_summary(narrowed(records, chosen.selection))}?")
         # The queue may have changed during the confirmation prompt.
         operator = QueueAdmin(server.store, target.now, selects=takes, known=records if chosen.confirmed else ())
         letters = [record.letter.id for record in records]
         groups = [letters[at : at + BATCH_SIZE] for at in range(0, len(letters), BATCH_SIZE)]
         _print_counts((server.run(action(server, operator, group)) for group in groups), done, len(records))
+
+
+def _confirm_ids(server: OpenStore, verb: str, ids: Sequence[LetterId]) -> None:
+    """Asks for confirmation, unless none of the letters is waiting, which the action reports."""
+    found = server.run(server.store.records(Filter(ids=tuple(ids), limit=len(ids))))
+    if waiting := [each for each in narrowed(found, DeliverySelection(states=OWED)) if each.deliveries]:
+        confirm(f"{verb} {_summary(waiting)}?")
+
+
+def _summary(records: Sequence[Record]) -> str:
+    count = sum(len(record.deliveries) for record in records)
+    return f"{_count(len(records), 'letter')} to {_count(count, 'recipient')}"
 
 
 def _print_results(acts: Sequence[ActionResult], done: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +11,8 @@ import click
 from mailstack.accounts.passwords import PasswordError, check_password
 from mailstack.cli.argument_types import address as parse_address
 from mailstack.cli.argument_types import local_address, password_file, quota_text, read_password, read_quota, size_text
-from mailstack.cli.output import CommandError, print_json, print_table
+from mailstack.cli.output import CommandError, confirm, print_json, print_table
+from mailstack.cli.output import yes as yes_option
 from mailstack.cli.runner import OpenStore
 from mailstack.cli.target import TargetServer, with_target
 from mailstack.cli.user.credentials import PasswordHashes
@@ -180,22 +180,24 @@ def kick(target: TargetServer, address: str, as_json: bool) -> None:
 
 @click.command()
 @click.argument("address")
-@click.option("--yes", is_flag=True, help="Don't ask for confirmation.")
+@yes_option
 @with_target
 def remove(target: TargetServer, address: str, yes: bool) -> None:
     """Remove an account and all letters in its mailbox.
 
-    On a terminal, the command asks for confirmation; in a script it doesn't.
+    The command asks first. In a script, give --yes.
 
     \b
     Example:
       mailstack user remove alice@home.test
+      mailstack user remove alice@home.test --yes
     """
     wanted = parse_address(address, target.domains)
-    if not yes and sys.stdin.isatty():
-        click.confirm(f"Remove {wanted.key} and every letter in its mailbox?", abort=True)
-
     with OpenStore(target) as server:
+        if server.run(server.store.accounts.get(wanted.key)) is None:
+            raise _unknown(wanted.key)
+        if not yes:
+            confirm(f"Remove {wanted.key} and every letter in its mailbox?")
         try:
             server.run(server.store.accounts.remove(wanted.key))
         except KeyError:

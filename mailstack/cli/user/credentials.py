@@ -12,10 +12,11 @@ import click
 from mailstack.accounts.dev_logins import Issuer
 from mailstack.accounts.passwords import Passwords, StoredPassword, digest, new_app_password
 from mailstack.cli.argument_types import address as parse_address
-from mailstack.cli.output import CommandError, print_json, print_table
+from mailstack.cli.output import CommandError, confirm, print_json, print_table
+from mailstack.cli.output import yes as yes_option
 from mailstack.cli.runner import OpenStore, Pending, StoreRunner
 from mailstack.cli.target import TargetServer, with_target
-from mailstack.letter.times import iso8601, local_text
+from mailstack.letter.times import clean, iso8601, local_text
 from mailstack.net.clock import ReactorClock
 from mailstack.store import Conflict
 from mailstack.store.accounts import AppPassword
@@ -89,9 +90,12 @@ def list_(target: TargetServer, address: str, as_json: bool) -> None:
 @app_password.command()
 @click.argument("address")
 @click.argument("name")
+@yes_option
 @with_target
-def remove(target: TargetServer, address: str, name: str) -> None:
+def remove(target: TargetServer, address: str, name: str, yes: bool) -> None:
     """Revoke an app password; it stops working at once.
+
+    The command asks first. In a script, give --yes.
 
     \b
     Example:
@@ -99,11 +103,16 @@ def remove(target: TargetServer, address: str, name: str) -> None:
     """
     wanted = parse_address(address, target.domains)
 
+    unknown = CommandError(f"{wanted.key} has no app password {name!r}")
     with OpenStore(target) as server:
+        if name not in {each.name for each in server.run(server.store.accounts.app_passwords(wanted.key))}:
+            raise unknown
+        if not yes:
+            confirm(f"Revoke the app password {clean(name)} of {wanted.key}?")
         try:
             server.run(server.store.accounts.remove_app_password(wanted.key, name))
         except KeyError:
-            raise CommandError(f"{wanted.key} has no app password {name!r}") from None
+            raise unknown from None
     click.echo(f"{wanted.key} can no longer log in with the password for {name}")
 
 
