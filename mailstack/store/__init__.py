@@ -7,7 +7,7 @@ group them. The result of a call that has returned is visible to every later cal
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple, Protocol
 
 from msgspec import Struct
@@ -331,6 +331,14 @@ class Store(Protocol):
 
     async def records(self, which: Filter) -> list[Record]:
         """The newest first."""
+
+    async def recipients_in(
+        self, states: Collection[DeliveryState], limit: int
+    ) -> list[tuple[LetterId, str, str | None]]:
+        """The first `limit` deliveries in one of these states, of the newest letters first.
+
+        Each has the letter's id, the key of the address, and the key of the original one if an alias led to it.
+        """
 
     async def steps(self, letter: LetterId) -> list[Step]:
         """The oldest first."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from mailstack.letter import Content, LetterId
-from mailstack.letter.delivery import OWED, Delivery, Step
+from mailstack.letter.delivery import OWED, Delivery, DeliveryState, Step
 from mailstack.letter.letter import Octets, Prefixed
 from mailstack.store import Damaged, Entry, Filter, Maildrop, Record, rows, sql
 from mailstack.store.batch import pieces
@@ -139,6 +139,19 @@ def pending_count(connection: Connection) -> int:
     """Number of letters with pending deliveries."""
     ((count,),) = connection.execute(sql.PENDING_COUNT)
     return int(count)
+
+
+def recipients_in(
+    connection: Connection, states: Collection[DeliveryState], limit: int
+) -> list[tuple[LetterId, str, str | None]]:
+    """Letter, address and original address of deliveries in these states, of the newest letters first."""
+    if not states:
+        return []
+    statement = sql.recipients_in(len(states), pending=OWED.issuperset(states))
+    return [
+        (LetterId(rows.text(letter)), rows.text(address), None if original is None else rows.text(original))
+        for letter, address, original in connection.execute(statement, (*states, limit)).fetchall()
+    ]
 
 
 def records(connection: Connection, which: Filter, content: Callable[[LetterId, int], Content]) -> list[Record]:

@@ -342,4 +342,14 @@ def records(
     return f"SELECT {columns} FROM letters AS l WHERE {' AND '.join(where)} ORDER BY l.arrived DESC, l.id DESC LIMIT ?"
 
 
+def recipients_in(states: int, *, pending: bool) -> str:
+    """Letters and addresses of deliveries, newest letters first. Parameters: `states` states, and the limit."""
+    # Letters by the index of unfinished deliveries, which the order alone would not use.
+    unfinished = "letter IN (SELECT letter FROM deliveries WHERE waits_until IS NOT NULL) AND " if pending else ""
+    return (
+        f"SELECT letter, address, original FROM deliveries WHERE {unfinished}state IN {placeholders(states)}"
+        " ORDER BY letter DESC, number DESC LIMIT ?"
+    )
+
+
 PENDING_COUNT = "SELECT count(DISTINCT letter) FROM deliveries WHERE waits_until IS NOT NULL"

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 
 from msgspec import Struct
@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from mailstack.letter import Content, LetterId
-from mailstack.letter.delivery import Delivery, Step
+from mailstack.letter.delivery import Delivery, DeliveryState, Step
 from mailstack.letter.letter import Octets, Prefixed
 from mailstack.store import (
     Acceptance,
@@ -298,6 +298,11 @@ class SqlStore(ABC):
 
     async def records(self, which: Filter) -> list[Record]:
         return await self._readers.do(lambda connection: queries.records(connection, which, self._stored))
+
+    async def recipients_in(
+        self, states: Collection[DeliveryState], limit: int
+    ) -> list[tuple[LetterId, str, str | None]]:
+        return await self._readers.do(lambda connection: queries.recipients_in(connection, states, limit))
 
     async def steps(self, letter: LetterId) -> list[Step]:
         return await self._readers.do(lambda connection: queries.steps(connection, letter))

@@ -176,6 +176,22 @@ def test_a_search_is_kept_in_the_address_and_explained(visit: Open, dev: Environ
     page.locator(".row").nth(1).wait_for()
 
 
+def test_letters_are_found_by_state_and_an_unknown_filter_is_explained(visit: Open, dev: Environment) -> None:
+    dev.submit(letter("Lost", From="alice@home.test"), "bob@home.test")
+    dev.send(letter("Arrived"), "bob@home.test")
+    dev.wait(lambda: [each["state"] for each in dev.listed()] == ["delivered"] * 2)
+    held = dev.api("GET", "v1/letters?query=subject:lost")["letters"][0]["id"]
+    page = visit("#/letters?query=is%3Adelivered")
+    page.locator(".row").nth(1).wait_for()
+    page.get_by_label("Search letters").fill("is:queued")
+    page.get_by_role("heading", name="Nothing found").wait_for()
+    page.get_by_label("Search letters").fill("is:late")
+    page.get_by_role("alert").get_by_text("is:bounced").wait_for()
+    page.get_by_label("Search letters").fill("is:delivered subject:lost")
+    page.locator(".row", has_text="Lost").wait_for()
+    assert page.locator(".row").get_attribute("data-id") == held
+
+
 def test_each_mailbox_has_its_own_list(visit: Open, dev: Environment) -> None:
     dev.send(letter("For carol", To="carol@elsewhere.test"), "carol@elsewhere.test")
     dev.send(letter("For bob"), "bob@home.test")

@@ -52,6 +52,18 @@ def test_records_are_paged_from_the_newest_and_pending_letters_counted(subject: 
     assert found == in_order
 
 
+def test_recipients_in_a_state_are_those_of_the_newest_letters_first(subject: Subject) -> None:
+    subject.run(subject.store.accept(acceptance(BOB, at=1000.0)))
+    newer = acceptance(BOB, at=2000.0)
+    subject.run(subject.store.accept(newer))
+    queued = subject.run(subject.store.recipients_in((DeliveryState.QUEUED,), 10))
+    assert [address for _, address, _ in queued] == [BOB.key, BOB.key]
+    assert queued[0] == (newer.letter.id, BOB.key, None)
+    assert subject.run(subject.store.recipients_in(tuple(DeliveryState), 1)) == queued[:1]
+    assert subject.run(subject.store.recipients_in((DeliveryState.BOUNCED,), 10)) == []
+    assert subject.run(subject.store.recipients_in((), 10)) == []
+
+
 def test_records_are_the_newest_first_and_no_more_than_asked_for(subject: Subject) -> None:
     letters = []
     for at in (1000.0, 3000.0, 2000.0):

@@ -26,6 +26,7 @@ from mailstack.mailbox.index.items import (
 from mailstack.mailbox.index.query import Flag, Term
 from mailstack.mailbox.index.removal import Batches, Removal, Retention
 from mailstack.mailbox.index.shared_feed import SharedFeed, WorkerSync
+from mailstack.mailbox.index.states import resolve
 from mailstack.protocols.connection import Clock
 from mailstack.protocols.log import RateLimitedLog
 from mailstack.store import Filter, Record, Store, StoreError, StoreFull
@@ -136,11 +137,17 @@ class LetterIndex:
 
     async def find(self, item_filter: ItemFilter, limit: int, start: int = 0) -> ItemList:
         """At most `limit` letters, the newest first, after the newest `start`."""
-        return await self._database.read(lambda connection: queries.find(connection, item_filter, limit, start))
+        resolved = await self._resolve(item_filter)
+        return await self._database.read(lambda connection: queries.find(connection, resolved, limit, start))
 
     async def first(self, item_filter: ItemFilter, limit: int) -> list[Item]:
         """At most `limit` letters, the oldest first."""
-        return await self._database.read(lambda connection: queries.first(connection, item_filter, limit))
+        resolved = await self._resolve(item_filter)
+        return await self._database.read(lambda connection: queries.first(connection, resolved, limit))
+
+    async def _resolve(self, item_filter: ItemFilter) -> ItemFilter:
+        """The filter with the letters that have its delivery states now."""
+        return await resolve(self._store, self._database, item_filter)
 
     async def item(self, letter: str, seen_by: str | None = None) -> Item | None:
         """The letter with an id, or with a copy of that id."""
@@ -207,7 +214,8 @@ class LetterIndex:
         )
 
     async def _in_batches(self, item_filter: ItemFilter, change: Callable[..., list[int]]) -> list[int]:
-        return [number async for part in self._batches.apply(item_filter, change) for number in part]
+        resolved = await self._resolve(item_filter)
+        return [number async for part in self._batches.apply(resolved, change) for number in part]
 
     async def _publish_changed(self, numbers: Sequence[int]) -> int:
         """Publishes changed letters; returns their number."""
@@ -221,7 +229,7 @@ class LetterIndex:
 
     async def soft_delete(self, item_filter: ItemFilter) -> DeletedItems:
         """Hides letters, as `Removal.soft_delete`."""
-        return await self._removal.soft_delete(item_filter)
+        return await self._removal.soft_delete(await self._resolve(item_filter))
 
     async def undelete(self, token: str) -> int:
         """Restores deleted letters, and returns their number; 0 after the undo time."""

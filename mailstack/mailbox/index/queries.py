@@ -16,7 +16,7 @@ from mailstack.letter import LetterId
 from mailstack.letter.address import key_of
 from mailstack.mailbox.index.database import COLUMNS, HEAD, has_trigrams
 from mailstack.mailbox.index.items import MAX_COUNTED, Item, ItemFilter, ItemList, MailboxCount
-from mailstack.mailbox.index.query import Arrived, Flag, Named, Sized, Tagged, Term, Within, Words
+from mailstack.mailbox.index.query import Arrived, Flag, LettersInState, Named, Sized, Tagged, Term, Within, Words
 from mailstack.store import Damaged
 
 Condition = tuple[str, tuple[object, ...]]
@@ -34,6 +34,10 @@ _FLAGS = {
     "inline": "l.inline > 0",
 }
 _IN_MAILBOX = "l.number IN (SELECT number FROM holders WHERE mailbox = ? AND hidden IS NULL"
+_AMONG = (
+    "(l.id IN (SELECT value FROM json_each(?))"
+    " OR l.number IN (SELECT number FROM copies WHERE id IN (SELECT value FROM json_each(?))))"
+)
 _ADDRESSED = "l.number IN (SELECT number FROM addresses WHERE field IN ({marks}) AND address = ?)"
 
 
@@ -152,20 +156,23 @@ def _term(term: Term, visible: _Visibility, *, trigrams: bool) -> Condition:
     return (f"NOT ({text})", values) if term.negated else (text, values)
 
 
-def _condition(term: Term, visible: _Visibility, *, trigrams: bool) -> Condition:  # noqa: PLR0911 - one for each kind
+def _condition(term: Term, visible: _Visibility, *, trigrams: bool) -> Condition:
     columns, text = _searched_text(term, visible)
-    if text and not columns:
+    if not text:
+        return _condition_without_text(term, visible)
+    if not columns:
         return "FALSE", ()
-    if text and trigrams and (match := _match(term, visible)) is not None:
+    if trigrams and (match := _match(term, visible)) is not None:
         table = _table(columns)
         return f"l.number IN (SELECT rowid FROM {table} WHERE {table} MATCH ?)", (match,)
-    if text and columns == COLUMNS and text.isascii() and len(text) < TRIGRAM:
+    if columns == COLUMNS and text.isascii() and len(text) < TRIGRAM:
         return "l.number IN (SELECT number FROM heads WHERE instr(head, ?))", (text,)
-    if text:
-        conditions = " OR ".join(f"instr(t.{column}, ?)" for column in columns)
-        return f"EXISTS (SELECT 1 FROM {_table(columns)} AS t WHERE t.rowid = l.number AND ({conditions}))", (
-            text,
-        ) * len(columns)
+    conditions = " OR ".join(f"instr(t.{column}, ?)" for column in columns)
+    values = (text,) * len(columns)
+    return f"EXISTS (SELECT 1 FROM {_table(columns)} AS t WHERE t.rowid = l.number AND ({conditions}))", values
+
+
+def _condition_without_text(term: Term, visible: _Visibility) -> Condition:  # noqa: PLR0911 - one for each kind
     match term.what:
         case Named(_, name) as named:
             key = key_of(name) if named.is_address else name
@@ -179,8 +186,19 @@ def _condition(term: Term, visible: _Visibility, *, trigrams: bool) -> Condition
         case Arrived(is_after, at):
             # The plus disables the index of arrivals, so that rows are read in order of numbers, without a sort.
             return f"+l.arrived {'>=' if is_after else '<'} ?", (at,)
+        case LettersInState() as letters:
+            return _in_state(letters)
         case _:
             return "TRUE", ()
+
+
+def _in_state(letters: LettersInState) -> Condition:
+    """An account sees the states of all recipients only of a letter that it submitted."""
+    if letters.account is None:
+        return _AMONG, (letters.ids, letters.ids)
+    submitted = "EXISTS (SELECT 1 FROM items WHERE items.number = l.number AND json_extract(item, '$.account') = ?)"
+    values = (letters.own_ids, letters.own_ids, letters.ids, letters.ids, letters.account)
+    return f"({_AMONG} OR ({_AMONG} AND {submitted}))", values
 
 
 def _by_address(fields: tuple[str, ...], address: str) -> Condition:

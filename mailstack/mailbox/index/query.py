@@ -13,11 +13,14 @@ from typing import Literal
 
 from msgspec import Struct
 
+from mailstack.letter.delivery import DeliveryState
+
 MAX_QUERY = 4096
 """Maximum characters of a query."""
 MAX_TERMS = 50
 
-PEOPLE: frozenset[str] = frozenset({"from", "to", "cc", "bcc", "reply-to", "addressed"})
+PEOPLE = ("from", "to", "cc", "bcc", "reply-to", "addressed")
+_NAMES = (*PEOPLE, "subject", "message-id", "tag", "is", "has", "larger", "smaller", "after", "before")
 
 _TERM = re.compile(r'[-!]?(?:[a-z][a-z-]*:)?(?:"(?:[^"])*"?|[^\s"]+)', re.IGNORECASE)
 _FILTER = re.compile(r"([a-z][a-z-]*):(.*)", re.IGNORECASE | re.DOTALL)
@@ -34,6 +37,7 @@ _FLAGS = {
     ("has", "inline"): "inline",
     ("has", "inlines"): "inline",
 }
+_STATES = {str(state): state for state in DeliveryState if state is not DeliveryState.REMOVED}
 _AGO = re.compile(r"(\d{1,6})([mhdw])")
 _SPANS = {"m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 
@@ -90,17 +94,34 @@ class Arrived(Struct, frozen=True):
     """Seconds since 1970."""
 
 
+class InState(Struct, frozen=True):
+    """Delivery state of at least one recipient."""
+
+    state: DeliveryState
+
+
+class LettersInState(Struct, frozen=True):
+    """Ids of the letters with an `InState`, as the store has them now; see `states.resolve`."""
+
+    ids: str
+    """JSON list of the letters, or of their copies."""
+    account: str | None = None
+    """Account that searches; None: an administrator."""
+    own_ids: str = "[]"
+    """JSON list of the letters in which the recipient is the account."""
+
+
 class Term(Struct, frozen=True):
     """One condition."""
 
-    what: Words | Named | Within | Tagged | Flag | Sized | Arrived
+    what: Words | Named | Within | Tagged | Flag | Sized | Arrived | InState | LettersInState
     negated: bool = False
 
 
 def parse(text: str, now: float = 0.0, zone: tzinfo = UTC) -> tuple[Term, ...]:
     """Parses a query into terms, all of which must match. Dates are in `zone`; "2h" means two hours before `now`.
 
-    An unknown filter is a word. Raises BadQuery for an invalid value, and for a query that is too long.
+    Raises BadQuery for an unknown filter, for an invalid value, and for a query that is too long.
     """
     if len(text) > MAX_QUERY:
         raise BadQuery(f"the query has more than {MAX_QUERY} characters")
@@ -120,8 +141,18 @@ def _term(text: str, now: float, zone: tzinfo) -> Term | None:
     what = None if filtered is None else _filter(filtered[1].lower(), _bare(filtered[2]), now, zone)
     if what is not None:
         return Term(what, negated)
+    if filtered is not None and _is_unknown(filtered[1].lower(), filtered[2]):
+        known = ", ".join(f"{name}:" for name in _NAMES)
+        raise BadQuery(
+            f'unknown filter {filtered[1][:40]}:; the filters are {known}. Write text in quotes: "{_bare(body)[:40]}"'
+        )
     words = _bare(body).casefold()
     return Term(Words(words), negated) if words else None
+
+
+def _is_unknown(name: str, value: str) -> bool:
+    """Whether a term looks like a filter and is none; `http://…` is text."""
+    return name not in _NAMES and bool(_bare(value)) and not value.startswith("//")
 
 
 def _bare(text: str) -> str:
@@ -130,7 +161,7 @@ def _bare(text: str) -> str:
 
 def _filter(  # noqa: PLR0911 - one for each kind
     name: str, value: str, now: float, zone: tzinfo
-) -> Named | Within | Tagged | Flag | Sized | Arrived | None:
+) -> Named | Within | Tagged | Flag | Sized | Arrived | InState | None:
     """The filter of a name and a value; None for a word."""
     folded = value.casefold()
     if not value:
@@ -144,16 +175,21 @@ def _filter(  # noqa: PLR0911 - one for each kind
     if name == "tag":
         return Tagged(folded)
     if name in ("is", "has"):
-        flag = _FLAGS.get((name, folded))
-        if flag is None:
-            known = ", ".join(f"{kind}:{word}" for kind, word in _FLAGS)
-            raise BadQuery(f"unknown filter {name}:{value}; use one of {known}")
-        return Flag(flag)
+        return _flag(name, folded)
     if name in ("larger", "smaller"):
         return Sized(name == "larger", _size(value))
     if name in ("after", "before"):
         return Arrived(name == "after", _time(value, now, zone))
     return None
+
+
+def _flag(name: str, value: str) -> Flag | InState:
+    if name == "is" and value in _STATES:
+        return InState(_STATES[value])
+    if (flag := _FLAGS.get((name, value))) is not None:
+        return Flag(flag)
+    known = [*(f"{kind}:{word}" for kind, word in _FLAGS), *(f"is:{state}" for state in _STATES)]
+    raise BadQuery(f"unknown filter {name}:{value[:40]}; use one of {', '.join(known)}")
 
 
 def _size(text: str) -> int:

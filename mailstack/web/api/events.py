@@ -18,6 +18,7 @@ from mailstack.mailbox.index.items import ChangedItems, DeletedItems, Item, Item
 from mailstack.mailbox.index.letter_index import LetterIndex
 from mailstack.mailbox.index.query import BadQuery, Term, Within
 from mailstack.mailbox.index.query import parse as parse_query
+from mailstack.mailbox.index.states import has_states
 from mailstack.policy.counters import ConnectionCounts
 from mailstack.policy.networks import client_network
 from mailstack.protocols.connection import Clock
@@ -250,7 +251,7 @@ class LongPoll:
                 return json_response(WaitResult(await self._letters(found, request)))
             if feed.is_closed:
                 raise HttpError(503, "The server is shutting down.")
-            if not await self._wait_for_letter(position, until):
+            if not await self._wait_for_letter(position, until, by_state=has_states(which)):
                 letters = await self._letters(found, request)
                 count = f"{len(found)} of {wanted} letters arrived" if found else "no matching letter arrived"
                 raise HttpError(
@@ -265,11 +266,12 @@ class LongPoll:
             raise HttpError(401, "The session has ended; log in again.")
         return await self._reader.letters(found, request.user)
 
-    async def _wait_for_letter(self, position: int, until: float) -> bool:
-        """Waits for a letter after `position`; False after the timeout."""
+    async def _wait_for_letter(self, position: int, until: float, *, by_state: bool) -> bool:
+        """Waits for a letter after `position`, or with `by_state` for a step; False after the timeout."""
         feed = self._index.feed
+        names = {"letter", "changed", "step"} if by_state else {"letter", "changed"}
         while not feed.is_closed:
-            if any(event.name in {"letter", "changed"} for event in feed.since(position)):
+            if any(event.name in names for event in feed.since(position)):
                 return True
             position = feed.newest
             left = until - self._clock.steady()

@@ -52,7 +52,8 @@ from mailstack.web.letter_reader import html_page, part_response
 DEFAULT_LIMIT = 50
 
 _QUERY = QueryParameter(
-    "query", 'Mailpit\'s language: words, "phrases", from:, to:, subject:, tag:, is:unread, has:attachment, before: …'
+    "query",
+    'Mailpit\'s language: words, "phrases", from:, to:, subject:, tag:, is:unread, is:bounced, has:attachment, before: …',
 )
 _MAILBOX = QueryParameter("mailbox", "Address of a mailbox: only its letters.")
 _REMOTE = QueryParameter("remote", "1: pictures, styles and fonts are loaded from other hosts.", Literal["0", "1"])

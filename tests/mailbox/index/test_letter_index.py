@@ -89,6 +89,8 @@ FILTERS = {
     "after:1h": True,
     "before:1h": False,
     "is:unread": True,
+    "is:delivered": True,
+    "is:queued": False,
     "is:read": False,
     "is:tagged": False,
     "has:attachment": False,

@@ -6,11 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailstack.letter.delivery import DeliveryState
 from mailstack.mailbox.index.query import (
     MAX_QUERY,
     Arrived,
     BadQuery,
     Flag,
+    InState,
     Named,
     Sized,
     Tagged,
@@ -52,7 +54,11 @@ DAY = 86400.0
         ("after:2d", [Arrived(True, 8 * DAY)]),
         ("subject:", [Words("subject:")]),
         ("http://x.test/a", [Words("http://x.test/a")]),
-        ("other:thing", [Words("other:thing")]),
+        ('"other:thing"', [Words("other:thing")]),
+        ("is:queued IS:Bounced", [InState(DeliveryState.QUEUED), InState(DeliveryState.BOUNCED)]),
+        ("is:held is:relayed", [InState(DeliveryState.HELD), InState(DeliveryState.RELAYED)]),
+        ("is:delivered is:collected", [InState(DeliveryState.DELIVERED), InState(DeliveryState.COLLECTED)]),
+        ("10:30 foo: https://x.test:1/", [Words("10:30"), Words("foo:"), Words("https://x.test:1/")]),
         ("-", [Words("-")]),
     ],
 )
@@ -91,6 +97,14 @@ def test_what_no_filter_can_be_is_refused_with_the_cure(text: str) -> None:
         return
     with pytest.raises(BadQuery, match=r".{10,}"):
         parse(text)
+
+
+@pytest.mark.parametrize("text", ["is:foo", "-is:foo", "has:foo", "fooo:bar", "-fooo:bar", 'hello fooo:"two words"'])
+def test_an_unknown_filter_is_refused_with_the_known_ones(text: str) -> None:
+    with pytest.raises(BadQuery) as refused:
+        parse(text)
+    known = ("from:", "subject:", "is:", "before:") if "fooo" in text else ("is:unread", "has:attachment", "is:bounced")
+    assert all(each in str(refused.value) for each in known)
 
 
 @given(st.text(max_size=200))

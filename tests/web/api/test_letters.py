@@ -101,6 +101,17 @@ def test_the_state_is_that_of_the_copy_which_was_delivered(desk: Desk) -> None:
     states = {each["address"]: each["state"] for each in shown["recipients"]}
     assert states == {"carol@elsewhere.test": "delivered", "bob@home.test": "relayed"}
     assert shown["state"] == "mixed"
+    for query, found in {"is:delivered": 1, "is:relayed": 1, "is:bounced": 0}.items():
+        assert desk.json("GET", "/v1/letters", query=query)["total"] == found, query
+
+
+@pytest.mark.parametrize("query", ["is:foo", "fooo:bar"])
+def test_an_unknown_filter_is_refused_with_the_known_ones(desk: Desk, query: str) -> None:
+    desk.put()
+    for known in ("is:", "is:bounced") if query == "is:foo" else ("from:", "before:"):
+        assert known in desk.json("GET", "/v1/letters", query=query, status=400)["detail"]
+    desk.json("DELETE", "/v1/letters", {"query": query}, status=400)
+    assert desk.json("GET", "/v1/letters")["total"] == 1
 
 
 def test_marks_and_tags_are_changed_by_id_and_by_query(desk: Desk) -> None:
