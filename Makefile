@@ -69,34 +69,32 @@ release:  ## the files of a release in dist/, each tried: wheel, source archive,
 clean:  ## remove what these commands made
 	rm -rf $(VENV) dist site build .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz
 
-define MAKE_VENV
-test -x $(BIN)/python || { \
+# The output of pip stays: the first run fetches packages, for a minute or more.
+# Usage: $(call install,EXTRAS,PURPOSE)
+define install
+@test -x $(BIN)/python || { \
 	python="$(PYTHON)"; \
 	test -n "$$python" || { echo "No Python 3.11 or later with the module venv is here; name one: make PYTHON=/path/to/python3" >&2; exit 1; }; \
+	echo "Creating $(VENV) with $$python (once) ..."; \
 	"$$python" -m venv $(VENV); }
+@echo "Installing mailstack and its packages into $(VENV)$(2) (once) ..."
+@$(BIN)/python -m pip install --disable-pip-version-check --editable '.$(1)'
+@touch $@
 endef
 
 # Two marks, so that `make run` never fetches what only developers need.
 $(VENV)/.installed: pyproject.toml
-	@$(MAKE_VENV)
-	@echo "Setting up $(VENV) (once) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
-	@touch $@
+	$(call install)
 
 $(VENV)/.developing: pyproject.toml
-	@$(MAKE_VENV)
-	@echo "Setting up $(VENV) for development (once) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
-	@touch $@ $(VENV)/.installed
+	$(call install,[dev], for development)
+	@touch $(VENV)/.installed
 
 $(VENV)/.browsing: $(VENV)/.developing
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[browser]'
-	@touch $@
+	$(call install,[browser], for tests in a browser)
 
 $(VENV)/.fuzzing: $(VENV)/.developing
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[fuzz]'
-	@touch $@
+	$(call install,[fuzz], for fuzzing)
 
 $(VENV)/.documenting: $(VENV)/.installed
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
-	@touch $@
+	$(call install,[docs], for the documentation site)

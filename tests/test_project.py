@@ -146,6 +146,12 @@ def test_the_readmes_commands_are_the_makefiles() -> None:
         assert set(re.findall(r"\bmake ([a-z-]+)  ", document.read_text())) <= targets
 
 
+def test_make_shows_the_progress_of_an_installation() -> None:
+    recipes = [line for line in (ROOT / "Makefile").read_text().splitlines() if "pip install" in line]
+    assert recipes
+    assert not [line for line in recipes if "--quiet" in line or "-q" in line.split() or "/dev/null" in line]
+
+
 def test_ci_can_be_run() -> None:
     script = ROOT / ".ci" / "run"
     assert script.stat().st_mode & 0o111
