@@ -110,6 +110,56 @@ def test_range_includes_letters_that_are_not_loaded(visit: Open, many: Environme
     page.locator(".row", has_text=re.compile(r"Letter 789\b")).wait_for()
 
 
+def test_a_large_search_shows_its_exact_total_and_keeps_the_scroll_bar(visit: Open, many: Environment) -> None:
+    """The server counts a part of a large search at first: here 100 letters."""
+
+    def count_a_part(route: Any) -> None:
+        response = route.fetch()
+        found = response.json()
+        if "exact=1" not in route.request.url and "query=" in route.request.url:
+            found |= {"total": 100, "unread": 100, "exact": False}
+        route.fulfill(response=response, json=found)
+
+    page = visit("#/setup")
+    page.route("**/v1/letters?*", count_a_part)
+    page.evaluate("location.hash = '#/letters?query=is%3Adelivered'")
+    page.get_by_text("1,500 letters").wait_for()
+    height = "document.querySelector('.rows').offsetHeight"
+    until(page, f"{height} === {MANY * ROW}")
+    page.evaluate(MIDDLE)
+    page.locator(".row", has_text="Letter 799").wait_for()
+    many.send(letter("One more"), "bob@home.test")
+    heights = page.evaluate(
+        f"""() => new Promise(resolve => {{ const seen = new Set(); const end = performance.now() + 3000;
+        const look = () => {{ seen.add({height}); performance.now() < end && {height} !== {(MANY + 1) * ROW}
+            ? requestAnimationFrame(look) : resolve([...seen]); }}; look(); }})"""
+    )
+    assert set(heights) <= {MANY * ROW, (MANY + 1) * ROW}
+    assert (MANY + 1) * ROW in heights
+
+
+def test_rows_that_are_not_loaded_have_placeholders_of_their_height(visit: Open, many: Environment) -> None:
+    page = visit()
+    page.locator(".row", has_text=f"Letter {MANY - 1}").wait_for()
+    held: list[Any] = []
+
+    def hold(route: Any) -> None:
+        held.append(route)
+
+    page.route("**/v1/letters?*start=*", hold)
+    page.evaluate(MIDDLE)
+    page.locator(".row.unknown").first.wait_for()
+    boxes = page.evaluate("[...document.querySelectorAll('.row.unknown')].map(each => each.offsetHeight)")
+    assert len(boxes) > 10
+    assert set(boxes) == {ROW}
+    before = page.evaluate("document.querySelector('.scroller').scrollTop")
+    for route in held:
+        route.continue_()
+    page.locator(".row", has_text="Letter 799").wait_for()
+    assert page.evaluate("document.querySelector('.scroller').scrollTop") == before
+    assert page.evaluate("document.querySelector('.rows').offsetHeight") == MANY * ROW
+
+
 SOON = 200
 """Milliseconds until fifty letters are painted; what a machine that runs other things is allowed is a multiple."""
 

@@ -99,12 +99,12 @@ class ItemList(Struct, frozen=True):
     total: int
     unread: int
     is_exact: bool = True
-    """Whether `total` is exact; a search counts at most MAX_COUNTED letters."""
+    """Whether `total` is exact; a search counts at most MAX_COUNTED letters, unless an exact count is requested."""
 
 
 MAX_LISTED = 1000
 MAX_COUNTED = 10_000
-"""Maximum number of letters that a search counts."""
+"""Maximum number of letters that a search counts without a request for an exact count."""
 
 
 class DeletedItems(Struct, frozen=True):

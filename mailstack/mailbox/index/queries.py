@@ -230,8 +230,10 @@ def selection_of(connection: sqlite3.Connection, item_filter: ItemFilter) -> Sql
     return selection(item_filter, trigrams=has_trigrams(connection))
 
 
-def find(connection: sqlite3.Connection, item_filter: ItemFilter, limit: int, start: int = 0) -> ItemList:
-    """The newest `limit` letters after `start`, and the total counts, which ignore `before`."""
+def find(
+    connection: sqlite3.Connection, item_filter: ItemFilter, limit: int, start: int = 0, *, exact: bool = False
+) -> ItemList:
+    """The newest `limit` letters after `start`, and the total counts, which ignore `before`; see `ItemList.is_exact`."""
     selected = selection_of(connection, item_filter)
     items = _items(
         connection,
@@ -247,12 +249,13 @@ def find(connection: sqlite3.Connection, item_filter: ItemFilter, limit: int, st
         return ItemList(tuple(items), *counted)
     # A search may find too many letters to count.
     selected = selection_of(connection, item_filter)
+    max_counted = -1 if exact else MAX_COUNTED
     total, unread = connection.execute(
         "SELECT count(*), coalesce(sum(unread), 0) FROM"
         f" (SELECT l.unread FROM {selected.source} WHERE {selected.condition} LIMIT ?)",
-        [*selected.values, MAX_COUNTED],
+        [*selected.values, max_counted],
     ).fetchone()
-    return ItemList(tuple(items), int(total), int(unread), is_exact=total != MAX_COUNTED)
+    return ItemList(tuple(items), int(total), int(unread), is_exact=total != max_counted)
 
 
 def _counted(connection: sqlite3.Connection, item_filter: ItemFilter) -> tuple[int, int] | None:

@@ -70,6 +70,14 @@ def number(request: Request, name: str, default: int | None, *, minimum: int = 0
     raise HttpError(400, f"{name} must be an integer from {minimum} to {maximum}")
 
 
+def flag(request: Request, name: str) -> bool:
+    """Parameter that is 1 or 0; 0 without it. Raises HttpError 400."""
+    text = request.query.get(name, "0")
+    if text not in {"0", "1"}:
+        raise HttpError(400, f"{name} must be 0 or 1, not {text[:20]!r}.")
+    return text == "1"
+
+
 def seconds(request: Request, name: str, default: float, maximum: float) -> float:
     """Parameter in seconds. Raises HttpError 400."""
     text = request.query.get(name)

@@ -19,6 +19,7 @@ from mailstack.web.api.letter_index import (
     MAX_NUMBER,
     ApiLetterReader,
     Number,
+    flag,
     item_filter,
     limit_of,
     limit_parameter,
@@ -73,6 +74,7 @@ _LIST = RouteDoc(
         limit_parameter(DEFAULT_LIMIT, minimum=0),
         QueryParameter("before", "Letters with a lower number: `next` of the previous page.", Number),
         QueryParameter("start", "Number of newest letters to skip.", Number),
+        QueryParameter("exact", "1: `total` counts all matches, however many.", Literal["0", "1"]),
     ),
 )
 
@@ -137,7 +139,8 @@ class LetterPages:
             mailbox=request.query.get("mailbox") or None,
             everything=True,
         )
-        found = await self._reader.index.find(replace(which, before=before), limit, start)
+        exact = flag(request, "exact")
+        found = await self._reader.index.find(replace(which, before=before), limit, start, exact=exact)
         following = found.items[-1].number if len(found.items) == limit and limit else None
 
         def page(shown: list[LetterSummary]) -> Response:
@@ -204,13 +207,11 @@ class LetterPages:
 
     async def html(self, request: Request) -> Response:
         """Returns the HTML for a frame of the inbox; `remote=1` allows content from other hosts."""
-        remote = request.query.get("remote", "0")
-        if remote not in {"0", "1"}:
-            raise HttpError(400, f"remote must be 0 or 1, not {remote[:20]!r}.")
+        remote = flag(request, "remote")
         reading = await self._reader.reading(await self._reader.item(request))
         if not reading.html:
             raise HttpError(404, "This letter has no HTML; its text is in GET /v1/letters/{id}.")
-        return await self._reader.do(lambda: html_page(reading, "parts/", remote=remote == "1"), len(reading.html))
+        return await self._reader.do(lambda: html_page(reading, "parts/", remote=remote), len(reading.html))
 
     async def tree(self, request: Request) -> Response:
         reading = await self._reader.reading(await self._reader.item(request))

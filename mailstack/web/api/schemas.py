@@ -107,7 +107,7 @@ class LetterList(Struct, frozen=True):
     """Number of matches."""
     unread: int
     exact: bool
-    """Whether `total` is exact; a search counts at most 10,000 letters."""
+    """Whether `total` is exact; without `exact=1` a search counts at most 10,000 letters."""
     next: int | None
     """`before` of the next page; null at the end."""
 

@@ -6,14 +6,26 @@ const PAGE = 100; // letters of one request
 
 /** Letters of a mailbox and a query, newest first. */
 export class LetterCache {
-    /** `onPage` is called with each page that `load` got. */
-    constructor(onPage) {
+    /** `onPage` is called with the counts after each page that `load` got, `onCount` with exact ones. */
+    constructor(onPage, onCount) {
         this.onPage = onPage;
-        this.place = {};
+        this.onCount = onCount;
+        this.filter = {};
         this.letters = [];
         this.indexes = new Map(); // from id to index
         this.generation = 0; // responses of earlier generations are discarded
         this.pending = new Map(); // requests by page
+        this.exact = null; // {total, unread} of a search with more matches than a page counts
+    }
+
+    /** Mailbox and query. */
+    get place() {
+        return this.filter;
+    }
+
+    set place(place) {
+        if (place.mailbox !== this.filter.mailbox || place.query !== this.filter.query) this.exact = null;
+        this.filter = place;
     }
 
     fetch(page) {
@@ -39,10 +51,29 @@ export class LetterCache {
         this.letters = [];
         for (const [page, each] of found) this.put(page, each);
         this.reindex();
+        if (found.at(-1)[1].exact) this.exact = null;
+        else this.countExactly();
+    }
+
+    /** Counts of a page, or the exact ones if they are known. */
+    counts({ total, unread, exact }) {
+        return exact || !this.exact ? { total, unread, exact } : { ...this.exact, exact: true };
+    }
+
+    /** Requests the exact counts. The earlier ones are used until then, so that the scroll bar does not jump. */
+    async countExactly() {
+        const request = this.generation;
+        const found = await get("v1/letters", { ...this.place, limit: 0, exact: 1 }).catch(() => null);
+        if (!found || request !== this.generation) return;
+        this.exact = { total: found.total, unread: found.unread };
+        this.letters.length = found.total;
+        this.onCount(found);
     }
 
     /** Stores the letters of a page. */
-    put(page, { letters, total, exact, next }) {
+    put(page, found) {
+        const { letters, next } = found;
+        const { total, exact } = this.counts(found);
         const start = page * PAGE;
         // The total of a large search is not exact: after a full page there may be another.
         const least = start + letters.length + (next ? 1 : 0);
@@ -95,7 +126,7 @@ export class LetterCache {
                 if (request !== this.generation) return;
                 this.put(page, found);
                 this.reindex();
-                this.onPage(found);
+                this.onPage(this.counts(found));
             },
             async (error) => {
                 // Delays the next attempt.

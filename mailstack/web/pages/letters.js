@@ -22,10 +22,16 @@ const MAX_REMOVED = 50; // letters that are removed without a request
 /** List of one mailbox and query. */
 export class LetterList {
     constructor(element) {
-        this.cache = new LetterCache((page) => {
-            this.count(page);
-            this.window.renewAll();
-        });
+        this.cache = new LetterCache(
+            (counts) => {
+                this.count(counts);
+                this.window.renewAll();
+            },
+            (counts) => {
+                this.count(counts);
+                this.window.render();
+            },
+        );
         this.total = 0;
         this.exact = true; // false: total is a minimum
         this.place = {};
@@ -117,7 +123,7 @@ export class LetterList {
         const old = new Map();
         this.letters.forEach((each) => old.set(each.id, each));
         this.cache.replace(found);
-        this.count(found.at(-1)[1]);
+        this.count(this.cache.counts(found.at(-1)[1]));
         if (currentId) this.cursor = this.indexes.get(currentId) ?? Math.min(this.cursor, this.letters.length - 1);
         if (this.open && this.cursor < 0) this.cursor = this.indexes.get(this.open) ?? -1;
         this.restoreScroll(anchors, before);

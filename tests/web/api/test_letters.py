@@ -92,6 +92,17 @@ def test_pages_of_a_list_follow_each_other(desk: Desk) -> None:
     assert (first["total"], last["next"]) == (5, None)
 
 
+def test_a_large_search_is_counted_in_full_on_request(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mailstack.mailbox.index.queries.MAX_COUNTED", 3)
+    for n in range(5):
+        desk.put(text(f"n {n}"))
+    few = desk.json("GET", "/v1/letters", query="from:alice", limit="2")
+    assert (few["total"], few["exact"]) == (3, False)
+    exact = desk.json("GET", "/v1/letters", query="from:alice", limit="2", exact="1")
+    assert (exact["total"], exact["unread"], exact["exact"], len(exact["letters"])) == (5, 5, True, 2)
+    desk.json("GET", "/v1/letters", exact="yes", status=400)
+
+
 def test_the_state_is_that_of_the_copy_which_was_delivered(desk: Desk) -> None:
     source = desk.put(to=(CAROL, BOB), state=DeliveryState.RELAYED, account=ALICE.key)
     trace = f"Received: by mx.home.test with ESMTP id {source};\r\n\tdate\r\n".encode()
