@@ -12,11 +12,9 @@ import multiprocessing
 import time
 from typing import Any
 
-from mailstack.store.postgresql.database import DatabaseAddress
-from mailstack.store.postgresql.store import PostgresStore
-from tests.aid import Pump
-from tests.benchmarks.bench_queue import SERVER, due_now, finish
 from tests.benchmarks.database_work import SETTINGS, Looks, Work
+from tests.benchmarks.letters import SERVER
+from tests.benchmarks.passing import Life
 from tests.postgresql.cluster import Cluster
 from tests.postgresql.server import Server
 
@@ -24,43 +22,22 @@ AT_ONCE = 50
 """Deliveries that are claimed with one call."""
 
 
-def fill(url: str, letters: int) -> None:
-    """A queue of letters that are due."""
-    pump: Any = Pump()
-    store = PostgresStore(pump, DatabaseAddress(url))
-    pump.run(store.open())
-    for _ in range(0, letters, 500):
-        for waiting in [pump.start(store.accept(due_now())) for _ in range(500)]:
-            finish(pump, waiting)
-    pump.run(store.close())
-
-
 def claim_all(url: str, number: int, begin: Any, told: Any) -> None:
     """In a process of its own: from the barrier on, until there is nothing more."""
-    pump: Any = Pump()
-    owner = f"{SERVER}@c{number}"
-    store = PostgresStore(pump, DatabaseAddress(url), owner=owner)
-    pump.run(store.open())
-    begin.wait(60)
-    begun, mine, calls = time.monotonic(), 0, 0
-    while True:
-        claims = pump.run(store.claim(SERVER, owner, time.time(), limit=AT_ONCE, lease=600, next_due=_later))
-        calls += 1
-        if not claims:
-            break
-        mine += sum(len(claim.deliveries) for claim in claims)
-    told.put((mine, calls, begun, time.monotonic()))
-    pump.run(store.close())
-
-
-def _later(_: Any, arrived: float) -> float:
-    return arrived + 9e5 + time.time()
+    with Life.over(url, f"{SERVER}@c{number}") as life:
+        begin.wait(60)
+        begun, mine, calls = time.monotonic(), 0, 0
+        while claims := life.claim(AT_ONCE):
+            mine += sum(len(claim.deliveries) for claim in claims)
+            calls += 1
+        told.put((mine, calls + 1, begun, time.monotonic()))
 
 
 def measure(claimers: int, letters: int) -> None:
     spawning = multiprocessing.get_context("spawn")
     with Cluster(SETTINGS) as cluster, Server.of(cluster).database() as url:
-        fill(url, letters)
+        with Life.over(url) as life:
+            life.accept(letters, away=True)
         begin, told = spawning.Barrier(claimers + 1), spawning.Queue()
         processes = [spawning.Process(target=claim_all, args=(url, number, begin, told)) for number in range(claimers)]
         for process in processes:

@@ -14,6 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from tests.benchmarks.table.processes import memory
 from tests.journeys import process
 
 LIMITS = """
@@ -27,10 +28,7 @@ PIECE = b"x" * (1 << 20)
 
 def rss(pid: int) -> float:
     """MiB."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) / 1024
-    raise ValueError(pid)
+    return memory([pid], "Rss")
 
 
 def tell(pid: int, what: str) -> None:

@@ -8,13 +8,10 @@ there). All are measured in turn, again and again, for machines change from minu
 from __future__ import annotations
 
 import argparse
-import base64
 import contextlib
 import itertools
 import multiprocessing
-import os
 import poplib
-import random
 import statistics
 import tempfile
 import time
@@ -29,15 +26,14 @@ from attrs import define, field
 
 from tests.benchmarks.crowd import Crowd
 from tests.benchmarks.database_work import SETTINGS, Looks, Work, statements_of
+from tests.benchmarks.letters import MAILBOXES, TEXT
+from tests.benchmarks.table.processes import processor_time
 from tests.nodes.far import FarHost
 from tests.nodes.judge import drain
 from tests.nodes.node import Node
 from tests.postgresql.cluster import Cluster
 from tests.postgresql.server import Server
 
-MAILBOXES = 100
-TEXT = base64.encodebytes(random.Random(1).randbytes(2900)).replace(b"\n", b"\r\n")
-"""4 KB that no database makes much smaller."""
 READERS = 20
 PATIENCE = 300.0
 RELAYED = '[relay]\nfrom = ["127.0.0.1"]\n'
@@ -105,12 +101,7 @@ class Deployment:
         measured.waits += looks.waits
 
     def _processor_time(self) -> float:
-        ticks = 0
-        for node in self.nodes:
-            assert node.process is not None
-            parts = Path(f"/proc/{node.process.pid}/stat").read_text().rpartition(")")[2].split()
-            ticks += int(parts[11]) + int(parts[12])
-        return ticks / os.sysconf("SC_CLK_TCK")
+        return processor_time(node.process.pid for node in self.nodes if node.process is not None)
 
 
 # --- what is measured

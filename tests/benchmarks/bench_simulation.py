@@ -8,9 +8,7 @@ JSON object a line; seconds are those of the processor.
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import sys
 import time
 from typing import Any
 
@@ -19,14 +17,10 @@ from mailstack.letter import Address, Envelope, Recipient
 from mailstack.letter.letter import Octets
 from mailstack.sandbox.simulation import Internet
 from tests.benchmarks.bench_memory import rss
+from tests.benchmarks.figures import print_json
 
 DAYS = 5 * 86400
 BURST = 20
-
-
-def tell(**facts: Any) -> None:
-    sys.stdout.write(json.dumps(facts) + "\n")
-    sys.stdout.flush()
 
 
 def world(**options: Any) -> Internet:
@@ -92,11 +86,11 @@ def main() -> None:
     parser.add_argument("--each", type=int, default=1000, help="in sessions of their own")
     options = parser.parse_args()
     bounce()
-    tell(measured="five days and a bounce", milliseconds=round(min(bounce() for _ in range(10)) * 1000, 1))
+    print_json(measured="five days and a bounce", milliseconds=round(min(bounce() for _ in range(10)) * 1000, 1))
     for letters, burst in ((options.letters, BURST), (options.each, 1)):
         if letters:
             seconds, memory = traffic(letters, burst)
-            tell(letters=letters, a_session=burst, seconds=round(seconds, 1), mib_by_day=memory)
+            print_json(letters=letters, a_session=burst, seconds=round(seconds, 1), mib_by_day=memory)
 
 
 if __name__ == "__main__":

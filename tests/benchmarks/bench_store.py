@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import itertools
-import json
 import os
 import queue
 import statistics
@@ -29,6 +28,7 @@ from mailstack.letter.letter import Octets, read_all
 from mailstack.store import Acceptance, Change, Filter, Placement, Settlement
 from mailstack.store.sqlite.store import SqliteStore
 from tests.aid import Pump
+from tests.benchmarks.figures import print_json
 
 SERVER = "mx.home.test"
 
@@ -63,11 +63,6 @@ def settlement(accepted: Acceptance, headers: bytes) -> Settlement:
             Step(delivery.letter, now, SERVER, "delivered", {"recipient": mailbox}),
         ),
     )
-
-
-def report(**figures: Any) -> None:
-    figures = {name: round(value, 4) if isinstance(value, float) else value for name, value in figures.items()}
-    sys.stdout.write(json.dumps(figures) + "\n")
 
 
 class Loop(Pump):
@@ -118,7 +113,7 @@ class Bench:
         self.together([caller() for _ in range(callers)])
         took, cpu, here = time.perf_counter() - began, time.process_time() - cpu, time.thread_time() - here
         waits.sort()
-        report(
+        print_json(
             what="accept, then settle into a mailbox",
             callers=callers,
             size=size,
@@ -152,7 +147,7 @@ class Bench:
                     self.pump.turn()
                 now = time.perf_counter()
                 longest, last = max(longest, now - last), now
-            report(
+            print_json(
                 what="open a maildrop",
                 entries=len(result[0].entries),
                 reactor_busy=busy,
@@ -168,7 +163,7 @@ class Bench:
         began, cpu = time.perf_counter(), time.process_time()
         self.together([one(uid) for uid in range(1, letters + 1)])
         took, cpu = time.perf_counter() - began, time.process_time() - cpu
-        report(what="read", letters_a_second=round(letters / took), cpu_us_a_letter=round(cpu / letters * 1e6))
+        print_json(what="read", letters_a_second=round(letters / took), cpu_us_a_letter=round(cpu / letters * 1e6))
 
     def look(self) -> None:
         for name, which in {
@@ -179,19 +174,19 @@ class Bench:
         }.items():
             began = time.perf_counter()
             found = self.pump.run(self.store.records(which))
-            report(what=f"records, {name}", found=len(found), ms=(time.perf_counter() - began) * 1e3)
+            print_json(what=f"records, {name}", found=len(found), ms=(time.perf_counter() - began) * 1e3)
 
     def pick(self) -> None:
         """Claim with a long history and nothing due."""
         began = time.perf_counter()
         for _ in range(200):
             self.pump.run(self.store.claim(SERVER, "me", 0, limit=50, lease=60, next_due=lambda d, _: d.due))
-        report(what="claim, nothing due", ms=(time.perf_counter() - began) * 5)
+        print_json(what="claim, nothing due", ms=(time.perf_counter() - began) * 5)
 
     def close(self) -> None:
         began = time.perf_counter()
         self.pump.run(self.store.close())
-        report(what="close", ms=(time.perf_counter() - began) * 1e3)
+        print_json(what="close", ms=(time.perf_counter() - began) * 1e3)
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ MAILBOXES = 1000
 
 def add_letters(data: Path, letters: int) -> None:
     """So many copies of the letters of u1's mailbox, which must hold some: each has its steps, its delivery, its entry."""
-    with _opened(data) as connection:
+    with opened(data) as connection:
         (model,) = connection.execute(
             "SELECT letter FROM entries JOIN mailboxes ON mailboxes.id = mailbox WHERE name = ? LIMIT 1",
             (f"u1@{DOMAIN}",),
@@ -27,32 +27,36 @@ def add_letters(data: Path, letters: int) -> None:
             f" SELECT {start} + n, 'v' || n || '@{DOMAIN}', {validity}, {each}, {each} * {size} FROM n",
             (model,),
         )
-        # Ids sort by time: these are of the time of the model, and older than all that come.
-        name = f"substr('{model}', 1, 7) || printf('%08d', n)"
+        name = numbered(model)
         changed = {"mailbox": f"{start} + n % {MAILBOXES}", "uid": f"n / {MAILBOXES} + 1"}
         for table, key in (("letters", "id"), ("contents", "letter"), ("deliveries", "letter"), ("steps", "letter")):
-            _copy(connection, table, key, {key: name}, model=model, count=letters)
-        _copy(connection, "entries", "letter", {"letter": name, **changed}, model=model, count=letters)
+            copy(connection, table, key, {key: name}, model=model, count=letters)
+        copy(connection, "entries", "letter", {"letter": name, **changed}, model=model, count=letters)
 
 
 def add_accounts(data: Path, first: int, last: int) -> None:
     """Accounts u`first` to u`last`, with u1's password."""
-    with _opened(data) as connection:
+    with opened(data) as connection:
         changed = {"address": f"'u' || (n + {first}) || '@{DOMAIN}'"}
-        _copy(connection, "accounts", "address", changed, model=f"u1@{DOMAIN}", count=last - first + 1)
+        copy(connection, "accounts", "address", changed, model=f"u1@{DOMAIN}", count=last - first + 1)
 
 
-def _opened(data: Path) -> sqlite3.Connection:
+def opened(data: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(data / DATABASE)
     connection.execute("PRAGMA synchronous = OFF")
     return connection
+
+
+def numbered(model: str) -> str:
+    """SQL for the ids of copies. They sort by time: these are of the time of the model, and older than all that come."""
+    return f"substr('{model}', 1, 7) || printf('%08d', n)"
 
 
 def _series(count: int) -> str:
     return f"WITH RECURSIVE n (n) AS (VALUES (0) UNION ALL SELECT n + 1 FROM n WHERE n < {count - 1})"
 
 
-def _copy(
+def copy(
     connection: sqlite3.Connection, table: str, key: str, changed: dict[str, str], *, model: str, count: int
 ) -> None:
     names = [name for _, name, *_ in connection.execute(f"PRAGMA table_info({table})")]
