@@ -1,4 +1,4 @@
-"""Authenticator: logins as the protocols ask for them, decided by a twisted.cred Portal."""
+"""Authenticator of the protocols: passes logins to a twisted.cred Portal."""
 
 from __future__ import annotations
 

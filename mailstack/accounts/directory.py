@@ -200,7 +200,7 @@ class OpenDirectory:
         return (address if address.domain else replace(address, domain=self._hostname)).key
 
     async def alias(self, address: Address) -> tuple[Address, ...] | None:  # noqa: ARG002
-        """None: there are no aliases."""
+        """Returns None: this directory has no aliases."""
         return None
 
     async def owns(self, account: str, sender: Address) -> bool:

@@ -185,7 +185,7 @@ def _octets(password: str) -> bytes | None:
 
 
 ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
-"""Letters and digits except l, o, 0 and 1, which look alike."""
+"""Letters and digits without the similar l, o, 0 and 1."""
 LETTERS = 20
 """Number of letters, of 5 bits each: 100 bits can't be guessed, so that a fast digest is enough."""
 

@@ -51,7 +51,9 @@ class Realm:
         mind: object,  # noqa: ARG002
         *interfaces: type[Interface],
     ) -> tuple[type[Interface], object, Callable[[], None]]:
-        """The avatar for the first known interface. Raises NotImplementedError for others and for anonymous logins."""
+        """Returns the avatar for the first supported interface. Raises NotImplementedError without one, and for
+        anonymous logins.
+        """
         if isinstance(avatarId, bytes):
             for interface, avatar in _AVATARS:
                 if interface in interfaces:

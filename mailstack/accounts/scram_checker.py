@@ -38,10 +38,10 @@ def _no_public_password(_key: str) -> str | None:
 
 @implementer(ICredentialsChecker)
 class ScramChecker:
-    """Keys of accounts, and invented ones for other names, so that both look alike (RFC 5802 §9).
+    """Keys of accounts, and indistinguishable invented keys for other names (RFC 5802 §9).
 
-    Invented salts are as long as real ones. Invented iterations are distributed as those of the accounts, which have the
-    setting of the time of their password. Both are constant for a name, and either answer costs the same lookups.
+    Invented salts are as long as real ones. Invented iteration counts are distributed as the counts of the accounts.
+    Both are constant for a name, and either answer costs the same lookups.
     """
 
     credentialInterfaces = (IScramProof,)  # noqa: N815

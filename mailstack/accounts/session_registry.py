@@ -32,7 +32,7 @@ class SessionStore(Protocol):
 class RegisteredSession:
     """A sasl.OpenSession. States: open, ended by changed credentials, closed."""
 
-    # Thousands of these are idle at a time: slots keep each small.
+    # Slots save memory: thousands of sessions are idle at a time.
     __slots__ = ("_end", "_is_closed", "_registry", "ended", "login")
 
     def __init__(self, registry: SessionRegistry, login: AccountLogin, end: Callable[[], None]) -> None:
@@ -60,7 +60,7 @@ class RegisteredSession:
 
 
 class SessionRegistry:
-    """A sasl.Sessions: open sessions of one process, compared with the accounts in the store.
+    """Open sessions of one process (a sasl.Sessions), compared with the accounts in the store.
 
     | in the store | session |
     | --- | --- |
@@ -145,7 +145,7 @@ class SessionRegistry:
 
     async def _compare(self) -> None:
         version, self._unchecked = self._accounts.version(), False
-        # Sessions opened in the meantime have newer credentials than those read now.
+        # Sessions opened since have newer credentials than the ones read here.
         sessions = list(self._open)
         accounts = list({session.login.account for session in sessions})
         cookies = list({session.login.session for session in sessions} - {""})

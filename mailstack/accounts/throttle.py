@@ -40,9 +40,9 @@ class Throttle:
     ) -> None:
         """Times are in seconds. After `free` failures the delay is `first`, and doubles up to `max_delay`.
 
-        The first `shared` failures of one client do not delay other accounts. Failures expire `failure_ttl` seconds after
-        the last one, the client of a successful login after `place_ttl`. `tables` are those of failures and of clients,
-        which other processes may share.
+        The first `shared` failures of one client do not delay other accounts. Failures expire `failure_ttl` seconds
+        after the last one, the client of a successful login after `place_ttl`. `tables` are the tables of failures and
+        of clients, which other processes may share.
         """
         self._clock = clock
         self._first = first

@@ -1,7 +1,4 @@
-"""`mailstack dev` command: its options.
-
-`dev_run` has the rest, which takes ten times as long to import.
-"""
+"""`mailstack dev` command: its options. `dev_run` has the slow imports."""
 
 from __future__ import annotations
 

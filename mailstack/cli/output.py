@@ -78,7 +78,7 @@ def _color(cell: str) -> str:
 
 
 def display_width(text: str) -> int:
-    """Cells of a terminal that `text` takes: two for a wide character, none for a combining one."""
+    """Terminal cells of a text: two for a wide character, none for a combining one."""
     if text.isascii():
         return len(text)
     return sum(map(_cells, text))
@@ -101,7 +101,7 @@ def fold(text: str, width: int) -> Iterator[str]:
 
 
 def shorten(text: str, width: int) -> str:
-    """`text`, cut off with an ellipsis if it takes more than `width` cells."""
+    """Returns `text`, cut off with an ellipsis beyond `width` cells."""
     if display_width(text) <= width:
         return text
     while display_width(text) >= width:
@@ -166,7 +166,7 @@ yes = click.option("--yes", is_flag=True, help="Don't ask for confirmation.")
 
 
 def confirm(question: str) -> None:
-    """Asks for confirmation of a change. Raises click.Abort for no, CommandError for no answer without a terminal."""
+    """Requires confirmation of a change. Raises click.Abort for no, and CommandError without a terminal."""
     try:
         confirmed = click.confirm(question, err=True)
     except click.Abort:

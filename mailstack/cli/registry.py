@@ -33,7 +33,7 @@ class Running(Struct, frozen=True):
 
 
 class RegistryError(Exception):
-    """The directory of the list cannot be trusted or written; str() says why and what to do."""
+    """The directory of the list cannot be trusted or written; str() is the problem and the remedy."""
 
 
 def register(data: Path, facts: Mapping[str, Any]) -> Path:
@@ -57,7 +57,7 @@ def register(data: Path, facts: Mapping[str, Any]) -> Path:
 
 
 def unregister() -> None:
-    """Removes this process from the registry, if it is there."""
+    """Removes this process from the registry, if present."""
     try:
         (_directory() / f"{os.getpid()}.json").unlink()
     except OSError:

@@ -149,7 +149,7 @@ def set_owner(data: Path, made: Iterable[Path]) -> None:
     """Gives files created by root to the owner of the data directory."""
     owner = data.stat()
     for path in made:
-        # A file may be deleted meanwhile, such as the write-ahead log when the database is closed.
+        # A file may disappear at any time, such as the write-ahead log when the database is closed.
         with contextlib.suppress(FileNotFoundError):
             os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
 

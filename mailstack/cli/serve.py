@@ -28,7 +28,7 @@ def serve(file: Path) -> None:
     """
     from mailstack.net.process import defer
 
-    # Before anything is loaded that takes its time.
+    # Before the slow imports.
     defer()
     from mailstack.config import ConfigError, load
 

@@ -151,7 +151,7 @@ def target_of_config(file: Path) -> TargetServer:
 
 
 def target_of_dev(data: Path | None) -> TargetServer:
-    """Dev environment in `data`, running or not; without it the one that runs. Raises CommandError."""
+    """Dev environment in `data`, running or not; without `data`, the running environment. Raises CommandError."""
     try:
         environments = registry.running()
     except registry.RegistryError as error:

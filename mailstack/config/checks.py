@@ -18,7 +18,7 @@ from mailstack.net.proxy_protocol import PROXIED
 from mailstack.store.postgresql import driver
 
 SERVED = ("submission", "submissions", "mx", "lmtp", "pop3", "pop3s", "web", "https")
-"""Listeners of this version in the order of binding. The web pages are last, because they show the others."""
+"""Listeners of this version in the order of binding. The web pages are last, because they list all listeners."""
 
 
 SMTP_PORT = 25

@@ -22,7 +22,7 @@ class WorkerSlot(Struct, frozen=True):
     number: int = 1
     count: int = 1
     node: str = ""
-    """Node name of a machine that shares the store with others; empty for a single machine."""
+    """Node name of a machine that shares the store; empty for a single machine."""
 
     @property
     def is_primary(self) -> bool:

@@ -161,7 +161,7 @@ def _shown(value: object) -> str:
 
 
 def _from_text(kind: Any, text: str) -> object:
-    """Convert the text of an environment variable: text stays text, the rest is parsed as TOML.
+    """Convert the text of an environment variable: text stays text, all other types are parsed as TOML.
 
     A list may also be written with commas only, since nested quotes are awkward in a shell.
     """

@@ -108,7 +108,7 @@ class DkimKeySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     selector: Selector = Selector("")
     file: Path | None = None
     domains: tuple[Domain, ...] = ()
-    """None: all processors of the server."""
+    """Domains that the key signs for. Empty: all domains of the server, and their subdomains."""
 
 
 class DkimSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -148,7 +148,7 @@ class ScheduleSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 class RelaySourceSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Source address and HELO name of connections for some letters; empty values are those of Relay."""
+    """Source address and HELO name of connections for some letters; empty values are taken from Relay."""
 
     senders: tuple[AddressPattern, ...] = ()
     domains: tuple[DomainPattern, ...] = ()

@@ -201,7 +201,7 @@ class PostgresqlSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
     schema: SchemaName = SchemaName("")
     node: NodeName = NodeName("")
-    """Empty: a name that is made once and kept in the data directory."""
+    """Empty: a generated name, stored in the data directory."""
     connect_timeout: Duration = read_duration("3s")
     timeout: Duration = read_duration("15s")
     lost_after: Duration = read_duration("30s")

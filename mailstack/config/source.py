@@ -135,7 +135,7 @@ class ConfigSource(Struct, frozen=True):
     given: dict[str, Any]
     lines: dict[KeyPath, int]
     variables: dict[KeyPath, str]
-    """Environment variable of each setting from the environment. Its value is text, whatever its type."""
+    """Environment variable of each setting from the environment. Its value is text, also for other types."""
 
     def problem(self, path: KeyPath, trouble: str, cure: str = "", item: str = "") -> Problem:
         """Problem of the setting `path`; `item` is the part of its value, such as "[2]"."""

@@ -69,7 +69,7 @@ FieldName = NewType("FieldName", str)
 
 
 SchemaName = NewType("SchemaName", str)
-"""A schema of PostgreSQL; empty for the one that the role's search_path begins with."""
+"""PostgreSQL schema; empty for the first one in the role's search_path."""
 NodeName = NewType("NodeName", str)
 """Name of a node of a deployment; empty for a generated name."""
 

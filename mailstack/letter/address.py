@@ -34,7 +34,7 @@ class AddressError(ValueError):
 
 
 class Address(Struct, frozen=True):
-    """One mailbox. The local part keeps its case (RFC 5321 §2.4) and is stored without quotes."""
+    """One mailbox. The local part is case-sensitive (RFC 5321 §2.4) and is stored without quotes."""
 
     local: str
     domain: str

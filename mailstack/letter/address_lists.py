@@ -70,7 +70,7 @@ class Correspondent(Struct, frozen=True):
 
 
 class AddressList(Struct, frozen=True):
-    """Mailboxes of one field, with those in groups."""
+    """Mailboxes of one field, including the members of groups."""
 
     mailboxes: tuple[Mailbox, ...]
     is_whole: bool
@@ -138,7 +138,7 @@ def correspondents(
 
 
 def _display_name(phrase: bytes) -> str:
-    """Decoded display name. Encoded words stand in quotes against RFC 2047 §5, and often."""
+    """Decoded display name. Encoded words in quotes violate RFC 2047 §5, but are common."""
     text = text_of(phrase)
     if len(text) > 1 and text.startswith('"') and text.endswith('"'):
         text = text[1:-1]

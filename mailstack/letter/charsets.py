@@ -48,7 +48,7 @@ _MARKS = {
 }
 """Byte order marks of the codecs that need one."""
 _MAX_UTF_7 = 524_288
-"""Maximum octets of UTF-7, which takes ten times as long as others."""
+"""Maximum octets of UTF-7, ten times as slow as other charsets."""
 _ASCII = bytes(range(128))
 AT_ONCE = 16_384
 """Octets decoded in one piece."""

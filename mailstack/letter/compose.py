@@ -78,7 +78,7 @@ def has_plain_lines(text: bytes) -> bool:
 def multipart(
     subtype: str, parts: Sequence[Composed], *, boundary: str = "", parameters: Sequence[str] = ()
 ) -> Composed:
-    """A multipart. `parameters` are those of Content-Type besides the boundary, which is random by default."""
+    """A multipart. `parameters` are further parameters of Content-Type. The boundary is random by default."""
     boundary = boundary or f"=_{secrets.token_hex(16)}"
     delimiter = f"--{boundary}\r\n".encode()
     content: list[bytes] = []
@@ -156,7 +156,7 @@ class Heading(Struct, frozen=True):
 
     @property
     def octets(self) -> bytes:
-        """The fields in order, without those of the body and the empty line."""
+        """Returns the fields in order, without the body's fields and the empty line."""
         lists = (("From", (self.author,)), ("To", self.to), ("Cc", self.cc), ("Reply-To", self.reply_to))
         fields = [mailbox_field(name, mailboxes) for name, mailboxes in lists if mailboxes]
         fields += [

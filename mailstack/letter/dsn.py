@@ -322,12 +322,12 @@ def _boundary(report: LetterId, parts: Sequence[Composed]) -> str:
 
 
 def _clean(text: str) -> str:
-    """At most _MAX_TEXT printable US-ASCII characters."""
+    """Converts text to printable US-ASCII, truncated to _MAX_TEXT characters."""
     return _NOT_ASCII.sub("?", _CONTROLS.sub(" ", text[:_MAX_TEXT])).strip()
 
 
 def _readable(text: str) -> str:
-    """At most _MAX_TEXT printable characters of UTF-8."""
+    """Removes unprintable characters, and truncates to _MAX_TEXT."""
     return "".join([char if char.isprintable() else " " for char in text[:_MAX_TEXT]]).strip()
 
 

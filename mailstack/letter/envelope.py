@@ -147,10 +147,9 @@ def delimiters_of(envelope: Envelope) -> str | None:
 
 
 def sender_for(envelope: Envelope, recipient: Recipient) -> Address | None:
-    """Reverse-path of a letter for one recipient: that of the envelope, or the one of VERP.
-
-    The former also replaces a VERP address that would need quotes, UTF-8, or more than 64 octets in its local part
-    (RFC 5321 §4.5.3.1.1).
+    """Reverse-path of a letter for one recipient: the sender of the envelope, or its VERP address. The sender also
+    replaces a VERP address that would need quotes, UTF-8, or more than 64 octets in its local part (RFC 5321
+    §4.5.3.1.1).
     """
     delimiters, sender = delimiters_of(envelope), envelope.sender
     if delimiters is None or sender is None:

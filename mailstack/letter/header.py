@@ -1,8 +1,8 @@
 """Header section: fields found, decoded and written (RFC 5322 §2.2, RFC 2047).
 
-A *section* is what stands before the body, with or without the empty line that parts them. What is no field (a stray
-line, the empty line) is kept where it is: a letter is not refused for it here, and no octet of the rest moves.
-Lines end in CRLF; a lone CR or LF is an octet like others.
+A *section* is all octets before the body, with or without the empty line between them. Octets outside any field (a
+stray line, the empty line) stay in place: no letter is refused for them here, and no other octet moves. Lines end in
+CRLF; a lone CR or LF is an ordinary octet.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from mailstack.letter.header import split
 from mailstack.letter.mbox import with_crlf, with_lf
 
 MAILDIR = ("cur", "new")
-"""Folders of a Maildir with letters; those in `tmp` are incomplete."""
+"""Folders of a Maildir with complete letters, so without `tmp`."""
 _DETECTION_SIZE = 4096
 """Octets of a file that are read to detect a letter."""
 _PIECE = 65536

@@ -1,7 +1,8 @@
 """Wildcard patterns of addresses and of domains, in settings, rules and commands.
 
-A pattern of addresses is "bob@home.test", "*@home.test", "bob@*" or any other text with `*` (any characters) and `?` (one
-character). "<>" stands for the null reverse-path. A pattern of domains is "home.test", "*.home.test" (all subdomains) or "*".
+A pattern of addresses is "bob@home.test", "*@home.test", "bob@*" or any other text with `*` (any characters) and `?`
+(one character). "<>" is the null reverse-path. A pattern of domains is "home.test", "*.home.test" (all subdomains) or
+"*".
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ ValueT = TypeVar("ValueT")
 
 
 class PatternError(ValueError):
-    """Invalid pattern; the message says what is expected."""
+    """Invalid pattern; the message describes valid ones."""
 
 
 def address_pattern(text: str) -> str:

@@ -129,7 +129,7 @@ def deadline(letter: Letter) -> Deadline | None:
 
 
 def deadline_of(envelope: Envelope, arrived: float) -> Deadline | None:
-    """As `deadline`, without a Letter; `arrived` is in seconds since 1970."""
+    """Deadline of an envelope that arrived at `arrived`, in seconds since 1970."""
     if not envelope.parameters:
         return None
     value = dict(envelope.parameters).get(BY)

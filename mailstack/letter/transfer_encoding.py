@@ -73,7 +73,7 @@ class QuotedPrintable:
 
 def quoted(octets: bytes, *, is_text: bool = True) -> bytes:
     """Quoted-printable lines of at most 76 characters; CR and LF are encoded too unless `is_text`."""
-    # b2a_qp makes some lines up to two octets too long, such as those that end in a blank.
+    # b2a_qp makes some lines up to two octets too long, for example if they end in a blank.
     return _TOO_LONG.sub(_soft_break, binascii.b2a_qp(octets, istext=is_text))
 
 

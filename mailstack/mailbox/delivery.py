@@ -1,7 +1,7 @@
 """Local delivery agent: chooses the mailbox and writes the trace fields.
 
-It moves nothing. The queue puts the letter into the mailbox in the same transaction that settles the outcome, so that
-it is there exactly once in spite of crashes.
+It moves nothing. The queue puts the letter into the mailbox in the same transaction that settles the outcome. So even
+after a crash it is there exactly once.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ class WarningThresholds(Struct, frozen=True):
     """Remaining lifetimes of a certificate, in seconds, below which a warning is given."""
 
     warn: float = 30 * DAY
-    """Seconds before expiry at which warnings begin."""
+    """Seconds before expiry at which warnings start."""
     urgent: float = 7 * DAY
     """Seconds before expiry at which warnings become errors."""
 
@@ -71,7 +71,9 @@ def date_warnings(
 
 
 def _chain_warnings(file: Path, chain: list[x509.Certificate]) -> Iterator[CertificateWarning]:
-    """Warnings about the chain: each certificate certifies the one before it, and only the root is absent (RFC 8446 §4.4.2)."""
+    """Warnings about the chain: each certificate certifies its predecessor, and only the root is absent (RFC 8446
+    §4.4.2).
+    """
     for below, above in pairwise(chain):
         if not _is_issuer(below, above):
             what = f"{below.subject.rfc4514_string()} is followed by {above.subject.rfc4514_string()}, which did not issue it"
@@ -121,7 +123,7 @@ _MAX_NAMES = 5
 
 
 def name_fault(certificate: x509.Certificate, names: Sequence[str]) -> str | None:
-    """None when the certificate is for one of the names (DNS names or IP addresses); else the defect, for people."""
+    """Returns the defect, for people; None if the certificate is for one of the names (DNS names or IP addresses)."""
     if any(_is_for(certificate, name) for name in names):
         return None
     return f"hostname mismatch, it is for {_list_names(certificate)} and not for {names[0]}"

@@ -37,7 +37,7 @@ def _stamp(path: Path) -> tuple[int, int, int] | None:
 
 
 class CertificateReloader:
-    """Reloads and checks the certificates of a running server, in a thread because the check of an RSA key takes long."""
+    """Reloads and checks the certificates of a running server, in a thread because the check of an RSA key is slow."""
 
     def __init__(
         self,

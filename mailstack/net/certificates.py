@@ -48,8 +48,8 @@ class CertificateFiles(Struct, frozen=True):
 def private_ca(directory: Path, hostname: str, now: float) -> CertificateFiles:
     """Certificate for `hostname`, localhost, 127.0.0.1 and ::1 in `directory`, from a CA made there once.
 
-    Makes what is missing; renews the certificate when the name changed or less than 30 days of it remain at `now`
-    (seconds since 1970), and keeps the CA, which clients trust, as long as it is good. Raises TlsError.
+    Creates missing files. A new name, or less than 30 days before expiry at `now` (seconds since 1970), renews the
+    certificate. The CA, which clients trust, stays as long as it is valid. Raises TlsError.
     """
     at = datetime.fromtimestamp(now, UTC)
     files = CertificateFiles(directory / "cert.pem", directory / "key.pem", directory / "ca.pem")

@@ -33,7 +33,7 @@ _DIGESTS: dict[int, Callable[[bytes], bytes]] = {
 
 
 def dane_fault(chain: Sequence[x509.Certificate], dane: Dane) -> str | None:
-    """None when a record matches `chain`, the server's certificate first; else the reason, for people."""
+    """Returns the fault, for people; None if a record matches `chain`, the server's certificate first."""
     if not chain:
         return "the server presented no certificate"
     if any(record.usage == DANE_EE and _matches(record, chain[0]) for record in dane.records):
@@ -71,7 +71,7 @@ def _authorities(chain: Sequence[x509.Certificate], records: Iterable[Tlsa]) -> 
 
 
 def _chain_fault(authority: x509.Certificate, chain: Sequence[x509.Certificate], names: Sequence[str]) -> str | None:
-    """None when the server's certificate is issued below this authority for one of the names; else the reason."""
+    """Returns the fault; None if this authority issued the server's certificate for one of the names."""
     store = crypto.X509Store()
     store.add_cert(crypto.X509.from_cryptography(authority))
     # The authority is the trust anchor even if it is an intermediate CA.
@@ -101,9 +101,9 @@ _FAULTS = {
 }
 """Descriptions of certificate errors, by OpenSSL's X509_V_ERR_ numbers."""
 _TYPES = {10: "certificate-expired", **dict.fromkeys((18, 19, 20, 21, 24), "certificate-not-trusted")}
-"""TLS report types of certificate errors (RFC 8460 §4.3.1); all others are "validation-failure"."""
+"""TLS report types of certificate errors (RFC 8460 §4.3.1); other errors are "validation-failure"."""
 _CHAIN_ERRORS = frozenset({9, 10, 23})
-"""Errors of any certificate of a chain; the message names those of certificates above the server's."""
+"""Errors of any certificate of a chain; the message names certificates above the server's."""
 _OTHER_ERROR = "validation-failure"
 _UNREADABLE = "the certificate is unreadable"
 
@@ -152,7 +152,7 @@ class ClientTls:
         return self._any
 
     def _trusted(self) -> SSL.Context:
-        # The CAs take long to read, and are rarely needed: they are read once, on first use.
+        # The CAs are slow to read and rarely needed, so they are read once, on first use.
         if self._trusting is None:
             context = self._context()
             if self._ca_file is None:
@@ -236,7 +236,7 @@ class Handshake:
     def _is_good(
         self, _connection: SSL.Connection, certificate: crypto.X509, error: int, depth: int, good: int
     ) -> bool:
-        """OpenSSL's callback for each certificate of the chain, the server's last; checks the name of that one."""
+        """OpenSSL's callback for each certificate of the chain, the server's last; checks the name of the server's."""
         if not good:
             above = " (a certificate above it)" if depth and error in _CHAIN_ERRORS else ""
             self.fault_type = self.fault_type or _TYPES.get(error, _OTHER_ERROR)

@@ -44,7 +44,7 @@ class TwistedConnector:
     ) -> None:
         """`source` and `source6` are the source addresses for IPv4 and IPv6; None: chosen by the system.
 
-        `client_tls` has the TLS settings; without it, the CAs in `ca_file` or those of the system are trusted.
+        `client_tls` has the TLS settings; without it, the CAs in `ca_file` or of the system are trusted.
         """
         self._reactor = reactor
         self._sources = {4: (source, 0) if source else None, 6: (source6, 0) if source6 else None}

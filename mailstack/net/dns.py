@@ -170,8 +170,8 @@ class DnsNames:
         return found
 
     def _lookup(self, name: str, kind: int) -> Deferred[_Records]:
-        # The resolver's own timeouts are for UDP and for each server. This one is for the whole chain, each link of
-        # which a hostile name server may delay.
+        # The resolver's own timeouts are for UDP and for each server. A hostile name server may delay each link of a
+        # chain, so this timeout is for the whole chain.
         found = Deferred.fromCoroutine(self._resolve(name, kind))
         return found.addTimeout(2 * sum(self._timeouts) + 10, self._reactor)
 

@@ -120,7 +120,7 @@ class Ports:
 
     @property
     def encrypted(self) -> bool:
-        """Whether TLS begins with the first octet."""
+        """Whether TLS starts with the first octet."""
         return self._implicit_tls is not None
 
     @property

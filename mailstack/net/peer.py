@@ -108,7 +108,7 @@ class NetPeer(TlsPeer[EventT]):
 
     async def next_event(self, timeout: float) -> EventT | Ending:
         # A client that does not read replies gets no further ones, which would pile up here. On the client side reading
-        # goes on, because a server may refuse a letter without reading it.
+        # continues, because a server may refuse a letter without reading it.
         if self._is_full and self._task is not None and not await self.drain(timeout):
             return self._ending or TimedOut(timeout)
         self._credit -= 1

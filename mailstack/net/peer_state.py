@@ -21,7 +21,7 @@ HIGH_WATER = 65536
 """Maximum octets that an engine or the output buffers before reading stops, or a write is made."""
 
 LINGER = 30.0
-"""Maximum seconds that a closed connection takes to send its buffered octets."""
+"""Maximum seconds in which a closed connection sends its buffered octets."""
 
 _COST_SHIFT = 12
 """Shift from octets sent to credit: a reply of 4 KB costs as much as one event."""
@@ -56,7 +56,7 @@ def _host_port(address: IAddress) -> HostPort:
 class PeerState(Protocol, Generic[EventT]):
     """State of one connection; `NetPeer` is the complete peer."""
 
-    # Thousands of these are idle at a time: slots keep each small.
+    # Slots save memory: thousands of connections are idle at a time.
     __slots__ = (
         "_client_handshake",
         "_closing",
@@ -210,7 +210,7 @@ class PeerState(Protocol, Generic[EventT]):
         transport.unregisterProducer()
         transport.loseConnection()
         if not isinstance(self._ending, Disconnected):
-            # The connection ends even if the other side never reads the rest, or never answers the TLS close alert.
+            # The connection ends even if the peer never reads these octets, or never answers the TLS close alert.
             self._set_deadline(self._reactor.seconds(), self._reactor.seconds() + LINGER)
 
     def abort(self) -> None:

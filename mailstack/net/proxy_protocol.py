@@ -132,7 +132,7 @@ class ProxiedFactory(Factory):
         trusted: Callable[[str], bool],
         timeout: float,
     ) -> None:
-        """`trusted` tells whether an IP address is a trusted proxy. `timeout` is the seconds for its header."""
+        """`trusted` returns whether an IP address is a trusted proxy. `timeout` is the seconds for its header."""
         self.reactor = reactor
         self.inner = inner
         self.trusted = trusted

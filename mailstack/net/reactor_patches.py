@@ -42,7 +42,7 @@ MAX_EVENTS = 64
 MAX_TURN = 0.01
 """Seconds after which a turn starts no further event.
 
-One event may take as long again (a TLS handshake, a large read), and the reactor is to be blocked for 20 ms at most."""
+One event may last as long again (a TLS handshake, a large read), and 20 ms is the limit for the reactor."""
 
 MAX_ACCEPTS = 32
 """Maximum number of connections that a port accepts in one turn."""
@@ -122,7 +122,7 @@ def bound_accepts(port: IListeningPort) -> None:
 
 
 def freeze_startup_objects() -> None:
-    """Freezes start-up objects out of the garbage collector; a full collection of them takes some 40 ms."""
+    """Freezes start-up objects out of the garbage collector: a full collection of them lasts some 40 ms."""
     if ENABLED:
         gc.collect()
         gc.freeze()
@@ -147,7 +147,7 @@ def write(transport: Any, octets: bytes) -> None:
 
 
 def send_now(connection: Connection, octets: bytes) -> bytes:
-    """Sends what the socket takes at once; returns the rest, which is all of it while other octets are buffered."""
+    """Sends as many octets as the socket accepts at once, none while others are buffered. Returns the unsent octets."""
     if not ENABLED or not _buffer_is_empty(connection):
         return octets
     try:

@@ -18,7 +18,7 @@ class Resolver(client.Resolver):
     """Resolver that queries name servers."""
 
     def queryUDP(self, queries: Sequence[Any], timeout: Sequence[int] | None = None) -> Deferred[Any]:  # noqa: N802 (Twisted's name)
-        """Fails where Twisted raises for want of a port, after which the same query would be pending for ever."""
+        """Fails without a free port. Twisted raises instead, and the same query would then be pending for ever."""
         try:
             asked: Deferred[Any] = super().queryUDP(queries, timeout)  # type: ignore[no-untyped-call]
         except Exception:  # noqa: BLE001 - after any error there is no answer
@@ -113,13 +113,13 @@ class DnsWithTimeout:
 
 
 class SharedLookups:
-    """Lookups in progress, by question. Cancellation of one caller does not affect the others."""
+    """Lookups in progress, by question. Cancellation of one caller does not affect other callers."""
 
     def __init__(self) -> None:
         self._pending: dict[Hashable, tuple[Deferred[Any], list[Deferred[Any]]]] = {}
 
     def join(self, question: Hashable, start: Callable[[], Deferred[Any]]) -> Deferred[Any]:
-        """The answer to `question`; `start` begins the lookup if none is in progress."""
+        """Returns the answer to `question`; calls `start` if no lookup is in progress."""
         if (found := self._pending.get(question)) is None:
             lookup = start()
             if lookup.called:

@@ -27,7 +27,7 @@ _OTHER_PROTOCOLS = (
     *(b"webrtc", b"c-webrtc", b"coap", b"mqtt", b"dot", b"doq", b"ntske/", b"sunrpc", b"smb", b"tds/", b"dicom"),
     *(b"postgresql", b"radius/"),
 )
-"""Prefixes of ALPN names that IANA registered for other protocols; those of browsers are the first."""
+"""Prefixes of ALPN names that IANA registered for other protocols, browsers' first."""
 
 
 class _WrongProtocol(SSL.Error):
@@ -37,13 +37,13 @@ class _WrongProtocol(SSL.Error):
 class ServerConnection(SSL.Connection):
     """One connection of a server, with OpenSSL's verdict on the client's certificate.
 
-    The handshake succeeds whatever the verdict: client certificates are optional (RFC 3207 §4).
+    The handshake succeeds with any verdict, because client certificates are optional (RFC 3207 §4).
     """
 
     def __init__(self, context: SSL.Context, contexts: object, *, asked: bool, web: bool = False) -> None:
         """`contexts` must outlive a reload during the handshake, because OpenSSL still calls them.
 
-        `asked` tells whether a client certificate is requested, `web` whether the protocol is HTTP.
+        `asked` requests a client certificate; `web` selects HTTP.
         """
         super().__init__(context, None)
         self._contexts = contexts
@@ -61,7 +61,7 @@ class ServerContext:
     ) -> None:
         """Reads the PEM files; raises TlsError. The first identity is for clients that name no host, or an unknown one.
 
-        With `client_ca`, a bundle of CAs, clients are asked for a certificate, which is optional.
+        With `client_ca`, a bundle of CAs, the server requests a certificate, which is optional.
         `ciphers` is OpenSSL's list for TLS 1.2.
         """
         self._identities = tuple(identities)
@@ -87,7 +87,7 @@ class ServerContext:
         return ServerConnection(self._loaded.first, self._loaded, asked=self._client_ca is not None)
 
     def context(self, _service: str) -> ServerContext:
-        """Context of each service: this one."""
+        """Returns this context for every service."""
         return self
 
     def for_web(self) -> IOpenSSLServerConnectionCreator:
@@ -95,7 +95,7 @@ class ServerContext:
         return _WebContext(self)
 
     def web_connection(self) -> SSL.Connection:
-        """A connection for HTTP, without a request for a client certificate: a browser would ask its user."""
+        """A connection for HTTP, without a request for a client certificate: a browser would show it to its user."""
         connection = ServerConnection(self._loaded.first, self._loaded, asked=False, web=True)
         connection.set_verify(SSL.VERIFY_NONE)
         return connection

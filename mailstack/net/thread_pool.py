@@ -33,7 +33,7 @@ class PoolFull(Exception):
 
 
 class _Job:
-    """One job. States: waiting, begun, dropped before it began."""
+    """One job. States: waiting, started, cancelled before its start."""
 
     __slots__ = ("deferred", "is_begun", "is_dropped", "work")
 
@@ -62,7 +62,7 @@ class BoundedPool:
         self._closed = False
 
     def run(self, work: Callable[[], Any]) -> Deferred[Any]:
-        """The result of `work`. Raises PoolFull. A job that is cancelled before it begins is never called."""
+        """The result of `work`. Raises PoolFull. A job that is cancelled before its start is never called."""
         if self._closed or len(self._jobs) >= self._max_jobs:
             raise PoolFull("shutting down" if self._closed else f"{len(self._jobs)} jobs are waiting or running")
         job = _Job(work, Deferred(lambda _: self._drop(job)))
@@ -110,7 +110,7 @@ class BoundedPool:
 
 
 def limit_shutdown_time(reactor: Any) -> None:
-    """Makes a process exit at most `EXIT_TIMEOUT_S` seconds after the start of its shutdown, whatever its threads do."""
+    """Makes a process exit at most `EXIT_TIMEOUT_S` seconds after the start of its shutdown, even with busy threads."""
     pool = reactor.getThreadPool()
     pool.threadFactory = partial(threading.Thread, daemon=True)
     pool.stop = partial(_stop_within, pool.stop, JOIN_TIMEOUT_S)

@@ -43,7 +43,7 @@ SERVER_END_POINT = "tls-server-end-point"
 
 
 def tls_facts(transport: Any, *, verified: bool = False) -> TlsInfo:
-    """Negotiated values of a Twisted TLS transport; `verified` tells whether its context verified the certificate."""
+    """Negotiated values of a Twisted TLS transport; `verified`: whether its context verified the certificate."""
     connection: SSL.Connection = transport.getHandle()
     return TlsInfo(
         connection.get_protocol_version_name(), connection.get_cipher_name() or "", verified, _client(connection)
@@ -66,7 +66,7 @@ def channel_binding(transport: Any, kind: str) -> bytes | None:
 
 def _server_certificate(connection: SSL.Connection) -> x509.Certificate | None:
     own = connection.get_certificate(as_cryptography=True)
-    # Outbound connections have no certificate on this side, so that one here means a server.
+    # Outbound connections have no certificate on this side, so a certificate means a server.
     return own if own is not None else connection.get_peer_certificate(as_cryptography=True)
 
 

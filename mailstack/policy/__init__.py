@@ -46,7 +46,7 @@ def strictest(verdicts: Iterable[Verdict]) -> Verdict:
 
 
 def enforce(verdict: Verdict) -> None:
-    """Raise the Refusal that a Defer or Refuse stands for; a Pass does nothing."""
+    """Raise the Refusal of a Defer or Refuse; a Pass does nothing."""
     if not isinstance(verdict, Pass):
         raise Refusal(verdict.reply, verdict.reason)
 

@@ -147,10 +147,10 @@ def single_process(clock: Clock) -> SharedCounters:
 _ROW = struct.Struct("=16sddd")
 """Layout of an entry: digest of the name, and three numbers."""
 _ENTRIES_PER_BUCKET = 8
-"""Number of entries in a bucket; a new entry replaces the one that expires first."""
+"""Number of entries in a bucket; a new entry replaces the next entry to expire."""
 _BUCKET = _ENTRIES_PER_BUCKET * _ROW.size
 _LOCK_TIMEOUT_S = 0.5
-"""Maximum seconds to wait for a lock. It is held for microseconds, unless its process is stopped meanwhile."""
+"""Maximum seconds to wait for a lock. It is held for microseconds, unless its process is stopped."""
 
 _SLOTS = 65_536
 
@@ -202,7 +202,7 @@ class MmapCounterTable:
                 return True
 
     def _find(self, digest: bytes, start: int, now: float) -> tuple[int, list[float]]:
-        """Return the offset of the entry of a digest, or the one to replace, and its numbers."""
+        """Return the offset of the entry of a digest, or of the entry to replace, and its numbers."""
         earliest, offset = float("inf"), start
         for at in range(start, start + _BUCKET, _ROW.size):
             found, *row = _ROW.unpack_from(self._memory, at)
@@ -214,7 +214,7 @@ class MmapCounterTable:
 
 
 class MmapConnectionCounts:
-    """Connection counts by worker and client. Each worker writes its own counts and reads those of all workers.
+    """Connection counts by worker and client. Each worker writes its own counts and reads the counts of all workers.
 
     A client is a 16-bit hash: two clients may share a count, so a count is never too small.
     """
@@ -227,7 +227,7 @@ class MmapConnectionCounts:
         self._worker = 0
 
     def attach(self, number: int) -> None:
-        """Count for a worker, in its process; numbers begin with 1."""
+        """Count for a worker, in its process; numbers start at 1."""
         self._worker = number - 1
 
     def detach(self, number: int) -> None:
@@ -278,7 +278,7 @@ class MmapCounters(SharedCounters, frozen=True):
         return self.connections, self.long_requests, self.event_listeners, self.exchange
 
     def attach(self, number: int) -> None:
-        """Count for a worker, in its process; numbers begin with 1."""
+        """Count for a worker, in its process; numbers start at 1."""
         for counts in self._counts:
             counts.attach(number)
 

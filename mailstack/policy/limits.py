@@ -234,7 +234,7 @@ class Tarpit:
     """Delays of error replies, by connection.
 
     At most `max_waiting` replies wait at a time, which bounds the timers. Beyond that, replies are sent at once; such
-    connections are closed after as many errors as all others.
+    connections are closed after the usual number of errors.
     """
 
     def __init__(

@@ -46,7 +46,7 @@ def is_exempt(host: str, networks: Iterable[IpNetwork]) -> bool:
     return address is None or bool([network for network in networks if address in network])
 
 
-@lru_cache(maxsize=4096)  # asked several times for each connection
+@lru_cache(maxsize=4096)  # called several times for each connection
 def client_network(host: str) -> str:
     """Network that counts as one client: an IPv4 address, or an IPv6 site."""
     address = ip_address(host)

@@ -41,7 +41,7 @@ class Disconnected(Struct, frozen=True):
 
 
 class TimedOut(Struct, frozen=True):
-    """No complete event arrived within the timeout."""
+    """Timeout without a complete event."""
 
     after: float
     """Seconds waited."""
@@ -210,7 +210,7 @@ class Connector(Protocol):
 
 
 class ConnectFailed(Exception):
-    """No connection could be opened; str() is the reason, for people."""
+    """Failure to open a connection; str() is the reason, for people."""
 
 
 class PeerWrapper(Generic[EventT]):

@@ -9,7 +9,7 @@ _START = 16
 
 
 class LineTooLong(Exception):
-    """A line exceeds its limit; the rest of it is discarded as it arrives."""
+    """A line exceeds its limit; its further octets are discarded on arrival."""
 
     def __init__(self, start: bytes = b"") -> None:
         super().__init__("the line is too long")
@@ -163,7 +163,7 @@ class DotUnstuffer:
         if end >= 0:
             self.ended, self.remainder, self._held = True, held[end + len(_END) :], b""
             return _unstuff(held[: end + 2])
-        # Octets that may begin the end mark are held.
+        # Octets that may be the start of the end mark are held.
         cut = max(2, len(held) - len(_END) + 1)
         self._held = held[cut - 2 :]
         return _unstuff(held[:cut])

@@ -61,7 +61,7 @@ def _every(_letter: Letter, _delivery: Delivery) -> bool:
 
 
 class QueueAdmin:
-    """Holds, releases, retries, removes and redirects letters in one store, whatever server owns them."""
+    """Holds, releases, retries, removes and redirects letters of all servers in one store."""
 
     def __init__(
         self,

@@ -23,7 +23,7 @@ class Interrupted(BaseException):
     """
 
     def __init__(self, reason: str, *, put_back: bool) -> None:
-        """`put_back`: the whole attempt starts again later. Otherwise only this host is given up."""
+        """`put_back`: the whole attempt starts again later. Otherwise only this host is skipped."""
         super().__init__(reason)
         self.put_back = put_back
 
@@ -166,7 +166,7 @@ class Destinations(Protocol):
         """The same key for a destination alone; None if it depends on the letter. Called in any thread."""
 
     def delay_reasons(self, limit: int) -> Sequence[DelayReason]:
-        """At most `limit` delay reasons of hosts."""
+        """Returns at most `limit` delay reasons of hosts."""
 
 
 class SeparateDomains:
@@ -194,7 +194,7 @@ class Agents(Struct, frozen=True):
 
 
 MAX_TEXT = 1000
-"""Maximum number of characters of a reply that are kept."""
+"""Maximum stored characters of a reply."""
 
 
 def steps_of_attempt(letter: Letter, deliveries: Sequence[Delivery], attempt: Attempt, began: float) -> list[Step]:
@@ -262,7 +262,7 @@ class DeliveryJob(Struct, frozen=True):
 
     @property
     def octets(self) -> int:
-        """Maximum number of octets that the content takes in memory; the larger ones are in files."""
+        """Maximum octets of the content in memory; larger contents are in files."""
         return min(self.letter.content.size, CHUNK)
 
 

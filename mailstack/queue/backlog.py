@@ -11,17 +11,18 @@ from mailstack.queue.concurrency import REPUTATIONS, SILENT, UNKNOWN, Concurrenc
 from mailstack.store.delay_reasons import DelayReason
 
 LOW = 200
-"""Number of waiting jobs of a destination below which more are fetched: a host takes as many meanwhile."""
+"""Number of waiting jobs of a destination below which more are fetched. A host handles as many during a fetch."""
 
 _Row = dict[str, deque[DeliveryJob]]
-"""Jobs by destination; the next destination stands first."""
+"""Jobs by destination; the next destination is first."""
 
 
 class Backlog:
-    """Active queue: the highest priority first, destinations in turn, for each in the order in which jobs came.
+    """Active queue: the highest priority first, destinations in turn, and the jobs of each in order of arrival.
 
-    A destination may have at most as many waiting jobs as there is capacity left for others. So a slow host fills half
-    of the backlog, a second one a quarter, and the rest always has capacity. Maximum shares of the connections:
+    A destination may have at most as many waiting jobs as there is capacity left for other destinations. So a slow
+    host fills half of the backlog, a second one a quarter, and other hosts always have capacity. Maximum shares of the
+    connections:
 
         retries and reports       three quarters: a thousand silent hosts can't delay new letters
         reports                   a quarter: other hosts can provoke any number of reports to themselves
@@ -34,9 +35,8 @@ class Backlog:
     """
 
     def __init__(self, *, concurrency: int, per_destination: int, max_jobs: int, first: int | None = None) -> None:
-        """At most `concurrency` jobs are under way, and `max_jobs` under way or waiting.
-
-        A destination begins with `first` under way at a time (None: with all) and gets up to `per_destination`.
+        """`concurrency` limits the jobs under way, `max_jobs` the jobs under way or waiting. A destination starts with
+        `first` under way at a time (None: with all) and gets up to `per_destination`.
         """
         self._concurrency = concurrency
         self._max_retries = max(1, concurrency * 3 // 4)
@@ -71,7 +71,7 @@ class Backlog:
         self.local = 0
         """Number of jobs for mailboxes here, which are not limited otherwise, under way or ended but not written down."""
         self.octets = 0
-        """Maximum number of octets that the contents of all jobs take in memory."""
+        """Maximum octets of the contents of all jobs in memory."""
 
     def __len__(self) -> int:
         """Number of jobs waiting, under way, and ended but not written down."""
@@ -93,7 +93,7 @@ class Backlog:
         return max(0, self._max_jobs - len(self))
 
     def has_capacity(self, destination: str) -> bool:
-        """Whether a job for this destination may be added; those known as silent have half of all."""
+        """Whether a job for this destination may be added; silent destinations may fill half of the backlog."""
         if self.is_known_silent(destination) and self._waiting_silent >= self._max_jobs // 2:
             return False
         return self._waiting_for.get(destination, 0) < self.capacity
@@ -261,7 +261,8 @@ class Backlog:
         return not lane.is_retry or self._active_retries < self._max_retries
 
     def _rank(self, lane: Lane) -> tuple[int, bool, bool, float]:
-        """Sort key: priority; then new letters and retries in turn; of the retries, reports and others in turn.
+        """Sort key: priority; then new letters and retries in turn; among the retries, reports and other letters in
+        turn.
 
         Then reputations, each in proportion to its number of destinations.
         """
@@ -302,7 +303,7 @@ class Backlog:
         return job
 
     def _enqueue(self, job: DeliveryJob) -> None:
-        """Puts a job at the end of those that wait for its destination."""
+        """Puts a job at the end of the jobs for its destination."""
         self._waiting_for[job.destination] = self._waiting_for.get(job.destination, 0) + 1
         self._waiting_jobs += 1
         self._waiting_silent += self.is_known_silent(job.destination)
@@ -313,7 +314,7 @@ class Backlog:
             self._rows.setdefault(lane, {}).setdefault(job.destination, deque()).append(job)
 
     def _finish(self, job: DeliveryJob) -> None:
-        """Removes a job from those under way, and suspends or resumes its destination."""
+        """Removes a job that is under way, and suspends or resumes its destination."""
         destination = job.destination
         self._silent.discard(id(job))
         self._active_jobs -= 1

@@ -34,8 +34,9 @@ class Bouncer:
         max_returned: int = 1_048_576,
         signing: OutboundSigner | None = None,
     ) -> None:
-        """A report returns at most `max_header` octets of the original's header section. If the sender asks for the
-        whole letter (RFC 3461 §4.3), it is returned up to `max_returned` octets. `signing` signs reports to other hosts.
+        """A report returns at most `max_header` octets of the original's header section. If the sender requests the
+        whole letter (RFC 3461 §4.3), it is returned up to `max_returned` octets. `signing` signs reports to other
+        hosts.
         """
         self._router = router
         self._server = server
@@ -99,7 +100,7 @@ class Bouncer:
     async def _returned(self, due: ReportDue, original: Letter, *, eight_bit: bool) -> Returned | None:
         """The whole letter after a failure, if it is requested and small enough (RFC 3461 §4.3); else its header section."""
         asked = original.envelope.parameters
-        # RFC 8689 §5: a letter with REQUIRETLS is never returned whole, whatever RET says.
+        # RFC 8689 §5: a letter with REQUIRETLS is never returned whole, even with RET=FULL.
         wants_all = (
             due.kind == "failed"
             and (("RET", "FULL") in asked or due.to is not None)
@@ -131,7 +132,7 @@ def _reader(due: ReportDue, envelope: Envelope) -> Address | None:
 
 
 def _inherited_parameters(envelope: Envelope) -> tuple[tuple[str, str], ...]:
-    """Parameters that a report takes from its original: REQUIRETLS (RFC 8689 §5) and priority (RFC 6710 §4.6)."""
+    """Parameters that a report inherits from its original: REQUIRETLS (RFC 8689 §5) and priority (RFC 6710 §4.6)."""
     return tuple(parameter for parameter in envelope.parameters if parameter[0] in ("REQUIRETLS", PRIORITY))
 
 

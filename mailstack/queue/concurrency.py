@@ -13,7 +13,7 @@ class ConcurrencyWindows:
     """
 
     def __init__(self, *, first: int, max_width: int, max_remembered: int = 10_000) -> None:
-        """Each window begins with `first` attempts and grows to `max_width`. At most `max_remembered` are kept."""
+        """Each window starts with `first` attempts and grows to `max_width`. At most `max_remembered` are kept."""
         self._first = float(min(first, max_width))
         self._max_width = float(max_width)
         self._max_remembered = max_remembered

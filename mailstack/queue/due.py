@@ -1,4 +1,4 @@
-"""Finder of due deliveries: claims them, parks those without capacity."""
+"""Finder of due deliveries: claims them, or parks them without capacity."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class ParkedDestinations:
             raise failed[0][1]
 
     def slot(self, destination: str) -> ParkingSlot | None:
-        """Parking slot of a due delivery, if others of its destination are parked. Called in any thread."""
+        """Parking slot of a due delivery, if its destination has parked ones. Called in any thread."""
         key = None if destination == LOCAL else self._destinations.key_of(destination)
         if key is None or key not in self.keys:
             return None
@@ -86,13 +86,13 @@ def _unclaimed(one: Delivery, due: float) -> Delivery:
 
 
 _MIN_WAIT = 0.001
-"""Minimum number of seconds between two polls, whatever the store says is due."""
+"""Minimum number of seconds between two polls, even for earlier due times."""
 
 
 class DueFinder:
     """Claims due deliveries in the store for one process. States: made, polling (`start`), stopped (`stop`).
 
-    A crash loses no claim: `recover` releases those of the previous run.
+    A crash loses no claim: `recover` releases the claims of the previous run.
     """
 
     def __init__(
@@ -173,10 +173,9 @@ class DueFinder:
         return self._has_capacity_for(letter, destination)
 
     def holds(self, job: DeliveryJob, since: float) -> bool:
-        """Whether no other process can claim a job before an attempt that begins now is over.
-
-        Claims made before `since` may have been released by others. Those made long ago may end during the attempt,
-        and are then claimed by the next poll, also that of this process.
+        """Whether no other process can claim a job before the end of an attempt that starts now. Other processes may
+        have released claims made before `since`. An old claim may expire during the attempt, and the next poll of any
+        process, including this one, then claims the job.
         """
         claimed = min([delivery.lease for delivery in job.deliveries]) - self._limits.lease
         return claimed >= since and self._clock.now() < claimed + self._limits.lease / 3
@@ -244,7 +243,7 @@ class DueFinder:
         return key not in self.parked.keys and self._backlog.has_capacity(key)
 
     def _with_capacity(self, claim: Claim) -> tuple[Delivery, ...]:
-        """The deliveries with capacity; the others are parked or put off."""
+        """Returns the deliveries with capacity; deliveries without it are parked or postponed."""
         with_capacity: list[Delivery] = []
         parked: list[Delivery] = []
         silent: list[Delivery] = []

@@ -56,7 +56,7 @@ class AcceptanceBuilder:
         claim: InitialClaim | None,
         has_capacity: Callable[[str], bool],
     ) -> PreparedAcceptance:
-        """`claim` is given to deliveries if `has_capacity` says so of their destination. Raises as `deliver_locally` does."""
+        """`claim` is for deliveries with a destination that passes `has_capacity`. Raises as `deliver_locally` does."""
         release = released_at(letter)
         if release > now:
             deliveries = _later_deliveries(letter, routes, release)

@@ -41,7 +41,7 @@ class HoldRules:
     """The stored rules, as last read."""
 
     def __init__(self, store: Store, *, allowed_domains: Sequence[str] = ()) -> None:
-        """`allowed_domains` are patterns of the only domains that are relayed to; others are held. Empty: no limit."""
+        """`allowed_domains` are patterns of domains to relay to; letters to other domains are held. Empty: no limit."""
         self._store = store
         self._allowed_domains = tuple(allowed_domains)
         self._rule_set = HoldRuleSet()
@@ -187,7 +187,7 @@ def stopped(delivery: Delivery, reason: str, attempts: int) -> Delivery:
 
 
 class DeliverySelection(Struct, frozen=True):
-    """Criteria, all of which must match. Patterns are those of `mailstack.letter.patterns`; empty: any."""
+    """Criteria, all of which must match. Patterns: see `mailstack.letter.patterns`; empty: any."""
 
     sender: str = ""
     recipient: str = ""

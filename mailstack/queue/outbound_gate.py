@@ -43,7 +43,7 @@ class OutboundRules(Struct, frozen=True):
     capture_to: Address | None = None
     """Address of the local account that gets captured letters."""
     suppress_bounced: bool = False
-    """Whether an address is suppressed after a bounce that says that it does not exist."""
+    """Whether an address is suppressed after a bounce for a missing mailbox."""
 
     def allows(self, domain: str) -> bool:
         """Whether letters may go to a domain, in lower case and A-labels."""
@@ -51,7 +51,7 @@ class OutboundRules(Struct, frozen=True):
 
 
 class OutboundGate:
-    """Agent that passes allowed deliveries to the relay, and fails, defers or captures all others."""
+    """Agent that passes allowed deliveries to the relay, and fails, defers or captures all other deliveries."""
 
     def __init__(  # noqa: PLR0917  # collaborators, each of a type of its own
         self,

@@ -113,8 +113,8 @@ class Queue:
     async def accept(self, letter: Letter, step: StepName, facts: Mapping[str, Any] = _NO_FACTS) -> None:
         """Accepts responsibility for a letter (RFC 5321 §6.1); durable when this returns.
 
-        `step` is "submitted" or "exchanged", `facts` are added to those of the arrival. Raises StoreFull, StoreError,
-        and the Refusal of a letter if all its mailboxes are full: then nothing is owed.
+        `step` is "submitted" or "exchanged", `facts` are added to the facts of the arrival. Raises StoreFull,
+        StoreError, and the Refusal of a letter if all its mailboxes are full: then nothing is owed.
         """
         routes = await self._router.route(letter.envelope.recipients)
         now = self._clock.now()
@@ -161,7 +161,7 @@ class Queue:
     # --- from the claim to the outcome
 
     def _attempt_claimed(self, claim: Claim) -> None:
-        """Starts attempts of the claimed deliveries of a letter; the others wait until they are due."""
+        """Starts attempts of the claimed deliveries of a letter; unclaimed ones wait until they are due."""
         if not self._is_running:
             return
         for job in self._attempts.add(claim):
@@ -169,7 +169,7 @@ class Queue:
         self._start_attempts()
 
     def _start_attempts(self) -> None:
-        # An attempt may end before spawn returns; the loop below then goes on by itself, not by recursion.
+        # An attempt may end before spawn returns. The loop below then continues without recursion.
         if self._is_starting_attempts:
             return
         self._is_starting_attempts = True

@@ -24,8 +24,8 @@ class RetrySchedule(Struct, frozen=True):
     def next_due(self, born: float, attempts: int, now: float, jitter: float) -> float:
         """Time of the next attempt after `attempts` attempts (1 or more), the last of which ended `now`.
 
-        `born` is the time of arrival. `jitter` is in [0, 1), and 0.5 gives the configured wait. The last attempt is made
-        at the age at which the letter is given up, not later.
+        `born` is the time of arrival. `jitter` is in [0, 1), and 0.5 gives the configured wait. The last attempt is
+        made at the age at which the letter expires, not later.
         """
         wait = min(self.first * 2.0 ** min(max(attempts, 1) - 1, _MAX_DOUBLINGS), self.longest)
         due = now + wait * (1 + self.spread * (2 * jitter - 1))
@@ -37,5 +37,5 @@ class RetrySchedule(Struct, frozen=True):
         return self.warn_after > 0 and now - born >= self.warn_after
 
     def is_expired(self, born: float, now: float) -> bool:
-        """Whether the letter is to be given up."""
+        """Whether the letter has expired."""
         return now - born >= self.give_up_after

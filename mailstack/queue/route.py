@@ -20,7 +20,7 @@ class LocalAddresses(Protocol):
     """Local domains, mailboxes and aliases; `mailstack.accounts.directory` implements it on the store."""
 
     def is_local(self, domain: str) -> bool:
-        """Whether the domain is local, in whatever case, in A-labels or U-labels."""
+        """Whether the domain is local, in any case, in A-labels or U-labels."""
 
     async def mailbox(self, address: Address) -> str | None:
         """Key of the mailbox with exactly this address; None if there is none."""
@@ -43,7 +43,7 @@ class Router:
     """Routes recipients by the current state of the directory."""
 
     def __init__(self, directory: LocalAddresses, *, max_hops: int = 10, max_targets: int = 1000) -> None:
-        """At most `max_hops` aliases are followed in a chain; one recipient expands to at most `max_targets` addresses."""
+        """`max_hops` limits a chain of aliases, `max_targets` the addresses that one recipient expands to."""
         self._directory = directory
         self._max_hops = max_hops
         self._max_targets = max_targets
@@ -111,7 +111,7 @@ class Router:
 
 
 def _destination(domain: str) -> str:
-    # A domain named "local" keeps the dot of the root, so that it differs from LOCAL.
+    # A domain named "local" gets the dot of the root, so that it differs from LOCAL.
     destination = domain.lower()
     return "local." if destination == LOCAL else destination
 

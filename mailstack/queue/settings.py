@@ -29,7 +29,7 @@ class QueueLimits(Struct, frozen=True):
     poll: float = 1.0
     """Seconds between two polls of the store for changes by other processes."""
     lease: float = 7200.0
-    """Lease of a claim in seconds. An attempt begins in the first third of it, and takes less than the rest."""
+    """Lease of a claim in seconds. An attempt starts in its first third, and lasts less than the other two."""
     parked_wait: float = 3600.0
     """Seconds after which a parked delivery is due again, if it was not fetched before."""
     parked_destinations: int = 10_000
@@ -68,7 +68,7 @@ class QueueSettings(Struct, frozen=True):
     limits: QueueLimits = QueueLimits()
     """Limits and times of claims and attempts."""
     stale_owners: tuple[str, ...] = ()
-    """Names of processes that are dead for good; this one releases their claims."""
+    """Names of dead processes; this process releases their claims."""
     postmaster: Address | None = None
     """Reader of reports that can't be delivered; None: they are dropped."""
     jitter: Callable[[], float] = random.random

@@ -66,7 +66,7 @@ class ReportDue(Struct, frozen=True):
     id: LetterId
     notices: tuple[RecipientStatus, ...]
     retry_until: float = 0.0
-    """Time at which the original is given up, seconds since 1970, for a report of delay."""
+    """Time at which the original expires, in seconds since 1970, for a report of delay."""
     to: Address | None = None
     """Recipient of the report; None: the sender of the original."""
 
@@ -149,7 +149,7 @@ def _to_another_host(
 
 
 def is_report_requested(letter: Letter, recipient: Recipient, kind: ReportKind) -> bool:
-    """Whether a report of this kind is due: never on a report, and as NOTIFY says (RFC 3461 §4.1)."""
+    """Whether a report of this kind is due: never on a report, otherwise by NOTIFY (RFC 3461 §4.1)."""
     return letter.envelope.sender is not None and recipient.wants_report(_EVENTS.get(kind, "SUCCESS"))
 
 

@@ -82,7 +82,7 @@ class Intake:
                 raise self._refusal(error) from error
 
     def check_room(self, size: int = 0) -> None:
-        """Raises the Refusal if the disk is too full for a letter of `size` octets; 0 stands for an unknown size."""
+        """Raises the Refusal if the disk is too full for a letter of `size` octets; 0: unknown size."""
         if self._free_space is not None:
             try:
                 self._free_space.check(size)

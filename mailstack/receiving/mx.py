@@ -78,7 +78,7 @@ class MxRules:
         await self._policy_chain.check_recipient(client, rcpt)
 
     def priorities(self, client: Client) -> Priorities:
-        """Priorities that the client may use: unrestricted for trusted hops, lowered for all others (RFC 6710 §5)."""
+        """Priorities that the client may use: unrestricted for trusted hops, lowered for other clients (RFC 6710 §5)."""
         return self._priorities.priorities_for(client)
 
     def header_hooks(self, client: Client) -> Sequence[HeaderHook]:
@@ -123,7 +123,7 @@ class LmtpRules(MxRules):
     """Receiving rules for trusted programs on LMTP: local domains only, and no policies."""
 
     def __init__(self, intake: Intake, networks: Sequence[str], *, priorities: TrustedHops | None = None) -> None:
-        """`networks` are those of allowed clients, in CIDR notation. Every client of the UNIX socket is allowed."""
+        """`networks` are the networks of allowed clients, in CIDR notation. Every client of the UNIX socket is allowed."""
         super().__init__(intake, Relaying(), priorities=priorities)
         self._networks = parse_networks(networks)
 
@@ -134,9 +134,9 @@ class LmtpRules(MxRules):
             raise Refusal(CLIENT_NOT_ALLOWED, f"{host} is not in lmtp.from")
 
     def _without_forged(self, section: bytes) -> bytes:
-        """Keeps every field: LMTP clients are trusted to write results in the name of this server (RFC 8601 §5)."""
+        """Leaves every field: LMTP clients may write results in the name of this server (RFC 8601 §5)."""
         return section
 
     async def check_delivery(self, recipient: Recipient, size: int) -> None:
-        """Checks the mailbox again now that the size is known: it may be full, or deleted meanwhile."""
+        """Checks the mailbox again now that the size is known: it may be full or deleted by now."""
         await self.intake.check_mailbox(recipient.address, size)

@@ -57,7 +57,7 @@ class VerificationResults(Struct, frozen=True):
 
     @property
     def is_doubtful(self) -> bool:
-        """Whether a missing DNS answer may have kept the letter from passing a check."""
+        """Whether a missing DNS answer may have failed a check."""
         if self.dmarc is not None and self.dmarc.result in ("pass", "temperror"):
             return self.dmarc.result == "temperror"
         found = [outcome.result for outcome in self.dkim or ()]
@@ -207,7 +207,9 @@ class SenderVerification:
         timeout: float = 10.0,
         chance: Callable[[], float] = random.random,
     ) -> None:
-        """`timeout`: seconds after which a check of a letter asks the DNS no more. `chance` gives numbers in [0, 1)."""
+        """`timeout`: seconds after which a check of a letter sends no further DNS query. `chance` returns numbers in
+        [0, 1).
+        """
         self._authserv_id = authserv_id
         self._lookups = lookups
         self._in_thread = in_thread
@@ -244,7 +246,7 @@ class SenderVerification:
     async def _verify_all(
         self, letter: Letter, arrived: ReceivedOctets, host: str, section: Fields, letter_from: From
     ) -> VerificationResults:
-        """Runs all checks concurrently. Each has its own DNS budget, so that a slow domain takes no time from another."""
+        """Runs all checks concurrently. Each has its own DNS budget, so that a slow domain costs another no time."""
         identity = identity_of(letter)
         policies = [
             Dmarc(from_header_policy, self._budget(MAX_POLICY_QUESTIONS), self._chance)
@@ -288,7 +290,7 @@ class SenderVerification:
             wanted_name.append(links[-1].message)
         forms = {each.body for each in wanted_name if each.body is not None}
         bodies = await hash_body(letter.content, arrived.body_at, forms, self._in_thread)
-        # A signature asks one question, so that its share of time is that of a question.
+        # A signature needs one DNS query, so that its share of time is that of a query.
         work: list[Coroutine[Any, Any, Any]] = [
             verify(signatures, section, bodies, self._lookups, self._now(), gather=self._gather)
         ]

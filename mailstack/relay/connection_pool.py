@@ -153,7 +153,7 @@ class ConnectionPool:
         self._stop_timer: Callable[[], None] | None = None
 
     def acquire(self, candidate: TargetHost, security: TlsPolicy, domain: str = "") -> RelayConnection | None:
-        """Removes an idle connection with the same properties from the pool; its host may have closed it meanwhile.
+        """Removes an idle connection with the same properties from the pool; its host may have closed it by now.
 
         `domain` is the domain of the recipients.
         """

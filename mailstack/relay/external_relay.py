@@ -37,7 +37,7 @@ class ExternalRelay(Redacted, frozen=True):
     blocked: str = ""
     """Regular expression of forbidden recipients; empty: none is forbidden."""
     keep_message_id: bool = False
-    """Whether released letters keep their Message-ID."""
+    """Whether released letters have the original Message-ID."""
 
     @property
     def smart_host(self) -> SmartHost:

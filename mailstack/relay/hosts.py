@@ -37,13 +37,13 @@ class NoSuchDomain(Exception):
 
 
 class DnsUnavailable(Exception):
-    """No usable answer at present: SERVFAIL, a timeout, an endless chain of aliases. str() is the reason, for people."""
+    """Temporary DNS error: SERVFAIL, a timeout, an endless chain of aliases. str() is the reason, for people."""
 
 
 class DnsResolver(Protocol):
     """Looks names up and follows CNAME records, as a resolver does (RFC 5321 §5.1).
 
-    A name that exists without records of the wanted type gives an empty tuple.
+    A name that exists without records of the type gives an empty tuple.
     The methods raise only the exceptions that they document.
     """
 
@@ -79,7 +79,7 @@ _MAX_KEYS = 10_000
 
 
 class NoRoute(Exception):
-    """No host can be called; `outcome` is the outcome of all recipients."""
+    """Destination without usable hosts; `outcome` is the outcome of all recipients."""
 
     def __init__(self, outcome: Deferred | Failed) -> None:
         super().__init__(outcome.text)
@@ -317,7 +317,7 @@ class Hosts:
         return sorted(nearer.values(), key=ordered.index)[: self._limits.hosts]
 
     async def _addresses(self, host: str) -> tuple[str, ...]:
-        """Addresses of both families in turn, so that the limit keeps both. An MX that is an IP address is accepted."""
+        """Addresses of both families in turn, so that the limit drops neither. An MX that is an IP address is accepted."""
         if (address := _ip_address(host)) is not None:
             return (address,)
         if not is_dns_name(host):

@@ -62,7 +62,7 @@ class StsPolicy(Struct, frozen=True):
         return ("version: STSv1", f"mode: {self.mode.value}", *hosts, f"max_age: {self.max_age}")
 
     def matches(self, host: str) -> bool:
-        """Whether a pattern matches the host; the wildcard stands for one label (§4.1)."""
+        """Whether a pattern matches the host; the wildcard matches one label (§4.1)."""
         host = host.lower().rstrip(".")
         return host in self.mx or f"*.{host.partition('.')[2]}" in self.mx
 

@@ -75,7 +75,7 @@ class RouteTarget(Struct, frozen=True):
 
 
 class StaticRoutes(Struct, frozen=True):
-    """Static routes; the most specific pattern that matches a domain wins, whatever their order."""
+    """Static routes; the most specific pattern that matches a domain wins, in any order."""
 
     targets: Mapping[str, RouteTarget] = field(default_factory=dict)
     """Targets by domain pattern (`mailstack.letter.patterns`)."""
@@ -158,7 +158,7 @@ class SmartHost(Struct, frozen=True):
 
 
 class SenderRoutes(Struct, frozen=True):
-    """Smart hosts by sender; an address takes precedence over its domain, whatever their order."""
+    """Smart hosts by sender; an address takes precedence over its domain, in any order."""
 
     hosts: Mapping[str, tuple[SmartHost, ...]] = field(default_factory=dict)
     """Smart hosts by `Address.key`, by domain pattern (`mailstack.letter.patterns`), or by NULL_SENDER."""

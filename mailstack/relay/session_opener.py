@@ -57,7 +57,7 @@ class ConnectionLimits(Struct, frozen=True):
     handshake: float = 60.0
     """Seconds for STARTTLS and its TLS handshake."""
     idle: float = 2.0
-    """Seconds for which an idle connection is kept after a letter."""
+    """Seconds for which an idle connection stays open after a letter."""
     letters: int = 100
     """Maximum number of letters over one connection."""
     max_idle: int = 100

@@ -34,9 +34,9 @@ class AttemptLimits(Struct, frozen=True):
     """Limits of one attempt."""
 
     recipients: int = 100
-    """Maximum number of recipients of one transaction; every host takes that many (RFC 5321 §4.5.3.1.8)."""
+    """Maximum number of recipients of one transaction; every host accepts that many (RFC 5321 §4.5.3.1.8)."""
     transactions: int = 50
-    """Maximum number of transactions of one attempt, for a host that takes few recipients at a time."""
+    """Maximum number of transactions of one attempt, for a host that accepts few recipients at a time."""
     seconds: float = 900.0
     """Seconds after which no further host is called."""
     handover: float = 3600.0
@@ -72,7 +72,7 @@ class RecipientProgress:
     def settle(self, batch: Sequence[int], replies: Sequence[Reply], extensions: Collection[str]) -> None:
         """Applies the final replies of a host with these extensions.
 
-        Recipients beyond the limit of the host stay pending if others were accepted.
+        Recipients beyond the limit of the host stay pending if any was accepted.
         """
         self.transactions += 1
         accepted = len([reply for reply in replies if 200 <= reply.code < 300])
@@ -148,7 +148,7 @@ class Transactions:
         if handover is None:
             handover = await self._hand_over(await self._open(attempt), attempt, end_at)
         # A host with a limit of letters per session is called again for the other recipients (RFC 9422 §4.1). If that
-        # fails they wait: no other host is tried after this one has accepted some of them.
+        # fails they wait: no other host is tried once a host has accepted some of them.
         while handover.resumable and self._clock.steady() < end_at:
             try:
                 connection = await self._open(attempt)
@@ -253,7 +253,7 @@ def _facts(connection: RelayConnection, progress: RecipientProgress) -> Mapping[
 
 
 def truncate_middle(lines: Sequence[str], max_lines: int, size: int) -> tuple[str, ...]:
-    """Keeps the first and last lines, at most `max_lines` and `size` characters, with a line on how many are left out."""
+    """Truncates in the middle, to `max_lines` lines and `size` characters, with a line on how many are left out."""
     if len(lines) <= max_lines // 2 and sum(map(len, lines)) <= size // 2:
         return tuple(lines)
     head = _fitting(lines, max_lines // 2, size // 2)

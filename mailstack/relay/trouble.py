@@ -19,7 +19,7 @@ from mailstack.protocols.smtp.client_session import SmtpSessionError
 from mailstack.protocols.smtp.replies import Reply
 
 MAX_TEXT = 500
-"""Maximum characters of a reply that are kept."""
+"""Maximum stored characters of a reply."""
 
 NO_ANSWER = Status(4, 4, 1)
 CONNECTION_LOST = Status(4, 4, 2)
@@ -34,7 +34,7 @@ _SUBJECTS = {"greeting": (3, 2), "ehlo": (5, 0), "starttls": (7, 5), "auth": (7,
 # Stages that fail by settings of this server or of the host.
 _REPAIRABLE = frozenset({"starttls", "auth"})
 
-# 452 is the code for it; 552 is what RFC 821 had, to be taken as 452 (RFC 5321 §4.5.3.1.10).
+# 452 is the code for it; 552 of RFC 821 counts as 452 (RFC 5321 §4.5.3.1.10).
 _TOO_MANY = frozenset({452, 552})
 
 _QUEUED_AS = re.compile(
@@ -57,7 +57,7 @@ def is_stale(trouble: SmtpSessionError) -> bool:
 
 
 def is_down(trouble: ConnectFailed | SmtpSessionError) -> bool:
-    """Whether the host did not respond at all, so that it gets a back-off."""
+    """Whether the host gave no response, so that it gets a back-off."""
     return isinstance(trouble, ConnectFailed) or (trouble.reply is None and trouble.stage in _BEFORE_ANY_LETTER)
 
 

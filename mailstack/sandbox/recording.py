@@ -198,9 +198,9 @@ def record_server_session(peer: Any, engine: Engine[Any], dialogue: SessionTrans
 MAX_LINES = 2000
 """Maximum lines in the log."""
 MAX_LINE_LENGTH = 1000
-"""Maximum characters of a line; the rest is cut off."""
+"""Maximum characters of a line, which is truncated."""
 _TRANSCRIPT_LINES = 10
-"""Lines that a live transcript keeps for its own parser."""
+"""Lines of a live transcript that its own parser still needs."""
 
 
 class ProtocolLogEntry(Struct, frozen=True):
@@ -240,7 +240,7 @@ class ProtocolLog:
 
 
 class _Live(SessionTranscript):
-    """Transcript that publishes its lines, and keeps only a few."""
+    """Transcript that publishes its lines, and stores only a few."""
 
     def __init__(
         self, said: ProtocolLogEntry, now: Callable[[], float], tell: Callable[[ProtocolLogEntry], None]

@@ -54,7 +54,9 @@ class DeliveryPipeline:
         signing: OutboundSigner,
         is_ours: Callable[[HostPort], bool],
     ) -> None:
-        """`signing` signs the server's own letters. `is_ours` tells the server's own addresses, never relayed to."""
+        """`signing` signs the server's own letters. `is_ours` returns whether an address is the server's own, never
+        relayed to.
+        """
         clock, store = runtime.clock, storage.store
         name = config.hostname
         self.collector = _collector(config, store, clock)

@@ -98,7 +98,7 @@ class ListenerKit:
             deferred.callback(None)
 
     def start_when_open(self, begin: Conversation) -> Coroutine[Any, Any, None]:
-        """Session that starts with `open`: ports are bound before the server is ready, and before it gives up root."""
+        """Session that starts with `open`: ports are bound before the server is ready, and before it drops root."""
         return begin() if self._is_open else self._wait_and_start(begin)
 
     async def _wait_and_start(self, begin: Conversation) -> None:

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 class MailServer:
     """Services of one host; used once.
 
-    `listen` binds the ports, `start` begins to work, `stop` ends it. The caller opens and closes the store, which several
-    servers can share.
+    `listen` binds the ports, `start` starts the work, `stop` ends it. The caller opens and closes the store, which
+    several servers can share.
     """
 
     def __init__(  # noqa: PLR0917  # dependencies, each of a type of its own
@@ -77,7 +77,7 @@ class MailServer:
         return is_own_listener(address, self.listeners.addresses)
 
     def sign_by(self, config: Config, keys: Sequence[SigningKey]) -> None:
-        """Sign letters by these keys from now on, as `[dkim]` of a configuration wants it."""
+        """Sign letters by these keys from now on, as configured by `[dkim]`."""
         self._signing.use(signer(config, keys, self._in_thread, self.clock.now))
 
     async def listen(self) -> None:

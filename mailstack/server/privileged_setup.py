@@ -50,7 +50,7 @@ class PrivilegedResources(Struct, frozen=True):
     """Keys, certificates and store of a server, opened once for all its processes."""
 
     store: SqlStore
-    """Store, not open yet; it holds the lock that keeps other servers off its directory."""
+    """Store, not open yet; it holds the lock of its directory against other servers."""
     context: ServerContext
     """TLS contexts with the certificates for clients."""
     client_tls: ClientTls
@@ -102,9 +102,8 @@ def prepare(config: Config, reactor: Any, owner: ServiceUser | None) -> Privileg
 
 
 def node_name(config: Config) -> str:
-    """Node name of the configuration, or the one made at the first start. Empty: the store is SQLite.
-
-    A made name has a random part, because two machines may have one host name. Raises OSError.
+    """Node name of the configuration, or generated at the first start. Empty: the store is SQLite. A generated name has
+    a random part, because two machines may have one host name. Raises OSError.
     """
     if not config.store.url or config.postgresql.node:
         return config.postgresql.node if config.store.url else ""

@@ -45,7 +45,7 @@ class SmtpService(Struct, frozen=True):
     """Handling of lines that end in LF alone. Letters of other hosts must be rejected: two hosts that disagree about the
     end of a letter make two of it (SMTP smuggling)."""
     connections: Admission | None = None
-    """Connection limits of the service. None: those of the server alone."""
+    """Connection limits of the service. None: only the server's limits."""
 
 
 class SmtpListeners:

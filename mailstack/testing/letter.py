@@ -52,7 +52,7 @@ class Letter:
 
     @cached_property
     def parsed(self) -> ParsedLetter:
-        """The parsed message: people, parts, dates. Never fails, whatever the octets are."""
+        """The parsed message: people, parts, dates. Never fails, also for malformed octets."""
         return parse(self.raw)
 
     @property

@@ -47,7 +47,7 @@ TIMEOUT = 10.0
 MAX_CLEARED = 100_000
 """Maximum number of letters that `clear` removes from the queue."""
 ADVANCE_TIMEOUT_S = 300.0
-"""Maximum real seconds that `advance` may take."""
+"""Maximum real seconds of one `advance`."""
 GRACE_S = 5.0
 """Seconds beyond the timeout of a wait after which the reactor thread counts as blocked."""
 CLOSE_TIMEOUT_S = 0.2
@@ -57,7 +57,7 @@ CLOSE_TIMEOUT_S = 0.2
 class LocalMailServer(ServerAddresses):
     """Two mail servers, your own and one for all other domains, and their DNS: `start` and `stop`, or a `with` block.
 
-    It starts empty and is used once; the next test makes another, which takes some 30 ms.
+    It starts empty and is used once; a new one for the next test starts in some 30 ms.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class LocalMailServer(ServerAddresses):
             with suppress(Exception):
                 self.stop()
             raise
-        # A server that the test forgets to stop leaves no files behind.
+        # A server that a test does not stop leaves no files behind.
         atexit.register(self.stop)
         return self
 
@@ -197,7 +197,7 @@ class LocalMailServer(ServerAddresses):
     def advance(self, span: float | str) -> None:
         """Move the server's clock ahead (seconds, or "5d"): retries, delay notices and bounces due by then happen now.
 
-        Timeouts of connections keep real time. Raises ValueError, and ClockBusy if an action doesn't finish.
+        Timeouts of connections run in real time. Raises ValueError, and ClockBusy if an action doesn't finish.
         """
         self._running  # noqa: B018 - raises unless it runs
         self._reactor_thread.call(lambda: self._running.travel.advance(span), ADVANCE_TIMEOUT_S)
@@ -282,7 +282,7 @@ def _seconds(span: float | str) -> float:
 
 
 class MailstackMixin:
-    """A mail server for each test of a unittest class: `self.mailstack`. Stands before the framework's class.
+    """A mail server for each test of a unittest class: `self.mailstack`. It precedes the framework's class.
 
     class ResetTest(MailstackMixin, unittest.TestCase):
         def test_a_reset_is_mailed(self):

@@ -85,7 +85,7 @@ class ReactorThread:
         self.process = os.getpid()
         self.loop = RealTimeLoop()
         self.reactor: Any = ThreadReactor(self.loop)
-        # Daemon threads: a server that was not stopped must not keep the process from exiting.
+        # Daemon threads: a running server must not prevent the exit of the process.
         self.reactor.getThreadPool().threadFactory = partial(threading.Thread, daemon=True)  # type: ignore[assignment]
         started = threading.Event()
         self.reactor.callWhenRunning(started.set)

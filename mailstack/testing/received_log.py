@@ -26,7 +26,7 @@ T = TypeVar("T")
 ARRIVED = frozenset({"delivered", "relayed", "collected"})
 """Steps after which a recipient has the letter; the server that it is relayed to delivers before it replies 250."""
 POSITION_STEPS = ARRIVED | {"deferred", "bounced", "held", "released", "removed"}
-"""Steps that tell where a letter is."""
+"""Steps that show where a letter is."""
 
 
 class ReceivedLog:
@@ -80,7 +80,7 @@ class ReceivedLog:
             with self._lock:
                 self._letters[letter] = Letter(number, record.letter, octets)
         except (KeyError, StoreError, ValueError):
-            pass  # `clear` removed it meanwhile
+            pass  # `clear` has removed it
         finally:
             self._reading -= 1
             self._notify()
@@ -93,7 +93,7 @@ class ReceivedLog:
             return sorted(self._letters.values(), key=lambda letter: letter.number)
 
     def clear(self) -> None:
-        """Remove all letters; waits go on."""
+        """Remove all letters; waits continue."""
         with self._lock:
             self._letters.clear()
             self._last_steps.clear()

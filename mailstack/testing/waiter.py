@@ -1,4 +1,4 @@
-"""Waits for matching letters; a failure lists the others."""
+"""Waits for matching letters; a failure lists all letters."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ class LetterWaiter:
     def wait(self, criteria: LetterCriteria, count: int, timeout: float, *, blocks: bool) -> Future[list[Letter]]:
         """The first `count` letters that match and have arrived; NoSuchLetter after `timeout` seconds.
 
-        `blocks`: an event loop of the test is blocked meanwhile; the failure then mentions it.
+        `blocks`: this blocks an event loop of the test; the failure then mentions it.
         """
         received = self._received
         found: Container[str] = ()
@@ -137,7 +137,7 @@ class LetterWaiter:
         return received.watch(find, self._reactor, timeout, on_timeout)
 
     def watch_for_none(self, criteria: LetterCriteria, within: float) -> Future[None]:
-        """None if no letter that matches is submitted within `within` seconds; NoSuchLetter."""
+        """Waits `within` seconds for the absence of a match; raises NoSuchLetter if one is submitted."""
         received = self._received
 
         async def find() -> None:

@@ -138,7 +138,7 @@ class WebChannel(HTTPChannel):
         """Do nothing: the timeout is for the whole request, so single octets do not extend it."""
 
     def timeoutConnection(self) -> None:  # noqa: N802
-        """Close an idle connection; unlike Twisted, without a log line for each browser's kept connection."""
+        """Close an idle connection; unlike Twisted, without a log line for each."""
         self.loseConnection()
         if self._end is not None and self._end.active():
             self._end.reset(CLOSE_TIMEOUT)

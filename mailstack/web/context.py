@@ -57,7 +57,7 @@ class ExtensionLoader(Protocol):
 
 
 class WebOptions(Struct, frozen=True):
-    """Site of a server, as its program wants it."""
+    """Options of a server's site."""
 
     admin: AdminHooks = AdminHooks()
     session_secret: bytes = b""

@@ -137,7 +137,7 @@ class HttpLimits(Struct, frozen=True):
 class RequestBody:
     """Buffer of one request body.
 
-    Until the request is authorized, at most `small` octets are kept.
+    Until the request is authorized, it holds at most `small` octets.
     """
 
     def __init__(self, small: int, limit: int, budget: MemoryBudget) -> None:

@@ -181,7 +181,7 @@ def _step(step: SetupStep) -> str:
 
 
 def front_routes(server: PublicServerInfo, path: str = "/") -> tuple[HttpRoute, ...]:
-    """Return the route of the front page; its path is not `/` if the inbox is there."""
+    """Return the route of the front page; its path is not `/` if the server has an inbox."""
     return (HttpRoute("GET", path, FrontPage(server).front),)
 
 

@@ -186,7 +186,7 @@ class RequestTarget(Struct, frozen=True):
 def parse_target(target: bytes, host: str, *, is_secure: bool) -> RequestTarget:
     """Splits a request target; the authority of an absolute form replaces the Host field `host` (RFC 9112 §3.2.2).
 
-    `is_secure` says whether the connection has TLS, without which no https resource is served (RFC 9110 §7.4).
+    `is_secure`: whether the connection has TLS, without which no https resource is served (RFC 9110 §7.4).
     Raises ValueError for every other form.
     """
     text = target.decode("ascii")

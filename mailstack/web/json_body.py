@@ -85,7 +85,7 @@ def _without_long_strings(body: bytes, max_values: int, mark: str, limits: str) 
 
 
 def _end_of_string(body: bytes, at: int) -> int:
-    """Return the position after the closing quote of the string that begins at `at`."""
+    """Return the position after the closing quote of the string that starts at `at`."""
     while True:
         end = _IN_STRING.match(body, at, at + PIECE).end()  # type: ignore[union-attr]
         if body[end : end + 1] == b'"':

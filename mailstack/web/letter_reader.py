@@ -73,7 +73,8 @@ _HINT = re.compile(r"<(?=link[\t\n\f\r />])", re.IGNORECASE)
 def policy(*, remote: bool) -> str:
     """Return the Content-Security-Policy, which never allows a script, a form or a frame.
 
-    The frame keeps its origin for its images, which have Cross-Origin-Resource-Policy. Without scripts that is harmless.
+    The frame has the page's origin, because its images have Cross-Origin-Resource-Policy. Without scripts that is
+    harmless.
     """
     shown = REMOTE if remote else NOTHING_REMOTE
     return f"default-src 'none'; {shown}; base-uri 'none'; form-action 'none'; frame-ancestors 'self'; sandbox allow-same-origin allow-popups allow-popups-to-escape-sandbox"

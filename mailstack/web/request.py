@@ -100,7 +100,7 @@ class WebRequest(http.Request):
     _is_refused = False
     """Whether the request was rejected and the connection is closing."""
     _is_answered_early = False
-    """Whether the response was sent early and the rest of the body is discarded (RFC 9112 §9.6)."""
+    """Whether the response was sent early and the remaining body is discarded (RFC 9112 §9.6)."""
 
     def gotLength(self, length: int | None) -> None:  # noqa: N802
         channel = self.channel
@@ -209,7 +209,7 @@ class WebRequest(http.Request):
             self.cancel()
 
     def cancel(self) -> None:
-        """Cancel the request because the client is gone; `mailstack.web.site.shielded` protects writes."""
+        """Cancel the request because the client has disconnected; `mailstack.web.site.shielded` protects writes."""
         if self._work is not None:
             self._work.cancel()
 
@@ -327,7 +327,7 @@ class WebRequest(http.Request):
         self.setHeader("Connection", "close")
 
     def _refuse(self, status: bytes) -> None:
-        """Reject the request without reading the rest of the body (RFC 9110 §15.5.14)."""
+        """Reject the request without reading the remaining body (RFC 9110 §15.5.14)."""
         self._is_refused = True
         self._body.drop()
         # Twisted would send 100 Continue.

@@ -79,7 +79,7 @@ class AuthorizedRequest(Struct, frozen=True):
 
 
 class RequestAuthenticator(Protocol):
-    """Authenticates requests; `mailstack.web.login` has the one with passwords."""
+    """Authenticates requests; `mailstack.web.login` does so with passwords."""
 
     async def authenticate(self, request: Request) -> User:
         """Return the user of a request. Raises HttpError 401 or 403."""

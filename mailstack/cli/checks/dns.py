@@ -102,7 +102,7 @@ Check = Callable[[DnsRecord, Published], Coroutine[Any, Any, Finding | None]]
 
 
 async def check_published(config: Config, names: Published) -> list[Finding]:
-    """Compares the published records, except MX, with those of `mailstack dns`. Raises DnsUnavailable."""
+    """Compares the published records, except MX, with the output of `mailstack dns`. Raises DnsUnavailable."""
     wanted = publication(config, publication_facts(config, services_from_config(config)))
     records = [record for domain, record in wanted.all() if not is_private(domain or config.hostname)]
     found = [await CHECKS[record.type](record, names) for record in records if record.type in CHECKS]
@@ -152,7 +152,7 @@ async def _alias(record: DnsRecord, names: Published) -> Finding:
 
 
 async def _key(record: DnsRecord, names: Published) -> Finding | None:
-    """No TLSA record is fine; with a wrong one other hosts refuse to deliver (RFC 7672 §2.2)."""
+    """Checks TLSA records. None is fine; with a wrong one, other hosts refuse to deliver (RFC 7672 §2.2)."""
     found = await names.tlsa(record.name.rstrip("."))
     if not found:
         return None

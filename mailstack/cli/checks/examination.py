@@ -164,7 +164,7 @@ def _ask_names(config: Config) -> list[Finding]:
 
 
 async def _in_time(question: Coroutine[Any, Any, list[Finding]], reactor: Any) -> list[Finding]:
-    """Findings of a check, or a warning if it takes too long."""
+    """Findings of a check; a warning on timeout."""
     try:
         return await Deferred.fromCoroutine(question).addTimeout(DNS_TIMEOUT_S, reactor)
     except NoAnswer:
@@ -176,7 +176,7 @@ async def _in_time(question: Coroutine[Any, Any, list[Finding]], reactor: Any) -
 
 
 def check_from_header(config: Config) -> Finding:
-    """Warns of a configuration that lets accounts use addresses of others in From."""
+    """Warns if accounts may use addresses of other accounts in From."""
     if config.submission.check_from == "refuse":
         return good("from", "accounts can use only their own addresses in From")
     unsigned = " Such letters are not signed." if config.dkim.keys else ""

@@ -43,7 +43,7 @@ def read(words: Sequence[str], environ: Mapping[str, str], wish: DevOverrides) -
 
 
 def _set_addresses(wish: DevOverrides, properties: Mapping[str, str]) -> None:
-    """Sets the address of each protocol that a property asks for."""
+    """Sets the address of each protocol that a property enables."""
     host = properties.get("greenmail.hostname", "")
     asked: dict[str, int] = {}
     for name in properties:

@@ -9,7 +9,7 @@ from mailstack.cli.compat.options import DevOverrides, Option, read_options
 
 
 def _api(wish: DevOverrides, option: str, value: str) -> None:
-    """Takes the address for the pages too: both have one."""
+    """Sets the address of the pages too, because MailHog has one for both."""
     if "web" not in wish.told:
         wish.listen(option, value, "web", 8025)
     elif not value.endswith(f":{wish.at['web'].port}"):
@@ -23,7 +23,7 @@ OPTIONS = (
     Option("cors-origin", DevOverrides.allow_origins),
     Option("auth-file", partial(DevOverrides.login_file, field="web_logins")),
 )
-"""Options of MailHog's last version that are supported; `removed` has the others."""
+"""Supported options of MailHog's last version; `removed` lists the unsupported ones."""
 
 
 def read(words: Sequence[str], environ: Mapping[str, str], wish: DevOverrides) -> None:

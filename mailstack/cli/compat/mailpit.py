@@ -137,9 +137,9 @@ def _address(option: str, text: str) -> str:
 
 
 MAX_MESSAGES = 500
-"""Messages that Mailpit keeps."""
+"""Maximum number of messages in Mailpit."""
 UNLIMITED = (1 << 31) - 1
-"""Octets of a letter, where 0 asks for no limit."""
+"""Maximum octets of a letter; 0: no limit."""
 
 
 def _max(wish: DevOverrides, option: str, value: str) -> None:
@@ -167,7 +167,7 @@ def _anyone_sends(wish: DevOverrides, _option: str, _value: str) -> None:
 
 
 def _any_login(wish: DevOverrides, _option: str, _value: str) -> None:
-    """Any login is accepted unless logins are named, in whatever order the options come."""
+    """Accepts any login if no option names one. The order of the options does not matter."""
     wish.any_login = True
 
 
@@ -201,7 +201,7 @@ OPTIONS = (
     _text("smtp-allowed-recipients", _allowed),
     *RELAY_OPTIONS,
 )
-"""Options of Mailpit 1.30 that are supported; `removed` has the others."""
+"""Supported options of Mailpit 1.30; `removed` lists the unsupported ones."""
 
 
 def read(words: Sequence[str], environ: Mapping[str, str], wish: DevOverrides) -> None:

@@ -43,7 +43,7 @@ class DevOverrides:
         self.relayed: dict[str, str] = {}
         """Patterns of the recipients of captured letters that leave, by option; "" for all."""
         self.any_login = False
-        """Whether an option asked for any login to be accepted."""
+        """Whether an option enables any login."""
         self._changes: dict[str, Any] = {}
         self._settings = settings
 

@@ -36,7 +36,7 @@ json_option = click.option(
 
 
 class _MailboxOwner:
-    """Recipient rule: the owner of the mailbox, whatever the header says."""
+    """Recipient rule: the owner of the mailbox, independent of the header."""
 
     def __init__(self, address: Address) -> None:
         self._address = address
@@ -134,7 +134,7 @@ async def letters_in(
 
 
 HOST = "capture.home.test"
-"""Server that ingested letters belong to, like those of the capture port."""
+"""Server of ingested letters and of letters from the capture port."""
 DAY_S = 86400.0
 
 

@@ -101,7 +101,7 @@ class Importer:
         """Fires when all previous letters are in the store, so that mailboxes keep the order of the files."""
 
     async def enter(self, found: FoundFile, now: float) -> ImportResult:
-        """Imports one letter, concurrently with others. Raises StoreError; then nothing was stored."""
+        """Imports one letter; calls may overlap. After a StoreError nothing is stored."""
         before, turn = self._turn, Deferred[None]()
         self._turn = turn
         try:
@@ -182,7 +182,7 @@ class Importer:
             async for octets in (await self._store.read(self._mailbox, entry.uid)).chunks():
                 counted.update(octets)
         except KeyError:
-            return False  # deleted meanwhile
+            return False  # deleted since
         except Damaged:
             return False  # the sound copy is imported as well
         return counted.digest() == digest

@@ -27,7 +27,7 @@ from mailstack.store.sqlite.connection import integrity_of
 from mailstack.store.sqlite.store import DATABASE
 
 TRIES = 10
-"""Maximum number of attempts to copy the database and all its files, while letters come and go."""
+"""Maximum number of attempts to copy the database and all its files of a running server."""
 GAP = 1_000_000
 """Number of UIDs that a backup skips: the server may assign some between the backup and its return."""
 # An index may be broken, and give less than the table has.
@@ -53,7 +53,7 @@ class Saved(Struct, frozen=True):
 def back_up(directory: Path, to: IO[bytes]) -> Saved:
     """Write a tar of a data directory with an SQLite store. Raises CannotMove, OSError, sqlite3.Error.
 
-    Contents never change: a link to each keeps it for the backup, however soon the server removes it. A damaged content
+    Contents never change: a link preserves each one, even after the server removes it. A damaged content
     is named and added as it is, since it may be of use. An unreadable one is named and left out.
     """
     if not (directory / DATABASE).is_file():
@@ -124,7 +124,7 @@ def _fault_of(octets: object, digest: str | None, size: int | None) -> str:
 
 
 def _add_content(at: Path, name: str, digest: str | None, size: int | None, tar: tarfile.TarFile) -> tuple[bool, str]:
-    """Adds a file; returns whether it is in the backup, and its damage. The whole file is in memory meanwhile."""
+    """Adds a file, by way of memory; returns whether it is in the backup, and its damage."""
     path, inside = path_of(at, name), path_of(Path(CONTENTS), name)
     try:
         with path.open("rb") as file:
@@ -149,9 +149,8 @@ def _where(connection: sqlite3.Connection, letter: str) -> str:
 
 @contextmanager
 def _place_beside(directory: Path) -> Iterator[Path]:
-    """Temporary directory for links, on the disk of the data directory; those of killed backups are removed.
-
-    For a read-only disk it is elsewhere: there no server removes contents meanwhile.
+    """Temporary directory for links, on the disk of the data directory; leftovers of killed backups are removed. For a
+    read-only disk it is elsewhere, because no server can remove contents there.
     """
     if not os.access(directory, os.W_OK):
         with tempfile.TemporaryDirectory(prefix=LINKS) as other:

@@ -51,7 +51,7 @@ class _DatabaseEndpoint:
         raise NotImplementedError
 
     def _lock(self, mode: str) -> None:
-        """Begin the transaction, and lock all tables in it, where the server can do that. Raises CannotMove."""
+        """Start the transaction, and lock all tables in it, if the server supports that. Raises CannotMove."""
         begin = "BEGIN ISOLATION LEVEL REPEATABLE READ"
         self._connection.raw.execute(begin)
         try:
@@ -61,7 +61,7 @@ class _DatabaseEndpoint:
             self._refuse_if_served()
             raise CannotMove(f"{self.name} is in use: stop all servers and commands that use it") from None
         except (psycopg.errors.FeatureNotSupported, psycopg.errors.SyntaxError):
-            # Other servers with PostgreSQL's protocol: verification finds what changed meanwhile.
+            # Other servers with PostgreSQL's protocol: verification finds concurrent changes.
             self._connection.roll_back()
             self._connection.raw.execute(begin)
         self._refuse_if_served()
@@ -97,7 +97,7 @@ class _DatabaseEndpoint:
             return [place for (place,) in self._connection.execute(sql.REFERENCES, (letter, letter)).fetchall()]
 
     def integrity(self) -> Iterator[str]:
-        """Nothing: PostgreSQL checks pages as it reads them, where its data_checksums are on."""
+        """Checks nothing: PostgreSQL verifies pages on reading, if its data_checksums are on."""
         yield from ()
 
     def octets(self, name: str) -> Iterator[bytes] | None:

@@ -54,7 +54,7 @@ class _Directory:
         raise NotImplementedError
 
     def _lock(self) -> None:
-        """Keep servers and writing commands out until `close`; a directory on a read-only disk has neither."""
+        """Lock servers and writing commands out until `close`; a directory on a read-only disk has neither."""
         if not os.access(self.directory, os.W_OK):
             return
         try:

@@ -160,8 +160,7 @@ OCTETS = 4 * 1024 * 1024
 def restore(source: StoreEndpoint, target: RestoreTarget, on_progress: OnProgress, on_damage: OnDamage) -> Sums:
     """Copy all rows and contents, and return the sums of what was read; the caller verifies and commits.
 
-    A damaged content is reported and left out. Its row names a content that is missing, so that no reader takes it for
-    the letter.
+    A damaged content is reported and left out. Its row names a missing content, so that no reader gets wrong octets.
     """
     found = {}
     for table in tables():

@@ -205,7 +205,7 @@ def _summary(records: Sequence[Record]) -> str:
 
 
 def _print_results(acts: Sequence[ActionResult], done: str) -> None:
-    """Prints the results. Raises CommandError if some letter was not changed at all."""
+    """Prints the results. Raises CommandError if a letter remained unchanged."""
     for each in acts:
         if each.done:
             click.echo(clean(_done_text(each, done)))

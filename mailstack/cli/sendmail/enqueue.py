@@ -132,7 +132,7 @@ def _sender(options: SendmailOptions, person: Person, domain: str) -> Address | 
 
 
 def _from(options: SendmailOptions, person: Person, sender: Address | None, domain: str) -> bytes:
-    """From field for a letter without one."""
+    """Generated From field of a letter without one."""
     name = options.name or person.name
     author = str(sender) if sender is not None else f"{person.user}@{domain}"
     shown = "".join([each for each in name if each.isprintable()])

@@ -10,7 +10,7 @@ Mode = Literal["send", "list", "flush", "aliases"]
 
 _EVENTS = frozenset({"SUCCESS", "FAILURE", "DELAY"})
 _WITH_VALUE = frozenset("ABCFLNORVXfhopqrb")
-"""Options with a value: the rest of the word, or the next argument."""
+"""Options with a value: the remaining characters of the word, or the next argument."""
 _IN_ONE_WORD = frozenset("obq")
 """Options of _WITH_VALUE with the value in the same word."""
 _LINE_ENDS = frozenset("\r\n\0")
@@ -105,7 +105,7 @@ def _set(options: SendmailOptions, letter: str, value: str) -> None:
         options.mode, options.only = "flush", _flushed(value)
     elif letter == "o" and value == "i":
         options.dot_ends = False
-    # The others, as -om, -odb, -h 5 and -O, change nothing here.
+    # Other options, such as -om, -odb, -h 5 and -O, have no effect.
 
 
 def _mode(value: str) -> Mode:

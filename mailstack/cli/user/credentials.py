@@ -181,7 +181,7 @@ class PasswordHashes:
         return self._carrier.run(self._passwords.hash(password))
 
     def hash_each(self, passwords: Sequence[str]) -> Iterator[StoredPassword]:
-        """The same in order, while the others are made. Raises PasswordError where it is met."""
+        """Hashes of passwords in order, made concurrently. Raises PasswordError at the position of a rejected one."""
         return self._each([self._passwords.hash(password) for password in passwords])
 
     def check_each(self, pairs: Sequence[tuple[str, bytes]]) -> Iterator[bool]:

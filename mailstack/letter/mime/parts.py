@@ -190,7 +190,7 @@ class Parts:
         inside = self._stack[-1]
         match = (self._fresh and inside.at_start.match(octets)) or inside.anywhere.search(octets)
         if not match or (not match["end"] and not at_end):
-            # The last octets may begin a delimiter.
+            # The last octets may be the start of a delimiter.
             yield from self._plain(len(octets) if at_end else self._settled())
             return
         at, boundary, closes = match.start(), match["boundary"], match["closes"] is not None

@@ -1,7 +1,7 @@
 """Parsed letters for display: fields, text, parts, links and codes.
 
-`parse` never raises, whatever the octets are: what can't be understood is shown as well as it can be, or left out. All of it
-is bounded by Limits, and takes time in proportion to the letter's size.
+`parse` never raises: malformed parts are shown as well as possible, or left out. Limits bound all results, and the time
+is proportional to the letter's size.
 """
 
 from __future__ import annotations

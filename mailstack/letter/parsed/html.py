@@ -1,6 +1,6 @@
 """HTML tokenizer: the words and links of a message, in linear time.
 
-It builds no tree, which would take quadratic time for hostile nesting.
+It builds no tree, because hostile nesting would make that quadratic.
 """
 
 from __future__ import annotations

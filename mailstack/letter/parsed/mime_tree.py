@@ -23,7 +23,7 @@ _MAX_DEPTH = 40
 
 
 class Part(Struct, frozen=True):
-    """One part; its octets are those of the letter from `start` to `end`, still encoded."""
+    """One part: the octets of the letter from `start` to `end`, still encoded."""
 
     number: str
     type: str

@@ -101,7 +101,7 @@ class ParsedLetter(Struct, frozen=True):
 
     @property
     def fields(self) -> Iterator[tuple[str, str]]:
-        """As `headers`, but without decoding of encoded words."""
+        """Fields like `headers`, with encoded words still encoded."""
         for name, field in _fields(self.octets, self.limits):
             yield name, text_of(unfolded(field))
 
@@ -138,7 +138,7 @@ class ParsedLetter(Struct, frozen=True):
 
 
 def parse(octets: bytes, limits: Limits = Limits()) -> ParsedLetter:
-    """Parse a letter. Never raises; takes time (10 MB/s), so not for the reactor thread."""
+    """Parse a letter. Never raises. It is too slow (10 MB/s) for the reactor thread."""
     octets = _in_lines(octets)
     fields = list(_fields(octets, limits))
     headers = tuple([(name, text_of_field(field)) for name, field in fields])

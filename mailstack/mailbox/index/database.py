@@ -125,12 +125,12 @@ SEARCHED = {"searched": COLUMNS, "headed": HEAD}
 
 
 def set_up(connection: sqlite3.Connection) -> None:
-    """Creates missing tables, and replaces those of another version."""
+    """Creates missing tables, and replaces tables of another version."""
     if _version(connection) == VERSION:
         return
     connection.execute("BEGIN IMMEDIATE")
     if _version(connection) == VERSION:
-        # Another process has created them meanwhile.
+        # Another process has just created them.
         connection.execute("COMMIT")
         return
     for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
@@ -215,7 +215,7 @@ class FileDatabase:
 
     def _open_writer(self) -> sqlite3.Connection:
         self._location.check()
-        # Letters are private, even in a directory that others can read.
+        # Letters are private, even in a directory that other users can read.
         self._path.touch(mode=0o600)
         connection = self._connect()
         # SQLite does not wait here: of two processes that create a database at once, one would get an error.

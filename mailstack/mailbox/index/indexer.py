@@ -212,7 +212,7 @@ class Indexer:
         return now - self._unreadable[1] >= GIVE_UP_AFTER_S
 
     async def _mailboxes(self, record: Record) -> tuple[str, ...]:
-        """The mailboxes of all recipients, those of other servers included."""
+        """The mailboxes of all recipients, including recipients at other servers."""
         found: dict[str, None] = {}
         for delivery in record.deliveries:
             address = delivery.recipient.address

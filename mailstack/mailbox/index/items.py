@@ -87,9 +87,9 @@ class ItemFilter(Struct, frozen=True):
     written_by: str | None = None
     """`Address.key` of From or the reverse-path."""
     after: int | None = None
-    """Number below those of the letters."""
+    """Number below all letters."""
     before: int | None = None
-    """Number above those of the letters."""
+    """Number above all letters."""
 
 
 class ItemList(Struct, frozen=True):
@@ -149,7 +149,7 @@ def tag_of(text: str) -> str:
 
 
 def tags_of(letter: Letter, parsed: ParsedLetter) -> tuple[str, ...]:
-    """Tags of a new letter, each once in any case; takes time in proportion to its header."""
+    """Tags of a new letter, unique without regard to case, in time proportional to its header."""
     found = parsed.first("X-Tags").split(",")
     recipients = (str(each.address) for each in letter.envelope.recipients)
     for address in (*(to.address for to in parsed.to), *recipients):
@@ -179,7 +179,7 @@ class ArchivedLetter(Struct, frozen=True):
 
 
 def extract(archived: ArchivedLetter) -> NewItem:
-    """The index entry of a letter. Takes time in proportion to its size; called in a thread."""
+    """The index entry of a letter. The time is proportional to its size, so it runs in a thread."""
     letter = archived.record.letter
     parsed = parse(archived.octets)
     named = (*parsed.to, *parsed.cc, *parsed.bcc)
@@ -242,7 +242,7 @@ _MAX_HEADER = 65_536
 
 
 async def source_of(store: Store, outlets: Collection[str], record: Record, octets: bytes) -> LetterId | None:
-    """The id of the letter of which this one is a copy, if any. Raises StoreError.
+    """The id of the letter that this letter is a copy of, if any. Raises StoreError.
 
     A client can forge `Received`, so the source must have been relayed to one of the recipients by the calling host. A
     letter to a server in `outlets` is always a copy.

@@ -136,14 +136,14 @@ class LetterIndex:
     # --- queries
 
     async def find(self, item_filter: ItemFilter, limit: int, start: int = 0, *, exact: bool = False) -> ItemList:
-        """At most `limit` letters, the newest first, after the newest `start`. `exact`: counts all matches."""
+        """Returns at most `limit` letters, the newest first, after `start` ones. `exact` counts all matches."""
         resolved = await self._resolve(item_filter)
         return await self._database.read(
             lambda connection: queries.find(connection, resolved, limit, start, exact=exact)
         )
 
     async def first(self, item_filter: ItemFilter, limit: int) -> list[Item]:
-        """At most `limit` letters, the oldest first."""
+        """Returns at most `limit` letters, the oldest first."""
         resolved = await self._resolve(item_filter)
         return await self._database.read(lambda connection: queries.first(connection, resolved, limit))
 

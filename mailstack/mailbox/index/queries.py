@@ -109,7 +109,7 @@ class _Visibility(Struct, frozen=True):
     """Columns and fields that an account may search: of blind copies only its own address (RFC 5322 §3.6.3)."""
 
     account: str | None
-    """None: an administrator."""
+    """Account of the reader. None: an administrator."""
 
     def columns(self, columns: Sequence[str]) -> tuple[str, ...]:
         return tuple(each for each in columns if self.account is None or each != "hidden")

@@ -199,7 +199,7 @@ def soft_delete(connection: sqlite3.Connection, item_filter: ItemFilter, token: 
 def hide_for_account(
     connection: sqlite3.Connection, item_filter: ItemFilter, account: str, token: str
 ) -> tuple[DeletedItems, DeletedItems]:
-    """Hides letters from an account, and deletes those that no other account has; returns both results."""
+    """Hides letters from an account, and deletes letters that no other account has; returns both results."""
     numbers_json = numbers_of(connection, item_filter)
     with counted(connection, numbers_json):
         hide = f"UPDATE holders SET hidden = ? WHERE mailbox = ? AND number {IN_NUMBERS}"

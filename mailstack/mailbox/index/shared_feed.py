@@ -68,7 +68,7 @@ _decode = msgspec.json.Decoder(EventRow).decode
 
 
 def _write(connection: sqlite3.Connection, rows: Sequence[EventRow]) -> None:
-    """Adds rows, and deletes those beyond the newest MAX_ROWS."""
+    """Adds rows, and deletes all beyond the newest MAX_ROWS."""
     connection.executemany(
         "INSERT INTO news (name, text) VALUES (?, ?)", [(each.name, _encode(each).decode()) for each in rows]
     )

@@ -121,7 +121,7 @@ class ReadAhead:
         self._max_letters = 1
 
     async def open(self, number: int, entry: Entry) -> Content:
-        """Returns the letter of a message number. Raises KeyError when it is gone, and StoreError."""
+        """Returns the letter of a message number. Raises KeyError if it was removed, and StoreError."""
         last, self._last = self._last, number
         content = self._ahead.pop(entry.uid, None)
         if content is not None:

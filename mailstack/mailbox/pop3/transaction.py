@@ -28,7 +28,7 @@ class TopFilter:
         # Octets before the chunk: a blank line may be split between chunks, or be the first line.
         self._tail = b"\r\n"
         self.done = False
-        """Whether the rest is left out."""
+        """Whether the remaining lines are left out."""
 
     def feed(self, chunk: bytes) -> bytes:
         """The part of the next octets that is sent."""
@@ -169,7 +169,7 @@ class Pop3Transaction:
             if not has_begun:
                 self._dialogue.trouble("read a letter", error)
                 return False
-            # Only the missing end mark can tell the client that this is not the letter.
+            # Only the missing end mark shows the client that these octets are not the letter.
             _log.error("can't read on in a letter: %s", error)
             raise SessionEnded from error
         finally:
@@ -179,7 +179,7 @@ class Pop3Transaction:
         return True
 
     async def _open(self, number: int, entry: Entry, *, whole: bool) -> Content | None:
-        """Opens a letter; returns None after an error reply. `whole` verifies it first, because all of it will be sent."""
+        """Opens a letter; returns None after an error reply. `whole` verifies it first."""
         try:
             content = await self._letters.open(number, entry)
             if whole:

@@ -132,7 +132,7 @@ class BodyHash:
 
 
 def _compress_blanks(octets: bytes) -> bytes:
-    """Replaces runs of spaces and tabs with one space; a regular expression takes ten times as long."""
+    """Replaces runs of spaces and tabs with one space, ten times as fast as a regular expression."""
     octets = octets.replace(b"\t", b" ")
     while b"  " in octets:
         octets = octets.replace(b"  ", b" ")
@@ -155,7 +155,7 @@ def _end_of_text(data: bytes) -> int:
 async def hash_body(
     content: Content, starts_at: int, forms: Iterable[BodyForm], in_thread: InThread
 ) -> dict[BodyForm, HashedBody]:
-    """Hash the body, which begins at an offset of the content, in each form, in one pass."""
+    """Hash the body, from an offset of the content, in each form, in one pass."""
     hashes = {form: BodyHash(form) for form in forms}
     if not hashes:
         return {}

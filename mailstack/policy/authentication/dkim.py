@@ -37,7 +37,7 @@ class DkimResult(Struct, frozen=True):
     result: Result
     reason: str = ""
     signature: Signature | None = None
-    """None for a field that could not be parsed."""
+    """Parsed signature; None if the field is malformed."""
 
 
 def read_signatures(fields: Fields, limit: int) -> list[Signature | InvalidSignature]:
@@ -243,7 +243,7 @@ class OutboundSigner:
     """DKIM signer for outbound letters, with replaceable keys."""
 
     def __init__(self, signer: Signer | None = None) -> None:
-        """None: nothing is signed."""
+        """`keys`: None signs nothing."""
         self._signer = signer
 
     def use(self, signer: Signer | None) -> None:

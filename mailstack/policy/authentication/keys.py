@@ -174,7 +174,7 @@ class Budget:
     """
 
     def __init__(self, lookups: Lookups, now: Callable[[], float], seconds: float, max_queries: int) -> None:
-        """A query that starts in time may take longer than `seconds`."""
+        """A query that starts in time may last longer than `seconds`."""
         self._lookups = lookups
         self._now = now
         self._seconds = seconds

@@ -55,7 +55,7 @@ def remove_results_of(authserv_id: str, section: bytes) -> bytes:
 
 
 def _has_id(own_id: bytes, body: bytes) -> bool:
-    """Returns whether a field body begins with this authserv-id, after comments and quotes."""
+    """Returns whether a field body starts with this authserv-id, after comments and quotes."""
     at = _behind_comments(body)
     if at is None:
         return True  # a comment without an end is an attack

@@ -40,7 +40,7 @@ class SpfResult(Struct, frozen=True):
 
 
 class TempError(Exception):
-    """The DNS did not say in time (§2.6.6)."""
+    """Temporary DNS error (§2.6.6)."""
 
 
 async def check_host(

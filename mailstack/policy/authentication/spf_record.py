@@ -45,7 +45,7 @@ class Values(Struct, frozen=True):
 
 
 def has_good_macros(text: str) -> bool:
-    """Whether every per cent sign in a text begins a macro."""
+    """Whether every per cent sign in a text is part of a macro."""
     for letter, digits, _, _, _ in _MACRO.findall(text):
         if letter and (letter.lower() not in _LETTERS or (digits and not int(digits[:4]))):
             return False
@@ -59,7 +59,7 @@ def ends_in_macro(text: str) -> bool:
 
 
 def needs_pointer(text: str) -> bool:
-    """Whether a text has the macro that asks the DNS for the client's name."""
+    """Whether a text has the macro of the client's name, which needs a DNS lookup."""
     return any(letter in ("p", "P") for letter, *_ in _MACRO.findall(text))
 
 
@@ -75,7 +75,7 @@ def _value(match: re.Match[str], values: Values) -> str:
     letter, digits, backwards, delimiters, escape = match.groups()
     if escape:
         return {"%": "%", "_": " ", "-": "%20"}[escape]
-    # No pattern is made of the delimiters: a record may have hundreds of macros, each with others.
+    # No pattern is compiled from the delimiters: a record may have hundreds of macros with different ones.
     delimiters = delimiters or "."
     parts = (
         values.value(letter.lower()).translate(dict.fromkeys(map(ord, delimiters), delimiters[0])).split(delimiters[0])

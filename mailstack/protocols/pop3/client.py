@@ -232,7 +232,7 @@ class Pop3ClientSession:
         await self._command("NOOP")
 
     async def quit(self) -> None:
-        """End the session; deleted messages are gone when this returns."""
+        """End the session; the server has removed deleted messages when this returns."""
         try:
             await self._command("QUIT")
         finally:

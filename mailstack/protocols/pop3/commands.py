@@ -19,7 +19,7 @@ class Pop3User(Struct, frozen=True):
 
 
 class Pop3Pass(Redacted, frozen=True):
-    """PASS: the rest of the line, with blanks, is the password (RFC 1939 §7)."""
+    """PASS: all after the first blank is the password (RFC 1939 §7)."""
 
     SECRETS: ClassVar[tuple[str, ...]] = ("password",)
 
@@ -138,11 +138,11 @@ Pop3Event = Command | Pop3AuthResponse | Pop3Rejected
 
 
 class GrammarError(Exception):
-    """The line is no command of ours; str() says why, in words for the client and without any octet of its line."""
+    """Invalid command line; str() is the reason for the client, without any octet of the line."""
 
 
 def parse(line: bytes) -> tuple[str, Command]:
-    """The verb in upper case, and the command that a line without its CRLF says. Raises GrammarError."""
+    """Parses a line without its CRLF into the verb in upper case and the command. Raises GrammarError."""
     if b"\0" in line or b"\r" in line:
         raise GrammarError("NUL and CR may not stand in a command")
     word, _, argument = line.partition(b" ")

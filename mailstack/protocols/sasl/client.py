@@ -126,7 +126,7 @@ _SERVER_FIRST = re.compile(r"r=([!-+\--~]+),s=([A-Za-z0-9+/=]+),i=([0-9]{1,8})(?
 
 
 class ScramAnswer:
-    """SCRAM-SHA-256 and -PLUS (RFC 5802 §5); the server proves that it knows the password too."""
+    """SCRAM-SHA-256 and -PLUS (RFC 5802 §5); the server, too, proves knowledge of the password."""
 
     plus = "SCRAM-SHA-256-PLUS"
 

@@ -110,11 +110,11 @@ class Sessions(Protocol):
 
 
 class Authenticator(Protocol):
-    """Check of credentials; `mailstack.accounts` has the one for real accounts."""
+    """Check of credentials; `mailstack.accounts` implements it for real accounts."""
 
     @property
     def kinds(self) -> frozenset[type[Proof]]:
-        """Supported kinds of proof; mechanisms with others are not offered."""
+        """Supported kinds of proof; mechanisms without one are not offered."""
 
     async def login(self, proof: Proof, remote: HostPort) -> AccountLogin:
         """The login of a valid proof. Raises Denied, also for a proof to act for another account, and Unavailable."""

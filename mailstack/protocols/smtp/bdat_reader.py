@@ -20,7 +20,7 @@ _STUFFED_BARE_LF = re.compile(rb"(?<!\r)\n(?:\.(?=\.))?")
 
 def without_pairs(octets: bytes) -> bytes:
     """The octets with CRLF replaced by blanks; any CR or LF in the result is a bare one."""
-    # Counting single octets would take twice as long.
+    # Counting single octets would be half as fast.
     return octets.replace(b"\r\n", b"  ")
 
 
@@ -63,7 +63,7 @@ class LineChecker:
     def reply(self) -> Reply | None:
         """The refusal, if there is a fault."""
         if self._bare_line:
-            # The rest may be commands that another host accepted as content, so the connection ends.
+            # What follows may be commands that another host accepted as content, so the connection ends.
             text = f"line {self._bare_line} has a bare <CR> or <LF>, closing"
             return reply(550, "5.5.2", text, closes=True)
         if self._line_is_long:

@@ -166,7 +166,7 @@ REDACTED_TEXT = "(…)"
 
 
 class Timeouts(Struct, frozen=True):
-    """Timeouts in seconds, by default those of RFC 5321 §4.5.3.2."""
+    """Timeouts in seconds, with the defaults of RFC 5321 §4.5.3.2."""
 
     greeting: float = 300.0
     hello: float = 300.0
@@ -176,7 +176,7 @@ class Timeouts(Struct, frozen=True):
     data_start: float = 120.0
     """Timeout for 354."""
     data_block: float = 180.0
-    """Timeout for the network to take a block of the content."""
+    """Timeout for sending a block of the content."""
     final: float = 600.0
     """Timeout for the reply to the final dot; a short one causes duplicates (RFC 1047)."""
     quit: float = 5.0
@@ -200,7 +200,7 @@ class ClientDialogue:
     """One connection of a client: commands in one piece, replies with timeouts, blocks of content."""
 
     def __init__(self, peer: Peer[ClientEvent], engine: ClientEngine, timeouts: Timeouts) -> None:
-        """`engine` is the one that `peer` runs."""
+        """`engine` is the engine of `peer`."""
         self.dialogue: list[str] = []
         """Recorded lines, without content and secrets. The list only grows."""
         self.progress = 0
@@ -214,7 +214,7 @@ class ClientDialogue:
         self._lines_left = MAX_DIALOGUE_LINES
 
     def send_commands(self, *lines: str, secret: str = "") -> None:
-        """Send commands in one piece. `secret` follows the line, or stands alone, and is not recorded."""
+        """Send commands in one piece. `secret` follows the line, or replaces it, and is not recorded."""
         recorded: Sequence[str] = lines
         if not lines:
             # The last response of SCRAM is an empty line.

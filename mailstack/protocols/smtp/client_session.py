@@ -44,7 +44,7 @@ class SmtpClientSession(ClientDialogue):
         *,
         lmtp: bool = False,
     ) -> None:
-        """`engine` is the one that `peer` runs; `hostname` is the name in EHLO. `lmtp` selects RFC 2033."""
+        """`engine` is the engine of `peer`; `hostname` is the name in EHLO. `lmtp` selects RFC 2033."""
         super().__init__(peer, engine, timeouts)
         self.limits = NO_LIMITS
         """Limits of one session that the host announces (RFC 9422)."""
@@ -170,7 +170,7 @@ class SmtpClientSession(ClientDialogue):
         return [reply or finals.popleft() for reply in replies]
 
     async def _start_pipelined(self, letter: OutgoingTransaction) -> tuple[list[Reply | None], Reply | None]:
-        """As `_start_stepwise`, with MAIL, RCPT and DATA in one group (RFC 2920 §3.1)."""
+        """Like `_start_stepwise`, with MAIL, RCPT and DATA in one group (RFC 2920 §3.1)."""
         self.send_commands(*(["RSET"] if self._reset_first else []), *letter.commands)
         await self._reset_if_needed(is_sent=True)
         mail = await self.reply("mail", self.timeouts.mail)
@@ -208,7 +208,7 @@ class SmtpClientSession(ClientDialogue):
         except SmtpSessionError as trouble:
             if not finals:
                 raise
-            # Recipients with a reply have the letter; a retry for the others must not deliver to them again.
+            # Recipients with a reply have the letter, so that a retry must omit them.
             unknown = reply(451, "4.4.2", f"no reply for this recipient: {trouble.reason[:200]}")
             finals.extend([trouble.reply or unknown] * (count - len(finals)))
         return finals

@@ -1,7 +1,7 @@
 """DATA readers: end, dots and line checks of a content (RFC 5321 §4.5.2).
 
-Each piece of the network is searched, counted and copied as a whole, never line by line, which keeps a letter cheap.
-Results do not depend on the cut: octets that may begin the end mark stay in the buffer until more arrive.
+For speed, each piece of the network is searched, counted and copied as a whole, never line by line.
+Results do not depend on the cut: octets that may be the start of the end mark stay in the buffer until more arrive.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from mailstack.protocols.smtp.replies import Reply
 _END = b"\r\n.\r\n"
 _END_PREFIXES = (b"\r\n.\r", b"\r\n.", b"\r\n", b"\r")
 _STUFFED_PREFIXES = (b"\n.", b"\n")
-"""Octets that may begin a stuffed line after a bare LF."""
+"""Octets that may be the start of a stuffed line after a bare LF."""
 
 
 class DataReader:
@@ -113,7 +113,7 @@ class DataReader:
 _BARE_LF_END = re.compile(rb"(?P<line>\n)\.\r?\n")
 """End mark; group `line` ends the last line of the content."""
 _UNSETTLED = re.compile(rb"\r?(?:\n(?:\.(?:\.|\r)?)?)?\Z")
-"""Last octets that may begin an end mark or a stuffed line."""
+"""Last octets that may be the start of an end mark or of a stuffed line."""
 
 
 class BareLfDataReader:

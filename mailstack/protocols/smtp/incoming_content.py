@@ -32,7 +32,7 @@ class IncomingContent:
         hooks: Sequence[IncomingHook] = (),
         header_hooks: Sequence[HeaderHook] = (),
     ) -> None:
-        """`hooks` are those of the extensions in use; `header_hooks` read the header section."""
+        """`hooks` are the hooks of the extensions in use; `header_hooks` read the header section."""
         self._rules = rules
         self._letter = letter
         self._envelope = envelope

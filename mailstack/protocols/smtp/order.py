@@ -159,5 +159,5 @@ ORDER: Mapping[State, Mapping[str, Transition]] = {
 
 
 def out_of_order(state: State) -> Transition:
-    """Transition that refuses a command in `state` and keeps the state (§4.1.4)."""
+    """Transition that refuses a command in `state`, without a change of state (§4.1.4)."""
     return Transition(state, state, _OUT_OF_ORDER[state])

@@ -108,7 +108,7 @@ async def _has_ascii_heads(content: Content) -> bool:
             if isinstance(piece, Head) and not piece.section.isascii():
                 return False
     except Unconvertible:
-        # Beyond the limit of parts: those before decide.
+        # Beyond the limit of parts, the previous ones decide.
         pass
     return True
 
@@ -155,7 +155,7 @@ class OutgoingTransaction(Struct, frozen=True):
     """One transaction, ready to be sent."""
 
     decided: tuple[Reply | None, ...]
-    """Refusal of each recipient that is known before; None asks the host."""
+    """Refusal of each recipient without a command; None: RCPT is sent."""
     content: Content
     mail: str = ""
     rcpts: tuple[str, ...] = ()
@@ -173,7 +173,7 @@ class OutgoingTransaction(Struct, frozen=True):
         return [self.mail, *self.rcpts, *self.transfer.commands]
 
     def replies(self, received: Sequence[Reply]) -> tuple[Reply, ...]:
-        """The deciding reply for each recipient; `received` has those of the host."""
+        """Returns the deciding reply for each recipient; `received` has the host's replies."""
         if len(received) == len(self.decided):
             return tuple(received)
         remaining = iter(received)

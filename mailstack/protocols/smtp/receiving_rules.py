@@ -63,7 +63,7 @@ class Priorities(Struct, frozen=True):
             return mail, None
         parameters = tuple(pair for pair in mail.parameters if pair[0] != PRIORITY)
         lowered = replace(mail, parameters=(*parameters, (PRIORITY, str(self.max_priority))))
-        # §4.1: the text begins with the new priority.
+        # §4.1: the text starts with the new priority.
         return lowered, reply(250, "2.3.6", f"{self.max_priority} is the priority of the letter")
 
 

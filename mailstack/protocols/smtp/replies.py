@@ -36,7 +36,7 @@ class Reply(Struct, frozen=True, cache_hash=True):
 
 
 class EachReply(Reply, frozen=True, cache_hash=True):
-    """LMTP replies to one content (RFC 2033 §4.2); code and text are those of the best one."""
+    """LMTP replies to one content (RFC 2033 §4.2); code and text are from the best reply."""
 
     each: tuple[Reply, ...] = ()
     """Replies for the accepted recipients, in their order."""

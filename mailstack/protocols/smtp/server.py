@@ -55,7 +55,7 @@ class ServerEngine:
     their order under PIPELINING. Chunk and Bdat have no reply of their own; the reply to their EndOfData counts.
     """
 
-    # Thousands of these are idle at a time: slots keep each small.
+    # Slots save memory: thousands of engines are idle at a time.
     __slots__ = (
         "_bare_lf",
         "_chunks",
@@ -257,7 +257,7 @@ class ServerEngine:
         return event
 
     def greet(self, greeting: Reply) -> bytes:
-        """The greeting in octets: 220, 554 (then only QUIT is served, §3.1) or 421. Its text begins with the hostname."""
+        """The greeting in octets: 220, 554 (then only QUIT is served, §3.1) or 421. Its text starts with the hostname."""
         if self._state is not State.GREETING:
             raise LocalProtocolError("the greeting was sent already")
         self._enter(State.CONNECTED if greeting.positive else State.TURNED_AWAY)
@@ -266,7 +266,8 @@ class ServerEngine:
         return render(greeting, enhanced=False)
 
     def answer(self, answer: Reply) -> bytes:
-        """The reply to the last event in octets. A positive reply to EHLO begins with the hostname; extensions are added.
+        """The reply to the last event in octets. A positive reply to EHLO starts with the hostname; extensions are
+        added.
 
         Raises LocalProtocolError if no reply is pending, or for a positive reply other than 354 where only that fits.
         """

@@ -105,7 +105,7 @@ def _with_state(listener: Capabilities, **now: Any) -> Capabilities:
 class SessionState:
     """State of one connection."""
 
-    # Thousands of these are idle at a time: slots keep each small.
+    # Slots save memory: thousands of sessions are idle at a time.
     __slots__ = (
         "_arriving",
         "_auth_failures",

@@ -28,7 +28,7 @@ class SendFailed(Exception):
     """A target did not accept an entry; str() is the reason, for people."""
 
     def __init__(self, reason: str, wait: float = 0.0) -> None:
-        """`wait` is the minimum number of seconds that the target asks to wait."""
+        """`wait` is the minimum number of seconds to wait, as the target requests."""
         super().__init__(reason)
         self.wait = wait
 
@@ -37,10 +37,10 @@ class OutboxSink(Protocol):
     """Sends entries to one target."""
 
     async def send(self, entry: OutboxEntry) -> None:
-        """Sends an entry once. Returns when the target has accepted it, or does not want it; raises SendFailed."""
+        """Sends an entry once. Returns when the target has accepted or declined it; raises SendFailed."""
 
     def close(self) -> None:
-        """Closes connections that were kept for the next entry."""
+        """Closes idle connections."""
 
 
 class DispatcherLimits(Struct, frozen=True):
@@ -126,7 +126,7 @@ class OutboxDispatcher:
     def stop(self, stopped: Callable[[], None], within: float = 10.0) -> None:
         """Claims no more; calls `stopped` once all attempts have ended, or after `within` seconds.
 
-        Entries claimed meanwhile are released, so that none is sent without a record of it.
+        Entries claimed during the stop are released, so that none is sent without a record of it.
         """
         self._running = False
         self._cancel_poll()
@@ -181,7 +181,7 @@ class OutboxDispatcher:
                 return max(_MIN_WAIT_S, min(self._limits.poll, max(due, begins) - now))
             claimed = await self._store.claim(self.target, self._owner, now, limit=capacity, lease=self._limits.lease)
             if not self._running:
-                # Stopped meanwhile: an entry sent now could not be recorded.
+                # Stopped by now: an entry sent now could not be recorded.
                 await self._settle(again=[replace(each, due=now) for each in claimed])
                 break
             for entry in claimed:

@@ -58,7 +58,7 @@ class SecretReader(Protocol):
 
 
 def no_secrets() -> Sequence[bytes]:
-    """No secrets, for unsigned requests."""
+    """Returns no secrets: requests are unsigned."""
     return ()
 
 

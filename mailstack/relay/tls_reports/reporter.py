@@ -30,11 +30,11 @@ class ReporterLimits(Struct, frozen=True):
     poll: float = 600.0
     """Interval of polls of the store."""
     lease: float = 900.0
-    """Lease of a claim; longer than writing and sending one report takes."""
+    """Lease of a claim; longer than the time to write and send one report."""
     retry: float = 3600.0
     """Wait before the next attempt to send a report."""
     give_up_after: float = 172_800.0
-    """Time from the end of the day until a report is given up."""
+    """Time from the end of the day until a report expires."""
     keep_days: int = 4
     """Maximum age of counts in days."""
 

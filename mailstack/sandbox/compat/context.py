@@ -81,7 +81,7 @@ class CompatAccounts(Struct, frozen=True):
     remove: Callable[[str], Awaitable[None]]
     """Removes the account of a key."""
     reset: Callable[[], Awaitable[None]]
-    """Restores the initial accounts, and removes all others."""
+    """Restores the initial accounts, and removes all other accounts."""
     services: Callable[[], Mapping[str, HostPort]]
     domain: str
     """Domain of logins without one."""
@@ -95,7 +95,7 @@ class CompatAccounts(Struct, frozen=True):
 T = TypeVar("T")
 
 _OPAQUE = "headers"
-"""Field of a body with names of the client, which keep their case."""
+"""Field of a body with case-sensitive names of the client."""
 _MAX_DEPTH = 10
 MAX_VALUES = 50_000
 """Maximum values of a body that is no letter; `[web] max_body` limits its octets."""

@@ -169,7 +169,7 @@ class _Users:
             try:
                 octets = await read_all(await self._store.read(mailbox, entry.uid))
             except KeyError:
-                continue  # it went meanwhile
+                continue  # removed since
             yield between + await self._reader.do(partial(_encode, entry.uid, octets), len(octets))
             between = b","
         yield b"[]" if between == b"[" else b"]"
@@ -231,7 +231,7 @@ class _Service:
 async def _purge(store: Store, index: LetterIndex) -> None:
     """Empties the mailboxes and the index.
 
-    A mailbox in use keeps what its session has not deleted.
+    In a mailbox in use, letters remain that its session has not deleted.
     """
     await index.up_to_date()
     await index.soft_delete(ItemFilter())

@@ -73,7 +73,7 @@ class MailHogMessage(Struct, frozen=True, rename="pascal"):
 
 
 def message(item: Item, octets: bytes, helo: str) -> MailHogMessage:
-    """Takes time in proportion to the letter's size."""
+    """The time is proportional to the letter's size."""
     reading = parse(octets)
     tree = reading.tree
     mime = _mime(tree, reading.octets)
@@ -135,7 +135,7 @@ MAX_SEARCHED = 10_000
 
 
 def mailhog_routes(context: CompatContext, *, is_first: bool) -> tuple[HttpRoute, ...]:
-    """Routes of MailHog; with `is_first` also those that Mailpit answers otherwise."""
+    """Routes of MailHog; with `is_first` also the ones that Mailpit would answer."""
     pages = _Messages(context)
     shared = (
         HttpRoute("GET", "/api/v1/messages", pages.all_of_v1, "admin"),
@@ -244,7 +244,7 @@ class _Messages:
         return Response(b"", TEXT_JSON)
 
     async def release(self, request: Request) -> Response:
-        """Releases a letter through the queue, whatever server the request names."""
+        """Releases a letter through the queue, and ignores the server in the request."""
         wanted = decode_body(request, MailHogRelease)
         item = await find_letter(self._index, request.variables["id"])
         octets = await self._reader.octets(item)
@@ -276,7 +276,7 @@ class _Messages:
             for event in happened:
                 at = event.sequence
                 if event.name == "letter":
-                    with suppress(HttpError):  # it went meanwhile
+                    with suppress(HttpError):  # removed since
                         yield (await self.encode(event.data.item)).decode()
             await feed.wait_after(at)
 
@@ -291,7 +291,7 @@ class _Messages:
             records = await self._index.records(some)
             held: list[tuple[Item, bytes]] = []
             for item in some:
-                with suppress(HttpError):  # it went meanwhile
+                with suppress(HttpError):  # removed since
                     held.append((item, await self._reader.octets(item)))
                 if held and (item is some[-1] or sum(len(octets) for _, octets in held) > MAX_HELD):
                     shown: list[bytes] = await self._context.in_thread(partial(_encode, held, records))

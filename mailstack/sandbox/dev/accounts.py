@@ -66,7 +66,7 @@ class DevAccounts:
         await self._store.accounts.add(missing)
 
     async def reset(self) -> None:
-        """Restores the accounts and passwords of the settings, and removes all others."""
+        """Restores the accounts and passwords of the settings, and removes all other accounts."""
         for account in await self._store.accounts.all():
             await self._store.accounts.remove(account.address)
         self.names.reset()

@@ -141,7 +141,7 @@ class SharedReaders:
 
     @property
     def kinds(self) -> frozenset[type[Proof]]:
-        """Proofs of `accounts`; the shared logins take passwords only."""
+        """Proofs of `accounts`; the shared logins accept passwords only."""
         return self._accounts.kinds
 
     async def login(self, proof: Proof, remote: HostPort) -> AccountLogin:

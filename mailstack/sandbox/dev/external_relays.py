@@ -123,4 +123,4 @@ class _RelaySink:
                 raise SendFailed(str(refusal.reply)) from None
 
     def close(self) -> None:
-        """Does nothing: no connection is kept open."""
+        """Does nothing: no connection stays open."""

@@ -43,7 +43,7 @@ class DevSettings(Struct, frozen=True):
     port_base: int = 1000
     """0: a free port for each service."""
     data: Path | None = None
-    """None: a temporary directory, removed at the end."""
+    """Data directory. None: a temporary one, removed at the end."""
     any_password: bool = False
     """Whether mailboxes outside home accept every password."""
     weak_mechanisms: bool = False

@@ -19,7 +19,7 @@ from mailstack.net.server_tls import ServerContext, server_context
 from mailstack.sandbox.faults.rule import Certificate
 
 Kind = Literal["good", "expired", "self-signed", "wrong-name"]
-"""Kinds of certificates: "good" is valid for its name and authority; the others have one fault each."""
+"""Kinds of certificates: "good" is valid for its name and authority; each other kind has one fault."""
 
 Key = ec.EllipticCurvePrivateKey | Ed25519PrivateKey
 

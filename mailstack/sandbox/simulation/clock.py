@@ -22,8 +22,8 @@ _STALE_BEFORE_SWEEP = 64
 class DelayedCall:
     """Delayed call, as `callLater` returns it.
 
-    A postponed call keeps its heap entry and moves when that entry is due. A timeout that is reset with every octet
-    received is therefore cheap.
+    A postponed call stays at its heap entry, and moves when that entry is due. So a timeout that is reset with every
+    octet received is cheap.
     """
 
     # Slots: a simulation makes hundreds of thousands of calls.
@@ -112,7 +112,7 @@ class InternalCall(DelayedCall):
 
 @implementer(IReactorTime)
 class VirtualClock:
-    """Virtual time: stands still during work, and jumps to the next call when no work is left."""
+    """Virtual time: constant during work; jumps to the next call when no work is left."""
 
     def __init__(self, start: float) -> None:
         """`start` is in seconds since 1970."""

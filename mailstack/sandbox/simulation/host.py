@@ -66,7 +66,7 @@ class Host:
         return self._loop.clock.callLater(delay, callable, *args, **kwargs)
 
     def getDelayedCalls(self) -> Sequence[IDelayedCall]:
-        """Pending calls, the soonest first, without those of the network."""
+        """Pending calls, the soonest first, without calls of the network."""
         return self._loop.clock.getDelayedCalls()
 
     # --- IReactorTCP

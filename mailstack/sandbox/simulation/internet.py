@@ -60,7 +60,7 @@ class Internet:
         self.reactor = world.reactor
         """Twisted's reactor of this internet; `reactor.host(address)` is a reactor for a program on one host."""
         self.zone = world.zone
-        """DNS zone that all hosts ask."""
+        """DNS zone of all hosts."""
         self.ca = world.ca
         """Certificate authority that all hosts trust."""
         self.transcript = world.transcript
@@ -185,7 +185,7 @@ class Internet:
         self.reactor.network.part(self._where(one), self._where(other))
 
     def heal(self, one: str, other: str) -> None:
-        """Ends a partition; open connections resume, and segments sent meanwhile arrive."""
+        """Ends a partition; open connections resume, and delayed segments arrive."""
         self.reactor.network.heal(self._where(one), self._where(other))
 
     def reset(self, one: str, other: str) -> None:

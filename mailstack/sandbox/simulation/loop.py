@@ -79,7 +79,7 @@ class Loop:
         self._called_from_outside = threading.Event()
         self._stop_asked = False
         self._going = False
-        # First of all triggers, so that the others see the right value of `running`.
+        # First of all triggers, so that later ones see the right value of `running`.
         self._add_startup_trigger()
         self.events.add(Trigger("during", "shutdown", self._on_shutdown))
 
@@ -182,7 +182,7 @@ class Loop:
     def _turn(self) -> None:
         """Runs one turn in the order of Twisted's reactors: calls from threads, due calls, ready sockets.
 
-        A call without delay that one of them schedules runs in the next turn.
+        A call without delay that is scheduled in this turn runs in the next one.
         """
         for _ in range(len(self._calls)):
             do, args, kw = self._calls.popleft()

@@ -214,7 +214,7 @@ class Network:
         self._held.setdefault(frozenset((canonical(one), canonical(other))), [])
 
     def heal(self, one: str, other: str) -> None:
-        """Ends a partition: segments sent meanwhile are retransmitted in order."""
+        """Ends a partition: delayed segments are retransmitted in order."""
         ends = frozenset((canonical(one), canonical(other)))
         latency = self.path(one, other).latency
         for do, args in self._held.pop(ends, []):

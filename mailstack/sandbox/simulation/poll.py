@@ -25,7 +25,7 @@ class Poll:
         self._readers: dict[Any, NetworkSocket] = {}
         self._writers: dict[Any, NetworkSocket] = {}
         self._waiting: dict[NetworkSocket, Any] = {}
-        # A dict keeps its order; the order of a set differs between runs.
+        # A dict has a stable order; the order of a set differs between runs.
         self._ready: dict[Any, None] = {}
         network.on_ready = self._on_ready
 

@@ -52,7 +52,7 @@ class SimulatedProcess(Host):
         loop = self._loop
         for call in loop.clock.calls_of(self):
             call.cancel()
-        # References are kept: garbage collection would close the coroutines, and run their clean-up.
+        # These references prevent garbage collection, which would close the coroutines and run their clean-up.
         self._suspended += loop.poll.remove_machine(self._machine)
         for socket in list(loop.network.sockets.values()):
             if socket.machine is self._machine:
@@ -71,7 +71,7 @@ class SimulatedProcess(Host):
         await waiting
 
     async def write(self, work: Callable[[], Any]) -> Any:
-        """Runs a write to the store, and kills the process before or after it if `kill_at` says so."""
+        """Runs a write to the store, and kills the process before or after it, as `kill_at` specifies."""
         await self.check()
         self.writes += 1
         write, after, then = self._end or (-1, False, _nothing)

@@ -50,7 +50,7 @@ class SystemEvents:
         self._triggers.remove(trigger)
 
     def fire(self, event: str) -> None:
-        """Calls "before", waits for the Deferreds of those triggers, then calls "during" and "after"."""
+        """Calls the triggers "before", waits for their Deferreds, then calls "during" and "after"."""
         waits = [result for result in self._call(event, "before") if isinstance(result, Deferred)]
         DeferredList(waits, consumeErrors=True).addCallback(self._continue, event)
 
@@ -63,7 +63,7 @@ class SystemEvents:
 
     def _call(self, event: str, phase: str) -> list[Any]:
         results = []
-        # One at a time: a trigger may add and remove others.
+        # One at a time: a trigger may add and remove triggers.
         while (trigger := self._next(event, phase)) is not None:
             self._triggers.remove(trigger)
             try:
@@ -80,7 +80,7 @@ OnResult = Callable[[bool, Any], object]
 
 
 class InlineThreadPool:
-    """Thread pool with the interface of `twisted.python.threadpool.ThreadPool`; work takes no virtual time."""
+    """Thread pool with the interface of `twisted.python.threadpool.ThreadPool`; work needs no virtual time."""
 
     min = 0
     max = 1

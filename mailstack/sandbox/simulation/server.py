@@ -36,11 +36,11 @@ from mailstack.store.accounts import Account
 
 MAX_STEPS = 10_000
 _POLL_S = 3600.0
-"""Poll interval for changes by other processes, in seconds; there are no others."""
+"""Poll interval for changes by other processes, in seconds; a simulation has none."""
 
 
 class RecordingJournal:
-    """Journal that keeps the latest steps, and marks the world as changed."""
+    """Journal that stores the latest steps, and marks the world as changed."""
 
     def __init__(self, world: World | None = None) -> None:
         self.steps: list[Step] = []

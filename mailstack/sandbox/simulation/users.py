@@ -128,7 +128,7 @@ class SimulatedAuthor(SimulatedUser):
         """Submits a letter, and waits for the replies. Raises SubmissionRefused, SmtpSessionError, ConnectFailed.
 
         `raw` is a complete content in place of `subject` and `text`. `sender` is the reverse-path; None: the account.
-        `body` (7BIT, 8BITMIME …) and `parameters` are those of MAIL.
+        `body` (7BIT, 8BITMIME …) and `parameters` are parameters of MAIL.
         """
         return self._world.result_of(
             self.submit_async(to, subject, text, raw=raw, sender=sender, body=body, parameters=parameters)

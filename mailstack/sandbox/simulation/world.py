@@ -83,7 +83,7 @@ class Domains(Zone):
         self.add(name, TlsaRecord(record, ttl))
 
     def nxdomain(self, name: str) -> None:
-        """Answers NXDOMAIN for a name until `mend`, whatever records it has."""
+        """Answers NXDOMAIN for a name until `mend`, in spite of its records."""
         self.fail(name, DNSNameError)
 
     def servfail(self, name: str) -> None:
@@ -166,7 +166,7 @@ class World:
         self.start = self.reactor.seconds()
         """Virtual time of the start, in seconds since 1970."""
         self.has_news = True
-        """Whether a letter took a step since the queues were last seen empty."""
+        """Whether a letter had a step since the queues were last found empty."""
         self._trusting = ClientTls(self.ca.file)
         self._ids = self.reactor.random.getrandbits
         self._servers: dict[str, Host] = {}

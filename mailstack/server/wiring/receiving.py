@@ -47,7 +47,7 @@ from mailstack.store import Store
 def client_policies(  # noqa: PLR0917  # collaborators, each of a type of its own
     config: Config, store: Store, clock: Clock, lookups: Lookups, names: ClientNames, table: CounterTable
 ) -> PolicyChain:
-    """Chain for the MX: cheap policies first, greylisting last, for clients that pass all others."""
+    """Chain for the MX: cheap policies first, greylisting last, for clients that pass all other policies."""
     policy, exchange = config.policy, config.exchange
     at_connection: list[ClientPolicy] = []
     at_sender: list[SenderPolicy] = []

@@ -55,7 +55,7 @@ def server_storage(config: Config, store: Store) -> Storage:
 def make_index(  # noqa: PLR0917  # dependencies, each of a type of its own
     config: Config, reactor: Any, clock: ReactorClock, store: SqlStore, directory: Directory, sharing: WorkerSync | None
 ) -> LetterIndex | None:
-    """Index in a file of the data directory. None: the configuration wants none."""
+    """Index in a file of the data directory. None: disabled in the configuration."""
     settings = config.index
     if not settings.enabled:
         return None

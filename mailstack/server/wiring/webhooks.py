@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
 
 _MARGIN = 60.0
-"""Seconds by which a claim outlives its request, for what the store takes."""
+"""Seconds by which a claim outlives its request, for writes to the store."""
 
 
 def subscribe(config: Config, store: Store) -> None:
-    """Have the store queue what the webhooks want; for every process that writes steps of this server."""
+    """Subscribe the webhooks in the store, in every process that writes steps of this server."""
     for each in config.webhooks:
         store.outbox.subscribe(target_of(each), partial(is_subscribed, events=frozenset(each.events)))
 

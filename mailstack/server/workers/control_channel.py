@@ -21,7 +21,7 @@ FAILED = b"failed "
 ALIVE = b"alive"
 """Heartbeat of a worker."""
 WAKE = b"wake"
-"""Message of a worker, forwarded to the others: the index has changed."""
+"""Message of a worker, forwarded to all other workers: the index has changed."""
 
 
 class ControlChannel(LineOnlyReceiver):

@@ -41,7 +41,7 @@ _log = logging.getLogger(__name__)
 STABLE_AFTER = 60.0
 """Uptime in seconds after which a worker's end resets the delay of its replacement."""
 FIRST_DELAY, MAX_DELAY = 0.1, 30.0
-"""Seconds before a worker that ended is replaced; each delay is twice the one before."""
+"""Seconds before a worker that ended is replaced; the delay doubles each time."""
 STOP_TIMEOUT = 25.0
 """Seconds between the stop message and SIGKILL."""
 _REAP_INTERVAL = 0.02
@@ -191,7 +191,7 @@ class MasterService(Service):
         worker.heartbeat.reset()
         if line == READY:
             worker.ready = True
-            # One worker is enough: one that fails to start does not stop the others.
+            # One worker is enough: a failed start of one does not stop the server.
             notify_ready()
             _log.info("worker %d (pid %d) is ready", worker.slot.number, worker.pid)
             if not self._has_served and all(each.ready for each in self._workers.values()):

@@ -28,7 +28,7 @@ from mailstack.server.service import cannot_listen
 
 
 class _Nobody(Factory):
-    """Stands where a service does once a worker has taken a socket over."""
+    """Stand-in for a service after a worker has taken its socket."""
 
     noisy = False
 
@@ -60,7 +60,7 @@ class Sockets:
         serverFromString(self._reactor, description).listen(_Nobody()).addBoth(bound.append)
         if not bound or isinstance(bound[0], Failure):
             raise CannotStart(cannot_listen(bound[0]) if bound else f"[listen]: {description} does not listen at once")
-        # Connections are the workers' to take.
+        # Only workers accept connections.
         bound[0].stopReading()
         return bound[0]
 
@@ -78,7 +78,7 @@ class Sockets:
         return found
 
     async def close(self) -> None:
-        """In the process that bound them, when no worker is left."""
+        """Closes the sockets in the process that bound them, after the last worker."""
         bound, self._bound = self._bound, []
         for each in bound:
             closed: Deferred[None] | None = each.port.stopListening()
@@ -94,7 +94,7 @@ def _inner(description: str) -> str:
 _log = Logger()
 
 TURN = 0.002
-"""Seconds that a worker with more connections than another waits, for that one to take the next."""
+"""Seconds that a worker waits for another worker with fewer connections to accept the next one."""
 RELIEF = 1.0
 """Seconds without new connections when the system has no room for another."""
 _NO_ROOM = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
@@ -115,15 +115,14 @@ class SharedEndpoint:
 
 @implementer(IListeningPort, IReadDescriptor)
 class Accepting:
-    """Takes one connection in a turn of the reactor. States: listening, waiting for others to take one, closed.
-
-    It never touches what is bound: a socket in the file system stays there for the other workers.
+    """Accepts one connection in a turn of the reactor. States: listening, waiting for another worker to accept one,
+    closed. It never removes a bound socket from the file system, because other workers use it.
     """
 
     def __init__(
         self, reactor: Any, taken: socket.socket, factory: IProtocolFactory, is_ahead: Callable[[], bool]
     ) -> None:
-        """`is_ahead`: whether this process has enough connections for now, and others have fewer."""
+        """`is_ahead`: whether this process has enough connections for now, and another process has fewer."""
         self._reactor = reactor
         self._taken = taken
         self._factory = factory
@@ -137,7 +136,7 @@ class Accepting:
         self._reactor.addReader(self)
 
     def stopListening(self) -> Deferred[None] | None:  # noqa: N802
-        """Take no more; the others still do."""
+        """Accept no more; other workers still do."""
         if self._rest is not None:
             self._rest.cancel()
             self._rest = None
@@ -173,7 +172,7 @@ class Accepting:
         try:
             accepted, _ = self._taken.accept()
         except OSError as error:
-            # Else another worker was faster, or the client is gone again.
+            # Otherwise another worker was faster, or the client has disconnected.
             if error.errno in _NO_ROOM:
                 _log.warn("no room for another connection: {why}", why=error.strerror)
                 self._pause(RELIEF)

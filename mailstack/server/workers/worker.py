@@ -133,7 +133,7 @@ class _Worker:
         return SharedEndpoint(reactor, self._args.sockets[description].pop(0), self._is_ahead)
 
     def _is_ahead(self) -> bool:
-        """Whether another worker should take the next connection."""
+        """Whether another worker should accept the next connection."""
         counts = self._args.counters.connections.by_worker()
         return counts[self._args.slot.number - 1] - min(counts) > _MAX_LEAD
 

@@ -69,7 +69,7 @@ class SMTP(asyncio.Protocol):
         self._conversation: Any = None
 
     def connection_made(self, transport: Any) -> None:
-        """Begins the session; a second call begins another one on the same connection, under TLS."""
+        """Starts the session; a second call starts another one on the same connection, under TLS."""
         self.transport = transport
         self.session = Session(transport.get_extra_info("peername"), transport.get_extra_info("ssl_object"))
         self.envelope = Envelope()
@@ -79,7 +79,7 @@ class SMTP(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._engine.receive(data)
         self._arrived.set()
-        # Reading goes on when the next command is awaited: this bounds the memory of a client that pipelines.
+        # Reading resumes when the next command is awaited: this bounds the memory of a client that pipelines.
         self.transport.pause_reading()
 
     def connection_lost(self, _: Exception | None) -> None:

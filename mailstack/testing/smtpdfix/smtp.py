@@ -67,7 +67,7 @@ class AuthSMTP(SMTP):
             await super().handle(event)
 
     def _refusal(self, event: commands.ServerEvent) -> str | None:
-        """Reply to a command that is not allowed yet; None for others."""
+        """Reply to a command that is not allowed yet; None for an allowed one."""
         tls = self.session.ssl is not None
         verb = _verb_of(event)
         if self._require_starttls and not tls and not isinstance(event, BEFORE_TLS):

@@ -56,7 +56,7 @@ class NewLetter(Struct, frozen=True, forbid_unknown_fields=True):
     html: str = ""
     attachments: list[NewAttachment] = field(default_factory=list)
     in_reply_to: str | None = None
-    """Id of the letter that this one replies to."""
+    """Id of the letter to reply to."""
 
 
 class SentLetter(Struct, frozen=True):

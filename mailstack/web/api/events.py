@@ -132,7 +132,7 @@ class EventStreams:
                         yield piece
 
     def _position_of(self, request: Request) -> int:
-        """Position after Last-Event-ID; MISSED if later events are gone."""
+        """Position after Last-Event-ID; MISSED if later events were dropped."""
         feed = self._index.feed
         last_id = request.fields.get("last-event-id") or request.query.get("after", "")
         if not last_id:
@@ -217,7 +217,7 @@ _WAIT_DOC = RouteDoc(
 def wait_routes(
     reader: ApiLetterReader, now: Callable[[], float], clock: Clock, stream_limits: StreamLimits
 ) -> tuple[HttpRoute, ...]:
-    """Return the route of the long poll. `now` is the clock of letters, `clock` the one of timeouts."""
+    """Return the route of the long poll. `now` is the clock of letters, `clock` the clock of timeouts."""
     return (HttpRoute("GET", "/v1/wait", LongPoll(reader, now, clock, stream_limits).wait, "user", _WAIT_DOC),)
 
 

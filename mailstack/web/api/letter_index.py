@@ -126,7 +126,7 @@ def page_by_name(request: Request, items: Sequence[T], name_of: Callable[[T], st
 
 
 OCTETS_PER_SUMMARY = 512
-"""Octets that take as long to parse as one summary."""
+"""Octets that cost as much to parse as one summary to make."""
 MAX_TEXT = 16 * 1024 * 1024
 """Maximum octets of text, and of HTML, in one response."""
 

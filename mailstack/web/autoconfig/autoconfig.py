@@ -54,7 +54,7 @@ _TYPES = {"imap": "EmailTypeIMAP", "pop3": "EmailTypePOP"}
 
 
 def mobileconfig(address: str, server: str, services: ClientServices) -> bytes:
-    """Return the profile, without a password: the device asks for it. Raises CannotSetUp.
+    """Return the profile, without a password: the device requests it. Raises CannotSetUp.
 
     TLS is on; the device detects implicit TLS and STARTTLS.
     """

@@ -169,7 +169,7 @@ def _notes(config: Config, known: PublicationFacts, domains: Iterable[str]) -> I
 
 
 def publication_facts(config: Config, services: ClientServices, addresses: Sequence[str] = ()) -> PublicationFacts:
-    """Facts for the records, without those of an unreadable or missing certificate."""
+    """Facts for the records; an unreadable or missing certificate has none."""
     return PublicationFacts(
         services, bool(config.listen.https), tuple(addresses), key_hash(config), dkim_records(config)
     )

@@ -55,7 +55,7 @@ SpamCheck = Callable[[bytes], Awaitable[SpamVerdict]]
 RSPAMD_PATH = "/checkv2"
 
 _HARMLESS = frozenset({"no action", "greylist", "soft reject"})
-"""Actions for letters that are not held for spam; the others mark, change, refuse or drop the letter."""
+"""Actions for letters that are not held for spam; all other actions mark, change, refuse or drop the letter."""
 
 
 class _Symbol(Struct):

@@ -93,7 +93,7 @@ class _BdatTransfer:
     commands: tuple[str, ...] = ()
 
     async def start(self, session: ClientDialogue, replies: Replies) -> tuple[Replies, Reply | None]:  # noqa: ARG002
-        """No command precedes BDAT."""
+        """Returns no command: BDAT follows directly."""
         return replies, _BDAT_READY if None in replies else None
 
     async def send(self, session: ClientDialogue, content: Content | None) -> None:

@@ -36,14 +36,14 @@ class IncomingHook:
 
 
 class OutgoingHook:
-    """Points of a transaction that a client begins."""
+    """Points of a client's transaction."""
 
     def content(self, extensions: Extensions, envelope: Envelope, content: Content) -> Content:  # noqa: ARG002
         """The content as it goes to a host."""
         return content
 
     def refusal(self, extensions: Extensions, envelope: Envelope) -> Reply | None:  # noqa: ARG002
-        """The reply that the host would have to give to a letter which it can't take; None for a letter that it can."""
+        """Reply that the host would send to an unsuitable letter; None for a suitable one."""
         return None
 
     def rcpt_parameters(
@@ -69,7 +69,7 @@ class Transfer(Protocol):
         """Commands that follow RCPT, in the same group as RCPT where the host offers PIPELINING."""
 
     async def start(self, session: ClientDialogue, replies: Replies) -> tuple[Replies, Reply | None]:
-        """Replies to the commands: the refusals with theirs, and what asks for the content, or None for no content."""
+        """Returns the refusals, and the reply that requests the content; None for no content."""
 
     async def send(self, session: ClientDialogue, content: Content | None) -> None:
         """Send the content and its end; None where no recipient was accepted."""

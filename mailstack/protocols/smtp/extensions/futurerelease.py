@@ -37,7 +37,7 @@ def _read_for(value: str | None, facts: Facts) -> str:
 
 
 def _read_until(value: str | None, facts: Facts) -> str:
-    # A past time releases at once: the clock of the client may be slow. The value is kept for reports (§5.1.2).
+    # A past time releases at once: the clock of the client may be slow. Reports need the value (§5.1.2).
     try:
         value = value or ""
         at = read_date_time(value)

@@ -113,7 +113,7 @@ class ChaosHandlers:
         )
 
     async def set_triggers(self, request: Request) -> Response:
-        """Replaces all triggers; those that are left out are off."""
+        """Replaces all triggers; missing ones are off."""
         wanted = decode_body(request, ChaosRequest)
         given = {"Sender": wanted.sender, "Recipient": wanted.recipient, "Authentication": wanted.authentication}
         rules = [rule for name, trigger in given.items() if trigger and (rule := _rule(name, trigger))]

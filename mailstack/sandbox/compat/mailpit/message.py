@@ -191,7 +191,7 @@ FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP")
 
 
 class NoPictures(Exception):
-    """Pillow is not installed; str() says how to install it."""
+    """Pillow is missing; str() is the command that installs it."""
 
 
 def thumbnail(octets: bytes) -> bytes:
@@ -262,7 +262,7 @@ class CheckHandlers:
         part = find_part(reading, request.variables["part"])
         octets = reading.content_of(part) if part.type.startswith("image/") else b""
         try:
-            # Decoding a picture takes long, however few octets it has.
+            # Decoding even a small picture is slow.
             return Response(await self._reader.in_thread(lambda: thumbnail(octets)), "image/jpeg")
         except NoPictures as error:
             raise HttpError(501, str(error)) from None

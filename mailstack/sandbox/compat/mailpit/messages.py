@@ -148,7 +148,7 @@ async def events(index: LetterIndex, stream_limits: StreamLimits, request: Reque
 
 
 async def _messages(index: LetterIndex) -> AsyncGenerator[str, None]:
-    """Events as Mailpit writes them, and the totals after those of one moment."""
+    """Events in the format of Mailpit, and the totals after each group of simultaneous ones."""
     feed, at = index.feed, index.feed.newest
     while not feed.is_closed:
         try:
