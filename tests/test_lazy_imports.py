@@ -67,7 +67,7 @@ MAXIMUM = {
     "config": 1,
     "letter": 1,
     "net": 5,
-    "sandbox": 20,
+    "sandbox": 19,
     "server": 27,
     "store": 7,
     "testing": 7,

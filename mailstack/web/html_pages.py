@@ -6,6 +6,7 @@ import ipaddress
 from collections.abc import Iterable, Sequence
 from html import escape
 from importlib.resources import files
+from importlib.util import find_spec
 from io import BytesIO
 from urllib.parse import urlencode
 
@@ -15,6 +16,7 @@ from mailstack.web.client_files import PublicServerInfo, StaticFile
 from mailstack.web.http_messages import HttpError, HttpRoute, Request, Response
 
 HTML = "text/html; charset=utf-8"
+QR_CURE = "pip install 'mailstack[qr]'"
 SHORT_TEXT = 12
 """Maximum characters of a table cell that is never wrapped, such as a service name or a port."""
 
@@ -88,17 +90,19 @@ class SetupPages:
         return html_response(guide.title, parts)
 
     async def code(self, request: Request) -> Response:
-        """Return a QR code (ISO/IEC 18004) with the URL of the profile or of the steps."""
-        # Imported on first use: most servers never draw a code.
-        import segno  # noqa: PLC0415
+        """Return a QR code (ISO/IEC 18004) with the URL of the profile or of the steps. Raises HttpError 501."""
+        try:
+            # Imported on first use: most servers never draw a code.
+            import segno  # noqa: PLC0415
+        except ModuleNotFoundError:
+            raise HttpError(501, f"QR codes need segno, which is not installed: {QR_CURE}.") from None
 
         guide, address = self._guide_and_address(request)
-        target = (
-            f"{'https' if request.is_secure else 'http'}://{request.authority or request.host}/{_path(guide, address)}"
-        )
         picture = BytesIO()
         # Dark on light in both color schemes: some cameras do not read inverted codes.
-        segno.make(target, error="m").save(picture, kind="svg", scale=5, border=4, light="#fff", xmldecl=False)
+        segno.make(_url(guide, address, request), error="m").save(
+            picture, kind="svg", scale=5, border=4, light="#fff", xmldecl=False
+        )
         return Response(picture.getvalue(), "image/svg+xml")
 
     def _guide_and_address(self, request: Request) -> tuple[Guide, str]:
@@ -136,6 +140,11 @@ def _path(guide: Guide, address: str) -> str:
     return f"setup?{urlencode({'client': guide.name, 'address': address})}"
 
 
+def _url(guide: Guide, address: str, request: Request) -> str:
+    scheme = "https" if request.is_secure else "http"
+    return f"{scheme}://{request.authority or request.host}/{_path(guide, address)}"
+
+
 def _profile(guide: Guide, address: str) -> str:
     if guide.name not in PROFILE_CLIENTS:
         return ""
@@ -149,6 +158,12 @@ def _code(guide: Guide, address: str, request: Request) -> str:
         return (
             '<p class="code">A phone can\'t reach this page under this host name. Start mailstack dev --host 0.0.0.0 and open the '
             "page by this machine's address to get a QR code.</p>"
+        )
+    if find_spec("segno") is None:
+        url = escape(_url(guide, address, request))
+        return (
+            f'<p class="code">On the phone, open <code>{url}</code>. It is a QR code here after '
+            f"<code>{escape(QR_CURE)}</code>.</p>"
         )
     link = escape(f"setup/code.svg?{urlencode({'client': guide.name, 'address': address})}")
     what = "the configuration profile" if guide.name in PROFILE_CLIENTS else "this page"

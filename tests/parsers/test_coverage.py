@@ -28,6 +28,7 @@ READ_ELSEWHERE = {
     "web.api.letter_index": "wraps mailbox.index.query, whose parser is in the table",
     "web.compose": "wraps letter.address, whose parser is in the table",
     "web.flow_control": "hands what it gets to the page",
+    "web.websocket": "hands what it gets to wsproto",
     "store.contents": "counts what it hands on; tests/store/test_damage.py feeds it damaged contents",
     "net.zone": "our own names, in the process",
     "sandbox.simulation.host": "a network in memory",

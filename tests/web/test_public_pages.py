@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from html.parser import HTMLParser
 
 import pytest
@@ -103,6 +104,17 @@ def test_a_phone_s_camera_reads_where_to_go(client: str, path: str) -> None:
         "<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1
     )
     assert b"code.svg" in get("/setup", host="192.0.2.1", client=client, address=ADDRESS).body
+
+
+def test_without_segno_a_phone_gets_the_address_as_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "segno", None)
+    answer = get("/setup", host="192.0.2.1", client="ios", address=ADDRESS)
+    assert b"code.svg" not in answer.body
+    assert b"<code>http://192.0.2.1/profile.mobileconfig?address=alice%40home.test</code>" in answer.body
+    assert b"pip install &#x27;mailstack[qr]&#x27;" in answer.body
+    refused = get("/setup/code.svg", host="192.0.2.1", client="ios", address=ADDRESS)
+    assert refused.status == 501
+    assert b"pip install 'mailstack[qr]'" in refused.body
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "::1"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import Any, TypeVar
@@ -30,7 +30,7 @@ from mailstack.web.api.events import StreamLimits
 from mailstack.web.checks.links import HeadRequest
 from mailstack.web.checks.spam import SpamCheck
 from mailstack.web.compose import ComposeLimits
-from mailstack.web.http_messages import HttpError, Request
+from mailstack.web.http_messages import HttpError, Request, Upgrade
 from mailstack.web.letter_reader import LetterReader
 from mailstack.web.site import RequestAuthenticator
 from mailstack.web.submission import LetterRelease, WebSubmission
@@ -182,3 +182,15 @@ def integer_parameter(request: Request, name: str, default: int) -> int:
     """Integer parameter of the query; other text counts as absent, as for Mailpit."""
     text = request.query.get(name, "")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else default
+
+
+def upgrade_to_websocket(limits: StreamLimits, request: Request, texts: AsyncGenerator[str, None]) -> Upgrade:
+    """Upgrade to a WebSocket that sends texts. Raises HttpError 426, 501 without wsproto, and 503 above the limits."""
+    try:
+        # Most environments have no such client.
+        from mailstack.web.websocket import websocket_upgrade  # noqa: PLC0415
+    except ModuleNotFoundError:
+        cure = "pip install 'mailstack[websocket]'. The stream /v1/events needs nothing"
+        raise HttpError(501, f"WebSockets need wsproto, which is not installed: {cure}.") from None
+    limits.check(request)
+    return websocket_upgrade(request, limits.limited(request, texts))

@@ -18,7 +18,14 @@ from mailstack.mailbox.index.feed import EventsMissed
 from mailstack.mailbox.index.items import Item, ItemFilter
 from mailstack.mailbox.index.query import Named, Term, Words
 from mailstack.protocols.smtp.replies import Refusal
-from mailstack.sandbox.compat.context import CompatContext, decode_body, find_letter, find_part, integer_parameter
+from mailstack.sandbox.compat.context import (
+    CompatContext,
+    decode_body,
+    find_letter,
+    find_part,
+    integer_parameter,
+    upgrade_to_websocket,
+)
 from mailstack.store import Record
 from mailstack.web.http_messages import HttpError, HttpRoute, Request, Response, Upgrade
 from mailstack.web.submission import RELEASED, CopySource
@@ -260,10 +267,7 @@ class _Messages:
 
     async def events(self, request: Request) -> Upgrade:
         """Upgrades to a WebSocket with each new letter."""
-        from mailstack.web.flow_control import websocket_upgrade  # noqa: PLC0415 - most environments have no such client
-
-        self._context.stream_limits.check(request)
-        return websocket_upgrade(request, self._context.stream_limits.limited(request, self._new_letters()))
+        return upgrade_to_websocket(self._context.stream_limits, request, self._new_letters())
 
     async def _new_letters(self) -> AsyncGenerator[str, None]:
         """Letters from now on; a slow client misses some."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import sys
 
 import pytest
 from twisted.internet.defer import Deferred
@@ -112,6 +113,19 @@ def test_events_are_told_by_a_websocket(desk: Desk) -> None:
 def test_a_websocket_wants_its_handshake(desk: Desk) -> None:
     assert desk.ask("GET", "/api/events").status == 426
     assert desk.ask("GET", "/api/events", upgrade="websocket").status == 426
+
+
+@pytest.mark.parametrize("path", ["/api/events", "/api/v2/websocket"])
+def test_without_wsproto_a_websocket_is_refused_with_the_cure(
+    desk: Desk, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "mailstack.web.websocket", raising=False)
+    monkeypatch.setitem(sys.modules, "wsproto", None)
+    for name in ("wsproto.connection", "wsproto.events", "wsproto.utilities"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    refused = desk.ask("GET", path)
+    assert refused.status == 501
+    assert b"pip install 'mailstack[websocket]'" in whole(refused)
 
 
 def test_chaos_is_a_rule_for_each_trigger(desk: Desk) -> None:

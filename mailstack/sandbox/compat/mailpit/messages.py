@@ -13,7 +13,13 @@ from mailstack.mailbox.index.items import ItemFilter, tag_of
 from mailstack.mailbox.index.letter_index import LetterIndex
 from mailstack.mailbox.index.query import Arrived, Term
 from mailstack.protocols.connection import Clock
-from mailstack.sandbox.compat.context import decode_body, form_fields, integer_parameter, search_filter
+from mailstack.sandbox.compat.context import (
+    decode_body,
+    form_fields,
+    integer_parameter,
+    search_filter,
+    upgrade_to_websocket,
+)
 from mailstack.sandbox.compat.mailpit.about import VERSION
 from mailstack.sandbox.compat.mailpit.serialize import (
     DeleteRequest,
@@ -141,10 +147,7 @@ def _tag(text: str) -> str:
 
 async def events(index: LetterIndex, stream_limits: StreamLimits, request: Request) -> Upgrade:
     """Upgrades to the WebSocket."""
-    from mailstack.web.flow_control import websocket_upgrade  # noqa: PLC0415 - most environments have no such client
-
-    stream_limits.check(request)
-    return websocket_upgrade(request, stream_limits.limited(request, _messages(index)))
+    return upgrade_to_websocket(stream_limits, request, _messages(index))
 
 
 async def _messages(index: LetterIndex) -> AsyncGenerator[str, None]:
