@@ -1,7 +1,7 @@
 /** Rows of the list of letters. */
 
 import { h, userText } from "./dom.js";
-import { nameOf, stateSign, time } from "./format.js";
+import { nameOf, size, stateSign, time } from "./format.js";
 import { icon } from "./icons.js";
 import { hashOf } from "./routes.js";
 
@@ -29,6 +29,7 @@ export function letterRow(letter, { selected, current, place, onselect }) {
             h("span", { class: "snippet", dir: "auto" }, letter.snippet),
         ),
         h("span", { class: "marks" }, marks(letter)),
+        h("span", { class: "size" }, size(letter.size)),
         time(letter.arrived),
     );
     const box = h("input", {
