@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.browser.browsing import SIZES, WIDE, until
+from tests.browser.browsing import PHONE, SIZES, WIDE, until
 from tests.browser.conftest import Open
 from tests.browser.environment import Environment
 from tests.browser.letters import letter, order
@@ -161,6 +161,35 @@ def test_many_are_selected_at_once(visit: Open, dev: Environment) -> None:
     page.locator(".hint-card").wait_for()
     page.get_by_role("button", name="Undo").click()
     page.locator(".row").nth(5).wait_for()
+
+
+def test_all_letters_of_a_search_are_deleted_for_good_after_a_question(visit: Open, dev: Environment) -> None:
+    fill(dev, "Apple one", "Apple two", "Pear")
+    page = visit("#/letters?query=apple")
+    page.locator(".row").nth(1).wait_for()
+    page.get_by_role("button", name="Delete all").click()
+    question = page.get_by_role("dialog", name="Delete all 2 letters of this search?")
+    question.get_by_text("This can't be undone.").wait_for()
+    page.keyboard.press("Enter")
+    question.wait_for(state="hidden")
+    assert len(dev.listed()) == 3, "the focus is on Cancel"
+    page.get_by_role("button", name="Delete all").click()
+    question.get_by_role("button", name="Delete 2").click()
+    page.get_by_text("2 letters deleted for good").wait_for()
+    page.get_by_role("heading", name="Nothing found").wait_for()
+    assert not page.get_by_role("button", name="Undo").count()
+    assert [each["subject"] for each in dev.listed()] == ["Pear"]
+
+
+def test_a_wide_list_has_a_column_of_sizes_and_a_phone_has_it_in_the_letter(visit: Open, dev: Environment) -> None:
+    octets = b"From: app@example.test\r\nSubject: Large\r\n\r\n" + (b"x" * 98 + b"\r\n") * 25
+    shown = f"{dev.summary(dev.send(octets, 'bob@home.test'))['size'] / 1000:.1f} kB"
+    page = visit(size=WIDE)
+    page.locator(".row .size", has_text=shown).wait_for()
+    page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
+    page.locator(".row .size").wait_for(state="hidden")
+    page.locator(".row a").click()
+    page.locator(".parties", has_text=shown).wait_for()
 
 
 def test_a_search_is_kept_in_the_address_and_explained(visit: Open, dev: Environment) -> None:

@@ -229,9 +229,9 @@ class LetterIndex:
         self.feed.publish("changed", ChangedItems(len(numbers), tuple(items)), holders)
         return len(numbers)
 
-    async def soft_delete(self, item_filter: ItemFilter) -> DeletedItems:
+    async def soft_delete(self, item_filter: ItemFilter, *, undo: bool = True) -> DeletedItems:
         """Hides letters, as `Removal.soft_delete`."""
-        return await self._removal.soft_delete(await self._resolve(item_filter))
+        return await self._removal.soft_delete(await self._resolve(item_filter), undo=undo)
 
     async def undelete(self, token: str) -> int:
         """Restores deleted letters, and returns their number; 0 after the undo time."""

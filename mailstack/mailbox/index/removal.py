@@ -99,10 +99,10 @@ class Removal:
         """Stops a purge after its current batch."""
         self._is_stopped = True
 
-    async def soft_delete(self, item_filter: ItemFilter) -> DeletedItems:
+    async def soft_delete(self, item_filter: ItemFilter, *, undo: bool = True) -> DeletedItems:
         """Hides letters in the index until `undelete`, and purges them after the undo time; mailboxes do not change.
 
-        With `seen_by` they are hidden from that account only.
+        With `seen_by` they are hidden from that account only. Without `undo` the next poll purges them.
         """
         token = secrets.token_urlsafe(12)
         account = item_filter.seen_by
@@ -114,7 +114,7 @@ class Removal:
             hide = partial(hide_for_account, account=account, token=token)
             pairs = [pair async for pair in self._batches.apply(item_filter, hide)]
             deleted, deleted_for_all = _sum([own for own, _ in pairs]), _sum([everywhere for _, everywhere in pairs])
-        await self._set_undo_until(token, self.retention.undo)
+        await self._set_undo_until(token, self.retention.undo if undo else 0.0)
         if deleted.count and account is not None:
             self._feed.publish("deleted", deleted, frozenset({account}))
         if deleted_for_all.count:

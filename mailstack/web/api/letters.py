@@ -29,6 +29,7 @@ from mailstack.web.api.letter_index import (
 from mailstack.web.api.schemas import (
     ChangedLetters,
     DeletedLetters,
+    LetterDeletion,
     LetterDetail,
     LetterList,
     LetterSelection,
@@ -92,7 +93,7 @@ def letter_routes(reader: ApiLetterReader, now: Callable[[], float]) -> tuple[Ht
             RouteDoc("Mark letters as read or unread, and change tags.", ChangedLetters, LetterUpdate),
         ),
         HttpRoute(
-            "DELETE", "/v1/letters", pages.delete, "user", RouteDoc("Delete letters.", DeletedLetters, LetterSelection)
+            "DELETE", "/v1/letters", pages.delete, "user", RouteDoc("Delete letters.", DeletedLetters, LetterDeletion)
         ),
         HttpRoute(
             "POST", "/v1/undo", pages.undo, "user", RouteDoc("Restore deleted letters.", RestoredLetters, UndoRequest)
@@ -172,10 +173,12 @@ class LetterPages:
         return json_response(ChangedLetters(changed))
 
     async def delete(self, request: Request) -> Response:
-        which = self._filter(request, decode_json(request, LetterSelection))
+        deletion = decode_json(request, LetterDeletion)
+        which = self._filter(request, deletion)
         await self._reader.index.up_to_date()
-        deleted = await self._reader.index.soft_delete(which)
-        return json_response(DeletedLetters(deleted.count, deleted.token if deleted.count else None))
+        deleted = await self._reader.index.soft_delete(which, undo=deletion.undo)
+        token = deleted.token if deleted.count and deletion.undo else None
+        return json_response(DeletedLetters(deleted.count, token))
 
     async def undo(self, request: Request) -> Response:
         back = await self._reader.index.undelete(decode_json(request, UndoRequest).token)

@@ -123,6 +123,13 @@ class LetterSelection(Struct, frozen=True, forbid_unknown_fields=True):
     """Ids of letters to exclude."""
 
 
+class LetterDeletion(LetterSelection, frozen=True, forbid_unknown_fields=True):
+    """Selection of letters to delete."""
+
+    undo: bool = True
+    """False: the letters are removed at once, and can't be restored."""
+
+
 class LetterUpdate(Struct, frozen=True, forbid_unknown_fields=True):
     """Change of selected letters."""
 
@@ -147,7 +154,7 @@ class DeletedLetters(Struct, frozen=True):
 
     deleted: int
     undo: str | None
-    """Token for POST /v1/undo, valid for a limited time; null if nothing was deleted."""
+    """Token for POST /v1/undo, valid for a limited time; null if nothing was deleted, or with `"undo": false`."""
 
 
 class UndoRequest(Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,7 +1,7 @@
 /** Actions on letters, for the list and for the open letter. */
 
 import { get, segment, patch, post, remove } from "./api.js";
-import { field, formDialog } from "./dialogs.js";
+import { confirmDialog, field, formDialog } from "./dialogs.js";
 import { count, number } from "./format.js";
 import { notice } from "./notices.js";
 
@@ -16,6 +16,21 @@ export async function deleteLetters(which, after = () => {}) {
         run: () => post("v1/undo", { token: undo }).then(after, (error) => notice(error.message, { bad: true })),
     };
     notice(`${count(deleted, "letter")} deleted`, { action });
+}
+
+/** Deletes all letters of a mailbox and a query for good, after a question with their number. */
+export async function deleteAll(which) {
+    const { mailbox, query } = which;
+    const { total } = await get("v1/letters", { mailbox, query, limit: 0, exact: 1 });
+    if (!total) return;
+    const where = query ? "of this search" : mailbox ? "of this mailbox" : "of the inbox";
+    const agreed = await confirmDialog(`Delete all ${count(total, "letter")} ${where}?`, `Delete ${number(total)}`, {
+        explanation: "This can't be undone. POP3 and IMAP mailboxes keep their messages.",
+        final: true,
+    });
+    if (!agreed) return;
+    const { deleted } = await remove("v1/letters", { ...which, undo: false });
+    notice(`${count(deleted, "letter")} deleted for good`);
 }
 
 /** Asks for tags to add and remove. `current`: tags of the letters. */

@@ -32,8 +32,8 @@ export function openDialog(title, content, { wide = false } = {}) {
     return dialog;
 }
 
-/** Asks for confirmation. Resolves to true or false. */
-export function confirmDialog(question, words, { explanation = "", bad = true } = {}) {
+/** Asks for confirmation. Resolves to true or false. `final`: the focus is on Cancel at first. */
+export function confirmDialog(question, words, { explanation = "", bad = true, final = false } = {}) {
     return new Promise((resolve) => {
         let answer = false;
         const yes = button(
@@ -42,14 +42,14 @@ export function confirmDialog(question, words, { explanation = "", bad = true } 
                 answer = true;
                 dialog.close();
             },
-            { class: bad ? "bad" : "primary", autofocus: true },
+            { class: bad ? "bad" : "primary", autofocus: !final },
         );
         const dialog = openDialog(question, [
             explanation && h("p", {}, explanation),
             h(
                 "footer",
                 {},
-                button("Cancel", () => dialog.close()),
+                button("Cancel", () => dialog.close(), { autofocus: final }),
                 yes,
             ),
         ]);

@@ -1,6 +1,6 @@
 /** Selection of letters, and its toolbar. */
 
-import { deleteLetters, markUnread, tagLetters } from "./actions.js";
+import { deleteAll, deleteLetters, markUnread, tagLetters } from "./actions.js";
 import { fill, h, userText } from "./dom.js";
 import { confirmDialog } from "./dialogs.js";
 import { number } from "./format.js";
@@ -111,6 +111,14 @@ export class Selection {
             ),
             list.unread
                 ? iconButton("read", "Mark all as read", () => attempt(() => markUnread(filterOf(list.place), false)))
+                : null,
+            list.total
+                ? iconButton("trash", "Delete all", () =>
+                      attempt(async () => {
+                          await deleteAll(filterOf(list.place));
+                          list.refreshSoon();
+                      }),
+                  )
                 : null,
         ];
     }

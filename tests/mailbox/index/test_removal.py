@@ -10,7 +10,7 @@ from mailstack.mailbox.index.items import ItemFilter
 from mailstack.mailbox.index.query import parse
 from mailstack.mailbox.index.removal import Retention
 from mailstack.store.archive import ARCHIVE
-from tests.mailbox.index.shelf import BOB, CAROL, Shelf, check_counts, has_letters, has_results, wait_until
+from tests.mailbox.index.shelf import BOB, CAROL, Shelf, check_counts, has_letters, has_results, text, wait_until
 
 
 def test_many_are_changed_a_part_at_a_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -79,6 +79,19 @@ def test_what_was_deleted_comes_back_after_a_restart_too(tmp_path: Path) -> None
     assert shelf.find() == letters[::-1]
     check_counts(shelf)
     shelf.close()
+
+
+def test_without_undo_a_deletion_is_final(shelf: Shelf) -> None:
+    kept, letter = shelf.put(text("kept")), shelf.put()
+    deleted = shelf.run(shelf.index.soft_delete(ItemFilter(ids=(letter,)), undo=False))
+    assert deleted.count == 1
+    assert shelf.run(shelf.index.undelete(deleted.token)) == 0
+    assert shelf.find() == [kept]
+
+    async def is_dropped() -> bool:
+        return [entry.letter for entry in await shelf.store.entries(ARCHIVE, 0, 10)] == [kept]
+
+    wait_until(shelf, is_dropped)
 
 
 def test_undo_has_its_time_and_after_that_the_octets_go_too(shelf: Shelf) -> None:

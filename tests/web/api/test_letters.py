@@ -148,6 +148,8 @@ def test_what_is_deleted_comes_back_within_its_time(desk: Desk) -> None:
     assert desk.json("GET", f"/v1/letters/{letter}")["id"] == letter
     desk.json("POST", "/v1/undo", {"token": gone["undo"]}, status=404)
     assert desk.json("DELETE", "/v1/letters", {"ids": ["none"]}) == {"deleted": 0, "undo": None}
+    assert desk.json("DELETE", "/v1/letters", {"all": True, "undo": False}) == {"deleted": 1, "undo": None}
+    assert desk.json("GET", "/v1/letters")["total"] == 0
 
 
 @pytest.mark.parametrize("body", [{}, {"ids": None}, {"all": False}])
