@@ -18,8 +18,9 @@ from mailstack.accounts.throttle import Throttle
 from mailstack.letter.envelope import HostPort
 from mailstack.protocols.sasl import Credentials, Denied
 from mailstack.store.accounts import AppPassword
-from tests.accounts.fakes import HandClock, MemoryAccounts
+from tests.accounts.fakes import MemoryAccounts
 from tests.aid import Pump
+from tests.clock import HandClock
 
 HERE = HostPort("192.0.2.1", 4000)
 BOB, ALICE = "bob@home.test", "alice@home.test"

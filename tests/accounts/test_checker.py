@@ -31,8 +31,9 @@ from mailstack.protocols.sasl.scram_keys import client_proof, salted
 from mailstack.store.accounts import Account
 from mailstack.store.sql_store import StoreSettings
 from mailstack.store.sqlite.store import SqliteStore
-from tests.accounts.fakes import HandClock, MemoryAccounts
+from tests.accounts.fakes import MemoryAccounts
 from tests.aid import Pump, run
+from tests.clock import HandClock
 
 
 class Trouble(AllowAnyChecker):
@@ -150,7 +151,7 @@ def test_an_account_that_was_just_added_may_log_in(processes: TwoProcesses) -> N
     kept = processes.pump.run(processes.passwords.hash("secret"))
     carol = Account("carol@home.test", kept.password_hash, 2.0)
     processes.pump.run(processes.command.accounts.add([carol]))
-    processes.clock.turn(3600.0)
+    processes.clock.advance(3600.0)
     assert processes.log_in("secret", carol.address).account == carol.address
 
 
@@ -183,7 +184,7 @@ def test_guesses_reread_a_limited_number_of_accounts_a_second() -> None:
     for number in range(MAX_REREADS + 5):
         guess(f"user{number % 7}@home.test")
     assert store.rereads == MAX_REREADS
-    clock.turn(1.0)
+    clock.advance(1.0)
     guess(BOB)
     assert store.rereads == MAX_REREADS + 1
     passwords.close()

@@ -17,8 +17,9 @@ from mailstack.accounts.realm import Realm
 from mailstack.accounts.throttle import Throttle
 from mailstack.letter.envelope import HostPort
 from mailstack.protocols.sasl import Denied, DigestProof
-from tests.accounts.fakes import HandClock, MemoryAccounts
+from tests.accounts.fakes import MemoryAccounts
 from tests.aid import Pump
+from tests.clock import HandClock
 
 HERE = HostPort("192.0.2.1", 4000)
 

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from mailstack.accounts.directory import OpenDirectory, StoreDirectory
 from mailstack.letter import Address
 from mailstack.store import StoreError
-from tests.accounts.fakes import HandClock, MemoryAccounts
+from tests.accounts.fakes import MemoryAccounts
 from tests.aid import run
+from tests.clock import HandClock
 
 BARE = Address("postmaster", "")
 address = Address.parse
@@ -205,11 +206,11 @@ def test_a_known_answer_costs_no_read_for_a_second_be_it_yes_or_no(ground: Groun
     for text in ("alice@home.test", "sales@home.test", "nobody@home.test"):
         ground.mailbox(text)
         reads = ground.store.reads
-        ground.clock.turn(0.5)
+        ground.clock.advance(0.5)
         ground.mailbox(text.upper())
         ground.alias(text)
         assert ground.store.reads == reads
-        ground.clock.turn(0.5)
+        ground.clock.advance(0.5)
         ground.mailbox(text)
         assert ground.store.reads > reads
 

@@ -19,8 +19,9 @@ from mailstack.accounts.throttle import Throttle
 from mailstack.letter.envelope import HostPort
 from mailstack.protocols.sasl import Credentials, Denied, Unavailable
 from mailstack.store.accounts import Account
-from tests.accounts.fakes import HandClock, MemoryAccounts
+from tests.accounts.fakes import MemoryAccounts
 from tests.aid import Pump, run
+from tests.clock import HandClock
 
 HERE = HostPort("192.0.2.1", 4000)
 
@@ -113,9 +114,9 @@ def test_a_login_after_failures_waits_for_the_clock(ground: Ground) -> None:
     waiting = ground.pump.start(
         ground.submission.login(Credentials(username="alice", password="secret", mechanism="PLAIN"), HERE)
     )
-    ground.clock.turn(0.9)
+    ground.clock.advance(0.9)
     assert ground.pump._calls.empty()
-    ground.clock.turn(0.1)
+    ground.clock.advance(0.1)
     while not waiting:
         ground.pump._calls.get(timeout=20)()
     assert [login.account for login in waiting] == ["alice@home.test"]
@@ -145,7 +146,7 @@ def test_concurrent_guesses_are_decided_a_few_at_a_time(ground: Ground) -> None:
     assert sum(map(len, guesses)) == 100 - MAX_CONCURRENT - MAX_WAITING, "these are told to come again later"
     while not all(guesses[:MAX_CONCURRENT]):
         ground.pump._calls.get(timeout=20)()
-    ground.clock.turn(0)
+    ground.clock.advance(0)
     assert len(asked) == MAX_CONCURRENT, "the first failures have the others wait"
 
 

@@ -17,8 +17,8 @@ from twisted.internet.defer import Deferred
 from mailstack.accounts.checker import FileChecker, parse_passwords
 from mailstack.accounts.passwords import MIN_LENGTH, PasswordError, Passwords, check_password, common_passwords
 from mailstack.protocols.sasl import Unavailable
-from tests.accounts.fakes import HandClock
 from tests.aid import Pump
+from tests.clock import HandClock
 
 STORED = bcrypt.hashpw(b"secret", bcrypt.gensalt(4))
 
@@ -95,7 +95,7 @@ def test_a_right_password_costs_one_hash_in_five_minutes(ground: Ground) -> None
     assert ground.verify("secret")
     assert ground.verify("secret")
     assert len(ground.checked) == 1
-    ground.clock.turn(300)
+    ground.clock.advance(300)
     assert ground.verify("secret")
     assert len(ground.checked) == 2
 

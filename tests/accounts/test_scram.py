@@ -20,8 +20,9 @@ from mailstack.accounts.throttle import Throttle
 from mailstack.letter.envelope import HostPort
 from mailstack.protocols.sasl import Credentials, Denied, ScramKeys, ScramProof, Unavailable
 from mailstack.protocols.sasl.scram_keys import client_proof, salted
-from tests.accounts.fakes import HandClock, MemoryAccounts
+from tests.accounts.fakes import MemoryAccounts
 from tests.aid import Pump, run
+from tests.clock import HandClock
 
 HERE = HostPort("192.0.2.1", 4000)
 BOB, ALICE = "bob@home.test", "alice@home.test"

@@ -14,7 +14,7 @@ from mailstack.store import StoreError
 from mailstack.store.accounts import Account, AccountStore, AppPassword
 from mailstack.store.sqlite.in_memory import InMemoryStore
 from tests.aid import run
-from tests.queue.rig import HandClock
+from tests.clock import HandClock
 
 ANN, BEN = "ann@home.test", "ben@home.test"
 

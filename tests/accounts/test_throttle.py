@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mailstack.accounts.throttle import Throttle
 from mailstack.policy.counters import LocalCounterTable
 from mailstack.protocols.sasl import Unavailable
-from tests.accounts.fakes import HandClock
+from tests.clock import HandClock
 
 HERE, THERE = "192.0.2.1", "198.51.100.1"
 ALICE, BOB = "alice@home.test", "bob@home.test"
@@ -27,7 +27,7 @@ def test_after_some_free_failures_the_delay_doubles_up_to_its_maximum() -> None:
     throttle = Throttle(clock, first=1, max_delay=15, free=3)
     delays = []
     for _ in range(10):
-        clock.turn(100)
+        clock.advance(100)
         delays.append(throttle.delay(HERE, ALICE))
         throttle.failed(HERE, ALICE)
     assert delays == [0, 0, 0, 0, 1, 2, 4, 8, 15, 15]
@@ -62,7 +62,7 @@ def test_correct_logins_from_a_spraying_client_wait_and_are_never_refused() -> N
     assert all(throttle.delay(HERE, f"u{number}@home.test") <= 30 for number in range(500))
     throttle.succeeded(HERE, BOB)
     assert throttle.delay(HERE, BOB) == 0, "who is known there does not wait"
-    clock.turn(31)
+    clock.advance(31)
     assert throttle.delay(HERE, ALICE) == 15
 
 
@@ -72,7 +72,7 @@ def test_a_spraying_client_is_delayed_more_and_more() -> None:
     throttle = Throttle(clock)
     begun = clock.steady()
     for number in range(200):
-        clock.turn(throttle.delay(HERE, f"u{number}@home.test"))
+        clock.advance(throttle.delay(HERE, f"u{number}@home.test"))
         throttle.failed(HERE, f"u{number}@home.test")
     assert clock.steady() - begun > 1500
 
@@ -135,7 +135,7 @@ def test_failures_expire() -> None:
     clock = HandClock()
     throttle = Throttle(clock, failure_ttl=600)
     fail(throttle, 10)
-    clock.turn(600)
+    clock.advance(600)
     assert throttle.delay(HERE, ALICE) == 0
 
 
@@ -151,7 +151,7 @@ def test_no_delay_is_longer_than_the_bound_and_memory_is_bounded(moves: list[tup
         elif move == "succeed":
             throttle.succeeded(host, account)
         elif move == "turn":
-            clock.turn(number)
+            clock.advance(number)
         else:
             with suppress(Unavailable):
                 assert 0 <= throttle.delay(host, account) <= 30
@@ -164,9 +164,9 @@ def test_a_clock_set_back_neither_prolongs_delays_nor_keeps_failures() -> None:
     fail(throttle, 6)
     clock.set_by(-86400)
     assert throttle.delay(HERE, ALICE) == 4
-    clock.turn(5)
+    clock.advance(5)
     assert throttle.delay(HERE, ALICE) == 4
-    clock.turn(601)
+    clock.advance(601)
     assert throttle.delay(HERE, ALICE) == 0
 
 

@@ -31,8 +31,9 @@ from mailstack.accounts.tokens import (
 from mailstack.letter.envelope import HostPort
 from mailstack.protocols.sasl import Denied, Token, Unavailable
 from mailstack.sandbox.simulation import SimulatedReactor
-from tests.accounts.fakes import HandClock, MemoryAccounts
+from tests.accounts.fakes import MemoryAccounts
 from tests.aid import run
+from tests.clock import HandClock
 
 HERE = HostPort("192.0.2.1", 4000)
 BOB = "bob@home.test"
@@ -142,7 +143,7 @@ def test_keys_are_read_when_needed_and_not_for_each_token(ground: Ground) -> Non
     for _ in range(3):
         ground.login(ground.token())
     assert ground.reads == 1
-    ground.clock.turn(3600)
+    ground.clock.advance(3600)
     ground.login(ground.token())
     assert ground.reads == 2
 
@@ -153,7 +154,7 @@ def test_a_key_that_is_missing_is_looked_for_but_seldom(ground: Ground) -> None:
     for _ in range(5):
         ground.status(strange)
     assert ground.reads == 1
-    ground.clock.turn(61)
+    ground.clock.advance(61)
     for _ in range(5):
         ground.status(strange)
     assert ground.reads == 2
@@ -162,7 +163,7 @@ def test_a_key_that_is_missing_is_looked_for_but_seldom(ground: Ground) -> None:
 def test_an_issuer_that_is_down_locks_nobody_out_whose_key_is_known(ground: Ground) -> None:
     ground.login(ground.token())
     ground.broken = True
-    ground.clock.turn(4000)
+    ground.clock.advance(4000)
     assert ground.login(ground.token()) == BOB
 
 
@@ -215,7 +216,7 @@ def test_an_issuer_can_be_asked_about_each_token(tmp_path: Path) -> None:
     ground = Ground(tmp_path, asked.reader)
     assert [ground.login("opaque"), ground.login("opaque")] == [BOB, BOB]
     assert [form["token"] for form in asked.forms] == [["opaque"]]
-    ground.clock.turn(61)
+    ground.clock.advance(61)
     ground.login("opaque")
     assert len(asked.forms) == 2
 

@@ -14,8 +14,9 @@ from mailstack.mailbox.delivery import DeliveryAgent
 from mailstack.policy.limits import Quotas
 from mailstack.store import StoreError
 from tests.aid import run
+from tests.clock import START, HandClock
 from tests.policy.test_limits import Holdings
-from tests.queue.rig import SERVER, START, HandClock, MemoryDirectory, a_letter
+from tests.queue.rig import SERVER, MemoryDirectory, a_letter
 
 PEOPLE = MemoryDirectory("bob@home.test", aliases={"loop@home.test": ("loop@home.test",)})
 

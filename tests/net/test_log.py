@@ -12,7 +12,7 @@ from mailstack.letter import LetterId
 from mailstack.letter.delivery import Step
 from mailstack.letter.times import iso8601
 from mailstack.net.log import LineJournal, StreamObserver, line
-from tests.queue.rig import HandClock
+from tests.clock import HandClock
 
 LETTER = LetterId("1m85dd5m8zjr0w0")
 

@@ -17,7 +17,6 @@ from mailstack.receiving.intake import Intake
 from mailstack.receiving.mx import MxRules
 from tests.mailbox.pop3.sessions import TLS, Server, Shelf
 from tests.parsers.parser import Parser
-from tests.protocols.pop3.pair import TurnedClock
 from tests.protocols.smtp.hosts import ScriptedEngine
 from tests.protocols.smtp.pair import Wire
 from tests.queue.rig import SERVER, Rig
@@ -82,33 +81,13 @@ def _reading(octets: bytes) -> None:
     """A reader says anything after the greeting, and after the login: every session ends, and gives its maildrop back."""
     for begin in (b"", b"USER bob\r\nPASS secret word\r\n"):
         shelf = Shelf(b"Subject: a\r\n\r\n.\r\n", b"Subject: b\r\n\r\n" + b"x" * 70 + b"\r\n")
-        mail_server = _Watched(store=shelf)
+        mail_server = Server(store=shelf)
         telnet = mail_server.telnet(tls=TLS)
         telnet.peer.receive(begin + octets)
         telnet.hang_up()
         assert not shelf.holders
-        assert not mail_server.failures
+        assert not mail_server.clock.bugs
         assert b"SYS/" not in telnet.heard
-
-
-class _Watched(Server):
-    """A server whose conversations may not end in an exception."""
-
-    def __init__(self, **settings: Any) -> None:
-        super().__init__(**settings)
-        self.failures: list[Any] = []
-        self.clock = _WatchedClock(self.failures)
-
-
-class _WatchedClock(TurnedClock):
-    def __init__(self, failures: list[Any]) -> None:
-        super().__init__()
-        self._failures = failures
-
-    def spawn(self, work: Any) -> None:
-        from twisted.internet.defer import Deferred
-
-        Deferred.fromCoroutine(work).addErrback(self._failures.append)
 
 
 def _fetching(octets: bytes) -> None:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import atexit
-import random
 import shutil
 import tempfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from attrs import frozen
+
+from tests.protocols.cuts import at_random, one_at_a_time, whole
 
 Pieces = list[bytes]
 
@@ -32,25 +33,17 @@ class Parser:
     """Octets that reach far: from them hypothesis and the fuzzer make others."""
 
 
-def cuts(octets: bytes) -> Iterator[Pieces]:
+def cuts(octets: bytes) -> list[Pieces]:
     """The same octets whole, one at a time, and cut at random, the same way each time."""
-    yield [octets]
-    yield [octets[at : at + 1] for at in range(len(octets))]
-    dice = random.Random(zlib.crc32(octets))
-    pieces, at = [], 0
-    while at < len(octets):
-        end = at + dice.randint(1, 40)
-        pieces.append(octets[at:end])
-        at = end
-    yield pieces
+    return [whole(octets), one_at_a_time(octets), at_random(zlib.crc32(octets))(octets)]
 
 
 def same_in_every_cut(octets: bytes, play: Callable[[Pieces], Any]) -> Any:
     """Result of `play`, which is the same for every cut of the octets."""
-    whole, *others = [play(pieces) for pieces in cuts(octets)]
+    first, *others = [play(pieces) for pieces in cuts(octets)]
     for other in others:
-        assert other == whole
-    return whole
+        assert other == first
+    return first
 
 
 def unless(*expected: type[Exception]) -> Callable[[Callable[[bytes], object]], Callable[[bytes], None]]:

@@ -21,8 +21,8 @@ from mailstack.policy.counters import (
     MmapCounterTable,
     single_process,
 )
+from tests.clock import HandClock
 from tests.policy import forked
-from tests.queue.rig import HandClock
 
 BOTH = pytest.mark.parametrize("make", [lambda: LocalCounterTable(time.time), MmapCounterTable], ids=["own", "shared"])
 LATER = time.time() + 86_400

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailstack.protocols.bounded_memory import TTLCache
-from tests.accounts.fakes import HandClock
+from tests.clock import HandClock
 
 KEYS = st.sampled_from("abcde")
 MOVES = st.lists(
@@ -23,7 +23,7 @@ def test_an_answer_is_what_a_plain_list_of_the_newest_ones_says(moves: list[tupl
     kept: list[tuple[object, float, int]] = []
     for number, (move, what) in enumerate(moves):
         if move == "turn":
-            clock.turn(float(what))
+            clock.advance(float(what))
         elif move == "put":
             cache.put(what, number)
             others = [entry for entry in kept if entry[0] != what]
@@ -40,9 +40,9 @@ def test_an_answer_is_too_old_at_its_time_to_the_second() -> None:
     clock = HandClock()
     cache: TTLCache[str, bool] = TTLCache(clock.now, ttl=10, capacity=3)
     cache.put("a", False)
-    clock.turn(9.5)
+    clock.advance(9.5)
     assert cache.get("a") is False
-    clock.turn(0.5)
+    clock.advance(0.5)
     assert cache.get("a") is None
 
 
@@ -50,7 +50,7 @@ def test_a_clock_that_was_set_back_does_not_keep_an_answer_for_ever() -> None:
     clock = HandClock()
     cache: TTLCache[str, bool] = TTLCache(clock.now, ttl=10, capacity=3)
     cache.put("a", True)
-    clock.turn(-3600)
+    clock.advance(-3600)
     assert cache.get("a") is None
 
 
@@ -67,8 +67,8 @@ def test_an_answer_may_hold_for_less_than_the_usual_time_and_never_for_more() ->
         cache.put(key, True, ttl)
     assert cache.get("never") is None
     assert cache.get("briefly")
-    clock.turn(5)
+    clock.advance(5)
     assert cache.get("briefly") is None
     assert cache.get("usual")
-    clock.turn(5)
+    clock.advance(5)
     assert cache.get("longer") is None

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailstack.protocols.line_buffer import BareLF, DotStuffer, LineBuffer, LineTooLong
+from tests.protocols.cuts import cut_at, one_at_a_time
 
 LIMIT = 12
 octets = st.lists(st.sampled_from([b"\r", b"\n", b"\r\n", b"a", b"bc", b"0123456789", b"." * 30])).map(b"".join)
@@ -33,7 +34,7 @@ def lines_of(pieces):
 @given(octets)
 def test_the_cut_makes_no_difference(text):
     """SMTP-27."""
-    assert lines_of([text]) == lines_of([text[at : at + 1] for at in range(len(text))])
+    assert lines_of([text]) == lines_of(one_at_a_time(text))
 
 
 @given(octets, st.integers(0, 100))
@@ -120,13 +121,12 @@ def test_leading_dots_are_doubled_and_the_end_is_marked(text, sent):
 
 @given(texts)
 def test_one_octet_at_a_time_is_as_good_as_the_whole(text):
-    assert stuff(text) == stuff(*[text[at : at + 1] for at in range(len(text))])
+    assert stuff(text) == stuff(*one_at_a_time(text))
 
 
 @given(texts, st.integers(0, 20), st.integers(0, 20))
 def test_any_two_cuts_are_as_good_as_the_whole(text, first, second):
-    first, second = sorted((first, second))
-    assert stuff(text) == stuff(text[:first], text[first:second], text[second:])
+    assert stuff(text) == stuff(*cut_at(text, (first, second)))
 
 
 @given(texts)

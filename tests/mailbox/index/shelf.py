@@ -24,8 +24,8 @@ from mailstack.store.archive import Archiving, ArchivingSqliteStore
 from mailstack.store.sql_store import StoreSettings
 from mailstack.store.sqlite.in_memory import InMemoryStore
 from tests.aid import Pump, run
+from tests.clock import HandClock
 from tests.mailbox.index.memory_database import MemoryDatabase
-from tests.queue.rig import HandClock
 
 T = TypeVar("T")
 SERVER = "mx.home.test"

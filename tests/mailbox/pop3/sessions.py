@@ -17,7 +17,9 @@ from mailstack.protocols.pop3.client import Pop3ClientEngine, Pop3ClientSession
 from mailstack.protocols.pop3.server import Pop3ServerEngine
 from mailstack.protocols.sasl import AccountLogin, Credentials, Denied, DigestProof, Proof, ScramKeys, Unavailable
 from mailstack.store import Entry, Maildrop, MaildropInUse, StoreError
-from tests.protocols.pop3.pair import Cable, Cut, MemoryPeer, TurnedClock, whole
+from tests.clock import HandClock
+from tests.protocols.cuts import Cut, whole
+from tests.protocols.pop3.pair import Cable, MemoryPeer
 from tests.queue.rig import MemoryJournal
 
 TLS = TlsInfo("TLSv1.3", "TLS_AES_256_GCM_SHA384")
@@ -124,7 +126,7 @@ class Server:
 
     def __init__(self, *letters: bytes, store: Any = None, limits: Pop3Limits | None = None, delay: int = 0) -> None:
         self.shelf: Any = store if store is not None else Shelf(*letters)
-        self.clock = TurnedClock()
+        self.clock = HandClock()
         self.journal = MemoryJournal()
         self.limits = limits or Pop3Limits()
         self.delay = LoginDelay(delay, self.clock.now)

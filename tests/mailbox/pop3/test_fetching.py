@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mailstack.protocols.pop3.client import Pop3ClientSession, Pop3ConnectionLost, Refused
 from tests.aid import examples
 from tests.mailbox.pop3.sessions import Server
-from tests.protocols.pop3.pair import in_pieces_of, one_at_a_time, whole
+from tests.protocols.cuts import in_pieces_of, one_at_a_time, whole
 
 LETTER = b"Subject: one\r\n\r\n.\r\n..\r\n.first\r\nlast\r\n"
 CUTS = [whole, one_at_a_time, in_pieces_of(3, 1, 7, 2)]

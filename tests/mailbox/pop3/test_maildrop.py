@@ -13,7 +13,7 @@ from mailstack.letter import LetterId
 from mailstack.mailbox.pop3.maildrop import SLICE, Maildrop, NoSuchLetter
 from mailstack.mailbox.pop3.transaction import TopFilter
 from mailstack.store import Entry
-from tests.protocols.pop3.pair import in_pieces_of
+from tests.protocols.cuts import in_pieces_of
 
 
 def drop_of(*sizes: int, first_uid: int = 1, validity: int = 0xFFFFFFFF) -> Maildrop:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import heapq
-import itertools
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine
 from typing import Any, Generic, TypeVar
 
 from twisted.internet.defer import Deferred
@@ -22,68 +20,10 @@ from mailstack.protocols.connection import (
     Signal,
     TimedOut,
 )
+from tests.clock import HandClock
+from tests.protocols.cuts import Cut, whole
 
 T = TypeVar("T")
-Cut = Callable[[bytes], Iterable[bytes]]
-
-
-def whole(octets: bytes) -> Iterable[bytes]:
-    return [octets]
-
-
-def one_at_a_time(octets: bytes) -> Iterable[bytes]:
-    return [octets[i : i + 1] for i in range(len(octets))]
-
-
-def in_pieces_of(*sizes: int) -> Cut:
-    """Pieces of these sizes, over and over."""
-
-    def cut(octets: bytes) -> Iterable[bytes]:
-        start = 0
-        for size in itertools.cycle(sizes):
-            if start >= len(octets):
-                return
-            yield octets[start : start + size]
-            start += size
-
-    return cut
-
-
-class TurnedClock:
-    """A wire.Clock that stands still until a test turns it."""
-
-    def __init__(self) -> None:
-        self._now = 1_750_000_000.0
-        self._calls: list[tuple[float, int, Callable[[], None]]] = []
-        self._numbers = itertools.count()
-        self._cancelled: set[int] = set()
-
-    def now(self) -> float:
-        return self._now
-
-    def steady(self) -> float:
-        return self._now
-
-    def call_later(self, seconds: float, do: Callable[[], None]) -> Callable[[], None]:
-        number = next(self._numbers)
-        heapq.heappush(self._calls, (self._now + seconds, number, do))
-        return lambda: self._cancelled.add(number)
-
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        Deferred.fromCoroutine(work)
-
-    async def pause(self, seconds: float) -> None:
-        over: Deferred[None] = Deferred()
-        self.call_later(seconds, lambda: over.callback(None))
-        await over
-
-    def advance(self, seconds: float) -> None:
-        end = self._now + seconds
-        while self._calls and self._calls[0][0] <= end:
-            self._now, number, do = heapq.heappop(self._calls)
-            if number not in self._cancelled:
-                do()
-        self._now = end
 
 
 class MemoryPeer(Generic[EventT]):
@@ -92,7 +32,7 @@ class MemoryPeer(Generic[EventT]):
     def __init__(
         self,
         engine: Engine[EventT],
-        clock: TurnedClock,
+        clock: HandClock,
         outward: Callable[[bytes | None], None],
         *,
         remote: HostPort,
@@ -222,7 +162,7 @@ class Cable:
     def towards(self, peer: Callable[[], Any]) -> Callable[[bytes | None], None]:
         return lambda octets: self._way.append((peer, octets))
 
-    def run(self, work: Coroutine[Any, Any, T], clock: TurnedClock, most: float = 60.0) -> T:
+    def run(self, work: Coroutine[Any, Any, T], clock: HandClock, most: float = 60.0) -> T:
         """The result of a coroutine; the clock is turned, up to `most` seconds, when everybody waits."""
         results: list[Any] = []
         Deferred.fromCoroutine(work).addBoth(results.append)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mailstack.protocols.connection import NEED_DATA, Signal
 from mailstack.protocols.line_buffer import DotStuffer, DotUnstuffer
 from mailstack.protocols.pop3.client import End, Pop3ClientEngine, Pop3Response, Prompt, Text, Violation
-from tests.protocols.pop3.pair import in_pieces_of, one_at_a_time, whole
+from tests.protocols.cuts import in_pieces_of, one_at_a_time, whole
 
 DOTTY = st.lists(st.sampled_from([b".", b"\r\n", b"\r", b"\n", b"a", b"..", b"\r\n.\r\n"]), max_size=30).map(b"".join)
 CUTS = st.sampled_from([whole, one_at_a_time]) | st.lists(st.integers(1, 9), min_size=1, max_size=5).map(

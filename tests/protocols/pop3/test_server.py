@@ -31,6 +31,7 @@ from mailstack.protocols.pop3.commands import (
     Uidl,
 )
 from mailstack.protocols.pop3.server import MAX_LINE, Code, Pop3ServerEngine
+from tests.protocols.cuts import in_pieces_of, one_at_a_time
 
 
 def greeted(**settings: Any) -> Pop3ServerEngine:
@@ -297,15 +298,10 @@ def converse(engine: Pop3ServerEngine, pieces: list[bytes]) -> list[Any]:
 @given(st.lists(WORDS | st.binary(max_size=30), max_size=20), st.lists(st.integers(1, 40), min_size=1, max_size=8))
 def test_any_octets_in_any_cut_give_the_same_events_and_no_error(words: list[bytes], sizes: list[int]) -> None:
     octets = b"".join(words)
-    pieces, start, turn = [], 0, 0
-    while start < len(octets):
-        pieces.append(octets[start : start + sizes[turn % len(sizes)]])
-        start += len(pieces[-1])
-        turn += 1
 
     def small() -> Pop3ServerEngine:
         return greeted(command_limit=200, response_limit=250)
 
     at_once = converse(small(), [octets])
-    assert converse(small(), pieces) == at_once
-    assert converse(small(), [octets[i : i + 1] for i in range(len(octets))]) == at_once
+    assert converse(small(), in_pieces_of(*sizes)(octets)) == at_once
+    assert converse(small(), one_at_a_time(octets)) == at_once

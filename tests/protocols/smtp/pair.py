@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import random
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Coroutine
 from typing import Any
 
 from attrs import define, field
@@ -12,34 +11,9 @@ from twisted.internet.defer import Deferred
 
 from mailstack.letter.envelope import HostPort, TlsInfo
 from mailstack.protocols.connection import NEED_DATA, Disconnected, Ending, Engine, Signal, TimedOut
+from tests.protocols.cuts import Cut, whole
 
-Cut = Callable[[bytes], Iterator[bytes]]
 TLS = TlsInfo("TLSv1.3", "TLS_AES_256_GCM_SHA384")
-
-
-def whole(octets: bytes) -> Iterator[bytes]:
-    yield octets
-
-
-def one_at_a_time(octets: bytes) -> Iterator[bytes]:
-    for at in range(len(octets)):
-        yield octets[at : at + 1]
-
-
-def at_random(seed: int) -> Cut:
-    dice = random.Random(seed)
-
-    def cut(octets: bytes) -> Iterator[bytes]:
-        at = 0
-        while at < len(octets):
-            end = at + dice.randint(1, 40)
-            yield octets[at:end]
-            at = end
-
-    return cut
-
-
-CUTS = {"whole": whole, "one at a time": one_at_a_time, "at random": at_random(5321)}
 
 
 @define(eq=False)

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from mailstack.protocols.smtp.commands import Chunk, EndOfData
 from mailstack.protocols.smtp.extensions.size import too_large
 from mailstack.protocols.smtp.server import Capabilities
+from tests.protocols.cuts import one_at_a_time
 from tests.protocols.smtp.dialogue import Dialogue
 
 LOOSE = Capabilities("mx.home.test", max_size=60, max_line=20, bare_newlines="accept")
@@ -35,10 +36,6 @@ def content_of(
     return octets, ends[0] if ends else None, session.octets[before:]
 
 
-def each(octets: bytes) -> list[bytes]:
-    return [octets[at : at + 1] for at in range(len(octets))]
-
-
 @pytest.mark.parametrize(
     ("sent", "content", "is_bare"),
     [
@@ -55,7 +52,7 @@ def each(octets: bytes) -> list[bytes]:
 def test_lines_get_the_ends_that_mail_has(
     sent: bytes, content: bytes, is_bare: bool, capabilities: Capabilities
 ) -> None:
-    for pieces in ([sent], each(sent)):
+    for pieces in ([sent], one_at_a_time(sent)):
         octets, end, _ = content_of(*pieces, capabilities=capabilities)
         assert (octets, end) == (content, EndOfData(len(content), None, is_bare))
 
@@ -82,7 +79,7 @@ def test_what_becomes_of_lines_does_not_depend_on_the_cut(octets: bytes, first: 
     unpaired = content.replace(b"\r\n", b"")
     assert b"\r" not in unpaired
     assert b"\n" not in unpaired
-    for pieces in (each(sent), [sent[:first], sent[first:second], sent[second:]]):
+    for pieces in (one_at_a_time(sent), [sent[:first], sent[first:second], sent[second:]]):
         assert content_of(*pieces, capabilities=capabilities)[:2] == (content, end)
 
 
@@ -99,7 +96,7 @@ def test_chunks_get_crlf_and_keep_their_dots(octets: bytes, cut: int, in_each: b
     sent = b"".join(
         b"BDAT %d%b\r\n%b" % (len(part), last, part) for part, last in ((octets[:cut], b""), (octets[cut:], b" LAST"))
     )
-    for piece in each(sent) if in_each else [sent]:
+    for piece in one_at_a_time(sent) if in_each else [sent]:
         session.hear(piece)
     wanted = octets.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
     if wanted and not wanted.endswith(b"\r\n"):
@@ -127,7 +124,7 @@ def test_chunks_that_grow_beyond_the_limit_are_too_large(parts: tuple[bytes, ...
 )
 def test_who_ends_commands_with_lf_ends_the_content_so_too(sent: bytes, content: bytes) -> None:
     """Bare LF as sent by `printf … | nc`."""
-    for pieces in ([sent], each(sent)):
+    for pieces in ([sent], one_at_a_time(sent)):
         octets, end, answers = content_of(*pieces, newline=b"\n")
         assert octets == content
         assert end.fault is None
@@ -138,7 +135,7 @@ def test_who_ends_commands_with_lf_ends_the_content_so_too(sent: bytes, content:
 @pytest.mark.parametrize("capabilities", [LOOSE, NORMALIZING])
 def test_no_lf_ends_the_content_of_a_client_that_speaks_crlf(inside: bytes, capabilities: Capabilities) -> None:
     """SMUG-01: what a host passes on of strangers never becomes commands."""
-    for pieces in ([b"a" + inside + b"RSET\r\n.\r\n"], each(b"a" + inside + b"RSET\r\n.\r\n")):
+    for pieces in ([b"a" + inside + b"RSET\r\n.\r\n"], one_at_a_time(b"a" + inside + b"RSET\r\n.\r\n")):
         octets, end, answers = content_of(*pieces, capabilities=capabilities)
         assert b"RSET\r\n" in octets
         assert end.bare_newlines
@@ -151,7 +148,7 @@ def test_no_lf_ends_the_content_of_a_client_that_speaks_crlf(inside: bytes, capa
 )
 @pytest.mark.parametrize("capabilities", [LOOSE, NORMALIZING])
 def test_all_else_is_refused_as_everywhere(sent: bytes, code: str, capabilities: Capabilities) -> None:
-    for pieces in ([sent], each(sent)):
+    for pieces in ([sent], one_at_a_time(sent)):
         _, end, _ = content_of(*pieces, capabilities=capabilities)
         assert str(end.fault.code) == code
 

@@ -1,7 +1,6 @@
 """The octets that BDAT announces (RFC 3030 §2, §3)."""
 
 import re
-from itertools import pairwise
 
 import pytest
 from hypothesis import example, given
@@ -10,6 +9,7 @@ from hypothesis import strategies as st
 from mailstack.protocols.smtp.commands import Bdat, Chunk, EndOfData, Noop, Rejected
 from mailstack.protocols.smtp.order import State
 from mailstack.protocols.smtp.server import Capabilities
+from tests.protocols.cuts import cut_at, one_at_a_time
 from tests.protocols.smtp.dialogue import Dialogue, merged
 
 BEGIN = (b"EHLO c.test", b"MAIL FROM:<a@b.test>", b"RCPT TO:<c@d.test>")
@@ -24,10 +24,6 @@ def bdat(*chunks, last=True):
         b"BDAT %d%b\r\n%b" % (len(chunk), b" LAST" if last and number == len(chunks) else b"", chunk)
         for number, chunk in enumerate(chunks, 1)
     )
-
-
-def each(octets):
-    return [octets[at : at + 1] for at in range(len(octets))]
 
 
 def session_of(*pieces, capabilities=KEPT, begin=BEGIN):
@@ -73,8 +69,7 @@ def test_binary_chunks_come_out_as_they_are_for_every_cut(parts, cuts):
     """BDAT-01, BDAT-02, BDAT-09."""
     parts = [*parts, b""]
     sent = bdat(*parts) + b"NOOP\r\n"
-    bounds = [0, *sorted(cuts), len(sent)]
-    session = session_of(*[sent[start:end] for start, end in pairwise(bounds)], begin=BINARY)
+    session = session_of(*cut_at(sent, cuts), begin=BINARY)
     octets, ends = content_of(session)
     assert octets == b"".join(parts)
     assert [end.fault for end in ends] == [None] * len(parts)
@@ -88,9 +83,8 @@ lines = st.lists(st.sampled_from([b".", b"..", b"a", b"\xff\0", b"0123456789", b
 @given(lines, st.lists(st.integers(0, 60), max_size=4), st.booleans())
 def test_lines_come_out_as_they_are_for_every_chunk_and_cut(text, cuts, in_each):
     """BDAT-01, BDAT-08: what has no CRLF at its end gets one, since no line is without."""
-    bounds = [0, *sorted(cuts), len(text)]
-    sent = bdat(*[text[start:end] for start, end in pairwise(bounds)])
-    session = session_of(*(each(sent) if in_each else [sent]))
+    sent = bdat(*cut_at(text, cuts))
+    session = session_of(*(one_at_a_time(sent) if in_each else [sent]))
     whole = text if not text or text.endswith(b"\r\n") else text + b"\r\n"
     octets, ends = content_of(session)
     assert octets == whole
@@ -105,9 +99,10 @@ raw = st.lists(st.sampled_from([b"\r", b"\n", b"\r\n", b"a", b"0123456789", b"\n
 @example(b"\r\n", 1, 1, False)
 def test_what_data_would_refuse_is_refused(text, first, second, in_each):
     """SMUG-02: else a bare CR or LF could go on to a host by DATA."""
-    first, second = sorted((first, second))
-    sent = bdat(text[:first], text[first:second], text[second:])
-    session = session_of(*(each(sent) if in_each else [sent]), capabilities=Capabilities("mx.home.test", max_line=10))
+    sent = bdat(*cut_at(text, (first, second)))
+    session = session_of(
+        *(one_at_a_time(sent) if in_each else [sent]), capabilities=Capabilities("mx.home.test", max_line=10)
+    )
     faults = [end.fault.code for end in content_of(session)[1] if end.fault]
     if re.search(rb"\r(?!\n)|(?<!\r)\n", text):
         assert set(faults) <= {550, 554}
@@ -121,7 +116,7 @@ def test_what_data_would_refuse_is_refused(text, first, second, in_each):
 def test_nothing_in_a_chunk_is_a_command():
     """BDAT-07, SMUG-01."""
     text = b"a\r\n.\r\nMAIL FROM:<evil@evil.test>\r\nRCPT TO:<c@d.test>\r\nDATA\r\nx\r\n.\r\nQUIT\r\n"
-    for pieces in ([bdat(text) + b"NOOP\r\n"], each(bdat(text) + b"NOOP\r\n")):
+    for pieces in ([bdat(text) + b"NOOP\r\n"], one_at_a_time(bdat(text) + b"NOOP\r\n")):
         session = session_of(*pieces)
         assert merged(session.events) == [Bdat(len(text), last=True), Chunk(text), EndOfData(len(text), None), Noop()]
 
@@ -139,7 +134,7 @@ REFUSED = [
 def test_the_octets_of_a_refused_chunk_are_thrown_away(begin, codes):
     """BDAT-03."""
     sent = b"BDAT 12\r\nQUIT\r\nQUIT\r\nNOOP\r\n"
-    for pieces in ([sent], each(sent)):
+    for pieces in ([sent], one_at_a_time(sent)):
         session = session_of(*pieces, begin=begin, capabilities=NARROW)
         assert codes_of(session) == [*codes, 250]
         assert session.engine.buffered == 0

@@ -9,6 +9,7 @@ from mailstack.protocols.connection import NEED_DATA
 from mailstack.protocols.smtp.client import ClientEngine, MalformedReply, Received, ReplyLimits
 from mailstack.protocols.smtp.commands import LocalProtocolError
 from mailstack.protocols.smtp.replies import Reply
+from tests.protocols.cuts import one_at_a_time
 
 
 def hear(*pieces, engine=None):
@@ -43,7 +44,7 @@ def hear(*pieces, engine=None):
 )
 def test_a_reply_is_read_by_its_digits(octets, reply):
     """RLY-12."""
-    for pieces in ([octets], [octets[at : at + 1] for at in range(len(octets))]):
+    for pieces in ([octets], one_at_a_time(octets)):
         assert hear(*pieces) == [Received(reply)]
 
 
@@ -75,7 +76,7 @@ def test_a_reply_without_end_is_given_up():
 )
 def test_every_cut_tells_the_same(words):
     octets = b"".join(words)
-    assert hear(octets) == hear(*[octets[at : at + 1] for at in range(len(octets))])
+    assert hear(octets) == hear(*one_at_a_time(octets))
 
 
 def test_ehlo_tells_the_extensions():

@@ -15,8 +15,9 @@ from mailstack.protocols.smtp.commands import Auth, AuthResponse, Bdat, Data, En
 from mailstack.protocols.smtp.replies import reply
 from mailstack.protocols.smtp.server import Capabilities, ServerEngine
 from tests.aid import examples
+from tests.protocols.cuts import CUTS, at_random, whole
 from tests.protocols.smtp.hosts import CAPABILITIES, QUEUED, UNKNOWN, Host, ScriptedEngine, answer_to, recite
-from tests.protocols.smtp.pair import CUTS, Wire, at_random, whole
+from tests.protocols.smtp.pair import Wire
 
 ALICE = Address("alice", "home.test")
 TEXT = b"Subject: x\r\n\r\n.leading dot\r\n..\r\n.\r\nend\r\n"

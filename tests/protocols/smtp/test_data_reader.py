@@ -1,7 +1,6 @@
 """The octets between 354 and the final dot (RFC 5321 §4.5.2)."""
 
 import re
-from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -10,6 +9,7 @@ from hypothesis import strategies as st
 from mailstack.protocols.line_buffer import DotStuffer
 from mailstack.protocols.smtp.commands import Chunk, EndOfData, Mail, Noop
 from mailstack.protocols.smtp.server import Capabilities
+from tests.protocols.cuts import cut_at, one_at_a_time
 from tests.protocols.smtp.dialogue import Dialogue, merged
 
 BEGIN = (b"EHLO c.test", b"MAIL FROM:<a@b.test>", b"RCPT TO:<c@d.test>", b"DATA")
@@ -27,10 +27,6 @@ def content_of(*pieces, capabilities=KEPT):
     assert len(ends) <= 1
     assert all(event.octets for event in heard if isinstance(event, Chunk))
     return octets, ends[0] if ends else None
-
-
-def each(octets):
-    return [octets[at : at + 1] for at in range(len(octets))]
 
 
 def stuffed(text):
@@ -54,7 +50,7 @@ def stuffed(text):
 )
 def test_dots_and_ends(sent, content):
     """SMTP-23, SMTP-30, SMTP-31, SIZE-04, 8BIT-02."""
-    for pieces in ([sent], each(sent)):
+    for pieces in ([sent], one_at_a_time(sent)):
         assert content_of(*pieces) == (content, EndOfData(len(content), None))
 
 
@@ -67,9 +63,7 @@ texts = lines.map(lambda each: b"".join(line + b"\r\n" for line in each))
 @given(texts, st.lists(st.integers(0, 200), max_size=4))
 def test_what_is_stuffed_comes_out_again_for_every_cut(text, cuts):
     sent = stuffed(text)
-    bounds = [0, *sorted(cuts), len(sent)]
-    pieces = [sent[start:end] for start, end in pairwise(bounds)]
-    assert content_of(*pieces) == (text, EndOfData(len(text), None))
+    assert content_of(*cut_at(sent, cuts)) == (text, EndOfData(len(text), None))
 
 
 raw = st.lists(
@@ -83,7 +77,7 @@ def test_the_verdict_does_not_depend_on_the_cut(octets, capabilities, first, sec
     first, second = sorted((first, second))
     sent = octets + b"\r\n.\r\n"
     text, end = content_of(sent, capabilities=capabilities)
-    for pieces in (each(sent), [sent[:first], sent[first:second], sent[second:]]):
+    for pieces in (one_at_a_time(sent), [sent[:first], sent[first:second], sent[second:]]):
         other, its_end = content_of(*pieces, capabilities=capabilities)
         assert its_end == end
         assert end.fault or other == text
@@ -118,7 +112,7 @@ SMUGGLED = [
 def test_only_crlf_dot_crlf_ends_the_content(sequence):
     """SMUG-01, SMUG-02."""
     text = b"first" + sequence + b"MAIL FROM:<evil@evil.test>\r\nRCPT TO:<c@d.test>\r\nDATA\r\nsecond\r\n.\r\nNOOP\r\n"
-    for pieces in ([text], each(text)):
+    for pieces in ([text], one_at_a_time(text)):
         session = Dialogue()
         session.say(*BEGIN)
         heard = merged(event for piece in pieces for event in session.hear(piece))
@@ -134,7 +128,7 @@ def test_only_crlf_dot_crlf_ends_the_content(sequence):
 )
 def test_a_bare_cr_or_lf_is_named_by_its_line(text, line):
     """SMUG-02."""
-    for pieces in ([text + b"\r\n.\r\n"], each(text + b"\r\n.\r\n")):
+    for pieces in ([text + b"\r\n.\r\n"], one_at_a_time(text + b"\r\n.\r\n")):
         _, end = content_of(*pieces)
         assert (end.fault.code, str(end.fault.status)) == (550, "5.5.2")
         assert f"line {line} " in end.fault.text

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import email
 from collections.abc import AsyncIterator
-from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -16,6 +15,7 @@ from mailstack.letter.letter import Octets, read_all
 from mailstack.protocols.smtp.outgoing import downgrade_body, form_of
 from mailstack.protocols.smtp.replies import Refusal
 from tests.aid import run
+from tests.protocols.cuts import cut_at
 
 HEAD = b"From: a@b.test\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n"
 SMUGGLED = b"first\r\n\0.\r\nMAIL FROM:<eve@evil.test>\r\n"
@@ -94,9 +94,7 @@ octets = st.lists(st.sampled_from([b"a", b"\r\n", b"\r", b"\n", b"\0", b"\xe5", 
 
 @given(octets, st.lists(st.integers(0, 12), max_size=4))
 def test_the_form_does_not_depend_on_how_a_content_is_read(text: bytes, cuts: list[int]) -> None:
-    bounds = [0, *sorted(cuts), len(text)]
-    pieces = Pieces(tuple(text[start:end] for start, end in pairwise(bounds)))
-    form = run(form_of("7BIT", pieces))
+    form = run(form_of("7BIT", Pieces(tuple(cut_at(text, cuts)))))
     assert form == run(form_of("7BIT", Octets(text)))
     unpaired = text.replace(b"\r\n", b"")
     is_binary = any(octet in unpaired for octet in (b"\r", b"\n", b"\0"))

@@ -9,9 +9,10 @@ from mailstack.protocols.smtp.client_session import SmtpClientSession, SmtpSessi
 from mailstack.protocols.smtp.commands import EndOfData
 from mailstack.protocols.smtp.replies import EachReply, reply
 from mailstack.protocols.smtp.server import Capabilities, ServerEngine
+from tests.protocols.cuts import CUTS
 from tests.protocols.smtp.dialogue import Dialogue
 from tests.protocols.smtp.hosts import QUEUED, UNKNOWN, Host, ScriptedEngine, answer_to, recite
-from tests.protocols.smtp.pair import CUTS, Wire
+from tests.protocols.smtp.pair import Wire
 
 FULL = reply(452, "4.2.2", "the mailbox is full")
 PLAIN = Capabilities("mx.home.test")

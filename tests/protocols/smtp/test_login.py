@@ -17,6 +17,7 @@ from mailstack.receiving.intake import Intake
 from mailstack.receiving.submission import SubmissionRules
 from mailstack.store import Filter
 from tests.aid import run
+from tests.clock import HandClock
 from tests.protocols.sasl.exchange import Keeper
 from tests.protocols.smtp.hosts import ScriptedEngine
 from tests.protocols.smtp.pair import Wire
@@ -128,16 +129,6 @@ def test_login_that_can_not_be_read_is_a_temporary_failure() -> None:
     assert talk.codes()[-1] == b"454"
 
 
-class Clock:
-    """Time that stands still."""
-
-    def now(self) -> float:
-        return 0.0
-
-    def steady(self) -> float:
-        return 0.0
-
-
 class QuietStation:
     """A station that nobody hands a letter to."""
 
@@ -168,7 +159,7 @@ def test_starttls_that_was_offered_and_is_gone_is_answered_454_and_the_session_g
             replies.append((await wire.client.next_event(10)).reply)
         wire.client.close()
 
-    session = ServerSession(wire.server, server, QuietStation(), Clock())
+    session = ServerSession(wire.server, server, QuietStation(), HandClock())
     wire.converse(ask(), session.serve())
     assert [(each.code, str(each.status or "")) for each in replies[1:]] == [
         (250, ""),

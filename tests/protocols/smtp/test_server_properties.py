@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -15,6 +14,7 @@ from mailstack.protocols.smtp.grammar import LineLimits
 from mailstack.protocols.smtp.replies import MAX_LINE
 from mailstack.protocols.smtp.server import Capabilities, ServerEngine
 from tests.aid import examples
+from tests.protocols.cuts import cut_at, one_at_a_time
 from tests.protocols.smtp.dialogue import Dialogue, merged
 
 CAPABILITIES = Capabilities("mx.home.test", max_size=200, mechanisms=("PLAIN", "LOGIN"), max_line=60)
@@ -73,7 +73,7 @@ def essence(events):
 def test_every_cut_tells_the_same(stream):
     """SMTP-27."""
     whole = play([stream])
-    single = play([stream[at : at + 1] for at in range(len(stream))])
+    single = play(one_at_a_time(stream))
     assert essence(single.events) == essence(whole.events)
     assert single.octets == whole.octets
     assert single.engine.state is whole.engine.state
@@ -81,9 +81,7 @@ def test_every_cut_tells_the_same(stream):
 
 @given(streams, st.lists(st.integers(0, 300), max_size=5))
 def test_any_cut_tells_the_same(stream, cuts):
-    bounds = [0, *sorted(cuts), len(stream)]
-    pieces = [stream[start:end] for start, end in pairwise(bounds)]
-    assert play(pieces).octets == play([stream]).octets
+    assert play(cut_at(stream, cuts)).octets == play([stream]).octets
 
 
 @given(streams)

@@ -9,7 +9,7 @@ from mailstack.store import StoreError
 from mailstack.store.sql_parts.tls_results import SqlTlsResults
 from mailstack.store.tls_results import DAY, AppliedPolicy, SessionFailure, TlsCount
 from tests.aid import run
-from tests.queue.rig import START, HandClock
+from tests.clock import START, HandClock
 from tests.store.pools import pools
 
 NONE = AppliedPolicy("no-policy-found", "elsewhere.test")
