@@ -23,6 +23,7 @@ PLACES: dict[str, tuple[str, str]] = {
     "text": ("#/letter/{letter}/text", ".plain"),
     "headers": ("#/letter/{letter}/headers", ".fieldtable"),
     "parts": ("#/letter/{letter}/parts", ".tree"),
+    "html source": ("#/letter/{letter}/code", ".source .html-tag"),
     "source": ("#/letter/{letter}/source", ".source"),
     "checks": ("#/letter/{letter}/checks", ".check"),
     "journey": ("#/journey/{sent}", ".map"),

@@ -6,7 +6,7 @@ from tests.browser.conftest import Open
 from tests.browser.environment import Environment
 from tests.browser.letters import harm, letter
 
-PANELS = ("html", "text", "headers", "parts", "source", "journey", "checks")
+PANELS = ("html", "text", "headers", "parts", "code", "source", "journey", "checks")
 
 
 def test_no_script_runs_and_no_host_is_requested(visit: Open, dev: Environment) -> None:

@@ -72,6 +72,7 @@ def test_every_tab_shows_something(visit: Open, shop: str) -> None:
         "Text": "Your code is 482913",
         "Headers": "orders@shop.example",
         "Parts": "multipart/mixed",
+        "HTML": "<!doctype html>",
         "Source": "Content-Type: multipart/mixed",
         "Journey": "Step by step",
         "Checks": "Authentication",

@@ -23,6 +23,7 @@ const TABS = {
     journey: ["Journey", () => true, async () => (await import("./journey.js")).showIn],
     headers: ["Headers", () => true, async () => (await import("./letter-parts.js")).showHeaders],
     parts: ["Parts", () => true, async () => (await import("./letter-parts.js")).showTree],
+    code: ["HTML", (letter) => Boolean(letter.html), async () => (await import("./html-source.js")).showHtmlSource],
     source: ["Source", () => true, async () => (await import("./letter-parts.js")).showSource],
     checks: ["Checks", () => true, async () => (await import("./checks.js")).showChecks],
 };

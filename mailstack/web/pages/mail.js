@@ -28,7 +28,7 @@ export function show(at, element) {
     move(at);
     // Preloads the modules of an open letter, so that it opens while the server is unreachable.
     const preload = setTimeout(() => {
-        for (const name of ["letter", "letter-body", "letter-parts"]) import(`./${name}.js`).catch(() => {});
+        for (const name of ["letter", "letter-body", "letter-parts", "html-source"]) import(`./${name}.js`).catch(() => {});
     }, 400);
     return () => {
         clearTimeout(preload);
