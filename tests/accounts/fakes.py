@@ -1,18 +1,31 @@
-"""Accounts and aliases in memory that count reads."""
+"""Accounts and aliases in memory, and logins over them."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from typing import Any
 
+import bcrypt
 from msgspec.structs import replace
+from twisted.cred.portal import Portal
 
+from mailstack.accounts.authenticator import CredAuthenticator
+from mailstack.accounts.passwords import Passwords
+from mailstack.accounts.realm import Realm
+from mailstack.accounts.throttle import Throttle
+from mailstack.letter.envelope import HostPort
 from mailstack.protocols.sasl import ScramKeys
 from mailstack.store import StoreError
 from mailstack.store.accounts import Account, AppPassword
+from tests.aid import Pump
+from tests.clock import HandClock
+
+HERE = HostPort("192.0.2.1", 4000)
 
 
 class MemoryAccounts:
-    """The part of the accounts that logins and the directory use."""
+    """The part of the accounts that logins and the directory use; it counts reads."""
 
     def __init__(self, *addresses: str) -> None:
         self.rows = {key: Account(key, b"!", float(age)) for age, key in enumerate(addresses)}
@@ -53,3 +66,26 @@ class MemoryAccounts:
         self.reads += 1
         if self.broken:
             raise StoreError("the disk is gone")
+
+
+class Logins:
+    """Accounts in memory with the password "secret", and what logs in to them."""
+
+    def __init__(self, *addresses: str, **settings: Any) -> None:
+        self.pump, self.clock, self.store = Pump(), HandClock(), MemoryAccounts(*addresses)
+        self.passwords = Passwords(self.pump, self.clock, rounds=4, **settings)
+        for address in addresses:
+            self.set_password(address, b"secret")
+
+    def set_password(self, address: str, password: bytes) -> None:
+        hashed = bcrypt.hashpw(password, bcrypt.gensalt(4))
+        self.store.rows[address] = replace(self.store.rows[address], password_hash=hashed)
+
+    def authenticator(
+        self, *checkers: Any, domains: Sequence[str] = ("home.test",), throttle: Throttle | None = None, **settings: Any
+    ) -> CredAuthenticator:
+        portal = Portal(Realm(), checkers)
+        return CredAuthenticator(portal, self.clock, throttle or Throttle(self.clock), domains, **settings)
+
+    def close(self) -> None:
+        self.passwords.close()

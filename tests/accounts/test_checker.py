@@ -17,7 +17,7 @@ from mailstack.accounts.passwords import Passwords
 from mailstack.accounts.realm import Realm
 from mailstack.accounts.scram_checker import ScramChecker
 from mailstack.accounts.throttle import Throttle
-from mailstack.letter.envelope import ClientCertificate, HostPort
+from mailstack.letter.envelope import ClientCertificate
 from mailstack.protocols.sasl import (
     AccountLogin,
     CertificateProof,
@@ -31,7 +31,7 @@ from mailstack.protocols.sasl.scram_keys import client_proof, salted
 from mailstack.store.accounts import Account
 from mailstack.store.sql_store import StoreSettings
 from mailstack.store.sqlite.store import SqliteStore
-from tests.accounts.fakes import MemoryAccounts
+from tests.accounts.fakes import HERE, Logins, MemoryAccounts
 from tests.aid import Pump, run
 from tests.clock import HandClock
 
@@ -68,7 +68,6 @@ def test_an_error_of_a_checker_ends_the_chain():
         result(ask(Trouble(), AllowAnyChecker()))
 
 
-HERE = HostPort("192.0.2.1", 4000)
 BOB, ALICE = "bob@home.test", "alice@home.test"
 MESSAGE = b"the three messages"
 
@@ -172,25 +171,25 @@ def test_scram_is_unavailable_once_and_then_has_the_new_salt(processes: TwoProce
 
 
 def test_guesses_reread_a_limited_number_of_accounts_a_second() -> None:
-    pump, clock, store = Pump(), HandClock(), MemoryAccounts(BOB)
-    passwords = Passwords(pump, clock, rounds=4)
-    portal = Portal(Realm(), [StoreChecker(store, passwords)])
-    authenticator = CredAuthenticator(portal, clock, Throttle(clock, free=1000, shared=1000), accounts=store)
+    logins = Logins(BOB)
+    authenticator = logins.authenticator(
+        StoreChecker(logins.store, logins.passwords),
+        domains=(),
+        throttle=Throttle(logins.clock, free=1000, shared=1000),
+        accounts=logins.store,
+    )
 
     def guess(user: str) -> None:
         with pytest.raises(Denied):
-            pump.run(authenticator.login(Credentials(username=user, mechanism="PLAIN", password="wrong"), HERE))
+            logins.pump.run(authenticator.login(Credentials(username=user, mechanism="PLAIN", password="wrong"), HERE))
 
     for number in range(MAX_REREADS + 5):
         guess(f"user{number % 7}@home.test")
-    assert store.rereads == MAX_REREADS
-    clock.advance(1.0)
+    assert logins.store.rereads == MAX_REREADS
+    logins.clock.advance(1.0)
     guess(BOB)
-    assert store.rereads == MAX_REREADS + 1
-    passwords.close()
-
-
-BOB, ALICE = "bob@home.test", "alice@home.test"
+    assert logins.store.rereads == MAX_REREADS + 1
+    logins.close()
 
 
 def login(*mailboxes: str, sha256: str = "", asks: str = "", domains: tuple[str, ...] = ("home.test",)) -> str:

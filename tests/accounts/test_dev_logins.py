@@ -4,37 +4,22 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Iterator
+from contextlib import closing
 
-import bcrypt
 import pytest
-from msgspec.structs import replace
-from twisted.cred.portal import Portal
 
-from mailstack.accounts.authenticator import CredAuthenticator
 from mailstack.accounts.dev_logins import SharedSecretChecker
-from mailstack.accounts.passwords import Passwords
-from mailstack.accounts.realm import Realm
-from mailstack.accounts.throttle import Throttle
-from mailstack.letter.envelope import HostPort
 from mailstack.protocols.sasl import Denied, DigestProof
-from tests.accounts.fakes import MemoryAccounts
-from tests.aid import Pump
-from tests.clock import HandClock
-
-HERE = HostPort("192.0.2.1", 4000)
+from tests.accounts.fakes import HERE, Logins
 
 
-class Ground:
+class Ground(Logins):
     def __init__(self) -> None:
-        self.pump = Pump()
-        clock = HandClock()
-        self.store = MemoryAccounts("alice@home.test", "bob@home.test")
-        for key, password in (("alice@home.test", b"alice"), ("bob@home.test", b"changed")):
-            hashed = bcrypt.hashpw(password, bcrypt.gensalt(4))
-            self.store.rows[key] = replace(self.store.rows[key], password_hash=hashed)
-        self.passwords = Passwords(self.pump, clock, rounds=4)
+        super().__init__("alice@home.test", "bob@home.test")
+        self.set_password("alice@home.test", b"alice")
+        self.set_password("bob@home.test", b"changed")
         checker = SharedSecretChecker(lambda key: key.partition("@")[0], self.store, self.passwords)
-        self.door = CredAuthenticator(Portal(Realm(), [checker]), clock, Throttle(clock), ["home.test"])
+        self.door = self.authenticator(checker)
 
     def login(self, user: str, password: str) -> str:
         digest = hmac.new(password.encode(), b"<1@x>", "md5").hexdigest()
@@ -44,9 +29,8 @@ class Ground:
 
 @pytest.fixture
 def ground() -> Iterator[Ground]:
-    made = Ground()
-    yield made
-    made.passwords.close()
+    with closing(Ground()) as made:
+        yield made
 
 
 def test_a_public_password_is_enough(ground: Ground) -> None:

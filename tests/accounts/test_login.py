@@ -3,41 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 
-import bcrypt
 import pytest
-from msgspec.structs import replace
 from twisted.cred.checkers import ANONYMOUS
 from twisted.cred.portal import IRealm, Portal
 from zope.interface.verify import verifyObject
 
 from mailstack.accounts.authenticator import MAX_CONCURRENT, MAX_WAITING, CredAuthenticator
 from mailstack.accounts.checker import AllowAnyChecker, StoreChecker
-from mailstack.accounts.passwords import Passwords
 from mailstack.accounts.realm import IReader, ISubmitter, MailboxReader, Realm, Submitter
 from mailstack.accounts.throttle import Throttle
 from mailstack.letter.envelope import HostPort
 from mailstack.protocols.sasl import Credentials, Denied, Unavailable
 from mailstack.store.accounts import Account
-from tests.accounts.fakes import MemoryAccounts
-from tests.aid import Pump, run
+from tests.accounts.fakes import HERE, Logins
+from tests.aid import run
 from tests.clock import HandClock
 
-HERE = HostPort("192.0.2.1", 4000)
 
-
-class Ground:
+class Ground(Logins):
     def __init__(self) -> None:
-        self.pump = Pump()
-        self.clock = HandClock()
-        self.store = MemoryAccounts("alice@home.test", "bob@other.test")
-        secret = bcrypt.hashpw(b"secret", bcrypt.gensalt(4))
-        self.store.rows = {key: replace(row, password_hash=secret) for key, row in self.store.rows.items()}
-        self.passwords = Passwords(self.pump, self.clock, rounds=4)
-        portal = Portal(Realm(), [StoreChecker(self.store, self.passwords)])
+        super().__init__("alice@home.test", "bob@other.test")
         self.throttle = Throttle(self.clock)
-        self.submission = CredAuthenticator(portal, self.clock, self.throttle, ["home.test", "other.test"])
-        self.pop3 = CredAuthenticator(portal, self.clock, self.throttle, ["home.test", "other.test"], IReader)
+        checker = StoreChecker(self.store, self.passwords)
+        self.submission, self.pop3 = (
+            self.authenticator(
+                checker, domains=["home.test", "other.test"], throttle=self.throttle, interface=interface
+            )
+            for interface in (ISubmitter, IReader)
+        )
 
     def login(self, user: str, password: str = "secret", authzid: str = "", remote: HostPort = HERE) -> str:
         proof = Credentials(username=user, password=password, mechanism="PLAIN", authzid=authzid)
@@ -46,9 +41,8 @@ class Ground:
 
 @pytest.fixture
 def ground() -> Iterator[Ground]:
-    made = Ground()
-    yield made
-    made.passwords.close()
+    with closing(Ground()) as made:
+        yield made
 
 
 def test_the_right_password_gives_the_account(ground: Ground) -> None:

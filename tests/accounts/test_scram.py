@@ -4,44 +4,30 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
-import bcrypt
 import pytest
 from msgspec.structs import replace
-from twisted.cred.portal import Portal
 
-from mailstack.accounts.authenticator import CredAuthenticator
 from mailstack.accounts.checker import StoreChecker
-from mailstack.accounts.passwords import Passwords
-from mailstack.accounts.realm import Realm
 from mailstack.accounts.scram_checker import ScramChecker, server_secret
-from mailstack.accounts.throttle import Throttle
-from mailstack.letter.envelope import HostPort
 from mailstack.protocols.sasl import Credentials, Denied, ScramKeys, ScramProof, Unavailable
 from mailstack.protocols.sasl.scram_keys import client_proof, salted
-from tests.accounts.fakes import MemoryAccounts
-from tests.aid import Pump, run
-from tests.clock import HandClock
+from tests.accounts.fakes import HERE, Logins, MemoryAccounts
+from tests.aid import run
 
-HERE = HostPort("192.0.2.1", 4000)
 BOB, ALICE = "bob@home.test", "alice@home.test"
 MESSAGE = b"the three messages"
 
 
-class Ground:
+class Ground(Logins):
     def __init__(self) -> None:
-        self.pump = Pump()
-        self.clock = HandClock()
-        self.store = MemoryAccounts(BOB, ALICE)
-        self.passwords = Passwords(self.pump, self.clock, rounds=4, scram_iterations=4096)
+        super().__init__(BOB, ALICE, scram_iterations=4096)
         kept = self.pump.run(self.passwords.hash("secret"))
-        old = bcrypt.hashpw(b"secret", bcrypt.gensalt(4))
         self.store.rows[BOB] = replace(self.store.rows[BOB], password_hash=kept.password_hash, scram=kept.scram)
-        self.store.rows[ALICE] = replace(self.store.rows[ALICE], password_hash=old)
         self.checker = ScramChecker(self.store, b"k" * 32, 4096)
-        portal = Portal(Realm(), [StoreChecker(self.store, self.passwords), self.checker])
-        self.door = CredAuthenticator(portal, self.clock, Throttle(self.clock), ["home.test"], key_source=self.checker)
+        self.door = self.authenticator(StoreChecker(self.store, self.passwords), self.checker, key_source=self.checker)
 
     def keys(self, user: str) -> ScramKeys:
         return self.pump.run(self.door.scram_keys(user))
@@ -55,9 +41,8 @@ class Ground:
 
 @pytest.fixture
 def ground() -> Iterator[Ground]:
-    made = Ground()
-    yield made
-    made.passwords.close()
+    with closing(Ground()) as made:
+        yield made
 
 
 def test_the_right_proof_gives_the_account(ground: Ground) -> None:

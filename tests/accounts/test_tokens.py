@@ -28,14 +28,12 @@ from mailstack.accounts.tokens import (
     TokenChecker,
     TokenReader,
 )
-from mailstack.letter.envelope import HostPort
 from mailstack.protocols.sasl import Denied, Token, Unavailable
 from mailstack.sandbox.simulation import SimulatedReactor
-from tests.accounts.fakes import MemoryAccounts
+from tests.accounts.fakes import HERE, MemoryAccounts
 from tests.aid import run
 from tests.clock import HandClock
 
-HERE = HostPort("192.0.2.1", 4000)
 BOB = "bob@home.test"
 
 
@@ -90,19 +88,15 @@ def test_a_good_token_is_the_account_that_it_names(ground: Ground, user: str) ->
         ({"aud": "another"}, "invalid_token"),
         ({"iss": "https://evil.test"}, "invalid_token"),
         ({"nbf": 2e9}, "invalid_token"),
-        ({"exp": "soon"}, "invalid_token"),
-        ({"exp": None}, "invalid_token"),
-        ({"exp": True}, "invalid_token"),
-        ({"email": None}, "invalid_token"),
-        ({"email_verified": False}, "invalid_token"),
-        ({"email_verified": "false"}, "invalid_token"),
-        ({"email": ["bob@home.test"]}, "invalid_token"),
-        ({"email": "a b@home.test"}, "invalid_token"),
-        ({"email": "x" * 400}, "invalid_token"),
-        ({"email": "nobody@home.test"}, "invalid_token"),
+        *(({"exp": wrong}, "invalid_token") for wrong in ("soon", None, True)),
+        *(({"email_verified": wrong}, "invalid_token") for wrong in (False, "false")),
+        *(
+            ({"email": wrong}, "invalid_token")
+            for wrong in (None, ["bob@home.test"], "a b@home.test", "x" * 400, "nobody@home.test")
+        ),
     ],
 )
-def test_a_token_that_says_something_else_is_denied(ground: Ground, claims: dict[str, Any], status: str) -> None:
+def test_token_with_wrong_claims_is_denied(ground: Ground, claims: dict[str, Any], status: str) -> None:
     """AUTH-16"""
     assert ground.status(ground.token(**claims)) == status
 

@@ -45,6 +45,13 @@ class Dialogue:
         return [tuple(line.split(" ")[:2]) for line in answers if line[3] == " "]
 
 
+def after(*lines, capabilities=PLAIN):
+    """A session behind EHLO and these lines."""
+    session = Dialogue(capabilities)
+    session.say(b"EHLO c.test", *lines)
+    return session
+
+
 def merged(events):
     """Events, with the chunks of each content merged."""
     result = []

@@ -34,13 +34,13 @@ def envelope(*, body="7BIT", sender=ALICE):
 CAROL = recipients("carol")
 
 
-def talk(work, *, capabilities=CAPABILITIES, cut=whole, answers=answer_to, tls=False):
+def talk(work, *, capabilities=CAPABILITIES, cut=whole, answers=answer_to, tls=False, lmtp=False):
     """Result of `work(session)`, the session and the host."""
-    host = Host(ServerEngine(capabilities), answers)
+    host = Host(ServerEngine(capabilities, lmtp=lmtp), answers)
     client = ClientEngine()
     wire = Wire(client, host.engine, cut)
     wire.client.can_start_tls = tls
-    session = SmtpClientSession(wire.client, client, "client.test")
+    session = SmtpClientSession(wire.client, client, "client.test", lmtp=lmtp)
 
     async def conversation():
         await session.open()
@@ -52,11 +52,11 @@ def talk(work, *, capabilities=CAPABILITIES, cut=whole, answers=answer_to, tls=F
     return result, session, host
 
 
-def talk_to_script(script, work=None, greeting=b"220 mx.odd.test\r\n"):
+def talk_to_script(script, work=None, greeting=b"220 mx.odd.test\r\n", *, lmtp=False):
     """SmtpSessionError or result with a scripted host, the session, and the lines that the host received."""
     scripted, client = ScriptedEngine(), ClientEngine()
     wire = Wire(client, scripted)
-    session = SmtpClientSession(wire.client, client, "client.test")
+    session = SmtpClientSession(wire.client, client, "client.test", lmtp=lmtp)
 
     async def conversation():
         try:

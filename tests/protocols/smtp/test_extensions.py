@@ -9,7 +9,7 @@ from mailstack.protocols.smtp.extensions.extension import Extension, Parameter, 
 from mailstack.protocols.smtp.order import State, Transition
 from mailstack.protocols.smtp.replies import reply
 from mailstack.protocols.smtp.server import Capabilities
-from tests.protocols.smtp.dialogue import Dialogue
+from tests.protocols.smtp.dialogue import Dialogue, after
 
 SERVER = Capabilities("mx.home.test", max_size=1000, starttls=True)
 UNDER_TLS = Capabilities("mx.home.test", max_size=1000, starttls=True, mechanisms=("PLAIN", "LOGIN"))
@@ -91,8 +91,7 @@ def test_an_operator_may_withhold_any_of_them():
 )
 def test_size(value, code, status):
     """SIZE-02, SIZE-03, CODE-06."""
-    session = Dialogue(SERVER)
-    session.say(b"EHLO c.test")
+    session = after(capabilities=SERVER)
     assert session.codes(b"MAIL FROM:<a@b.test> " + value) == [(str(code), status)]
 
 
@@ -118,8 +117,7 @@ def test_size_zero_is_no_limit():
 )
 def test_body(value, code, body):
     """8BIT-01."""
-    session = Dialogue(SERVER)
-    session.say(b"EHLO c.test")
+    session = after(capabilities=SERVER)
     assert session.codes(b"MAIL FROM:<> " + value)[0][0] == str(code)
     assert not body or session.events[-1] == Mail(None, (), None, body)
 
@@ -256,18 +254,23 @@ def test_a_challenge_and_its_response(line, event):
     assert engine.next_event() == Noop()
 
 
+def respond(octets):
+    """A session, and the event of a response to its challenge."""
+    session = auth()
+    session.engine.receive(b"AUTH LOGIN\r\n")
+    session.engine.next_event()
+    session.engine.challenge(b"Username:")
+    session.engine.receive(octets)
+    return session, session.engine.next_event()
+
+
 @pytest.mark.parametrize(
     ("line", "code", "status"),
     [(b"!!!not base64!!!", 501, "5.5.2"), (b"\xff\xfe", 501, "5.5.2"), (b"A" * 20_000, 500, "5.5.6")],
 )
 def test_a_bad_response_ends_the_exchange(line, code, status):
     """AUTH-09, CODE-15, CODE-17."""
-    session = auth()
-    session.engine.receive(b"AUTH LOGIN\r\n")
-    session.engine.next_event()
-    session.engine.challenge(b"Username:")
-    session.engine.receive(line + b"\r\n")
-    event = session.engine.next_event()
+    session, event = respond(line + b"\r\n")
     assert (event.reply.code, str(event.reply.status), event.line) == (code, status, b"")
     session.engine.answer(event.reply)
     assert session.engine.state is State.READY
@@ -276,12 +279,7 @@ def test_a_bad_response_ends_the_exchange(line, code, status):
 
 def test_a_response_that_ends_in_lf_ends_the_connection():
     """SMUG-03: and shows no secret."""
-    session = auth()
-    session.engine.receive(b"AUTH LOGIN\r\n")
-    session.engine.next_event()
-    session.engine.challenge(b"Username:")
-    session.engine.receive(b"QUFB\nNOOP\r\n")
-    event = session.engine.next_event()
+    session, event = respond(b"QUFB\nNOOP\r\n")
     assert (event.reply.code, event.line) == (500, b"")
     session.engine.answer(event.reply)
     assert session.engine.state is State.CLOSED

@@ -2,17 +2,15 @@
 
 import pytest
 
-from mailstack.letter import Address, Envelope, Recipient
+from mailstack.letter import Envelope
 from mailstack.letter.letter import Octets
-from mailstack.protocols.smtp.client import ClientEngine
-from mailstack.protocols.smtp.client_session import SmtpClientSession, SmtpSessionError
 from mailstack.protocols.smtp.commands import EndOfData
 from mailstack.protocols.smtp.replies import EachReply, reply
-from mailstack.protocols.smtp.server import Capabilities, ServerEngine
+from mailstack.protocols.smtp.server import Capabilities
 from tests.protocols.cuts import CUTS
 from tests.protocols.smtp.dialogue import Dialogue
-from tests.protocols.smtp.hosts import QUEUED, UNKNOWN, Host, ScriptedEngine, answer_to, recite
-from tests.protocols.smtp.pair import Wire
+from tests.protocols.smtp.hosts import QUEUED, UNKNOWN, answer_to
+from tests.protocols.smtp.test_client_session import recipients, talk, talk_to_script
 
 FULL = reply(452, "4.2.2", "the mailbox is full")
 PLAIN = Capabilities("mx.home.test")
@@ -90,10 +88,6 @@ def test_nobody_taken_is_503():
 # --- the client
 
 
-def recipients(*names):
-    return tuple(Recipient(Address(name, "d.test")) for name in names)
-
-
 def sent(*names, content=b"x\r\n", body="7BIT"):
     return Envelope(None, (), body), recipients(*names), Octets(content)
 
@@ -103,20 +97,18 @@ def sent(*names, content=b"x\r\n", body="7BIT"):
 @pytest.mark.parametrize("withheld", [frozenset(), frozenset({"PIPELINING"})])
 def test_the_client_hears_of_each(cut, body, withheld):
     """CODE-05: RFC 2033 §4.2."""
-    host = Host(ServerEngine(Capabilities("mx.home.test", withheld=withheld), lmtp=True), each_his_own)
-    client = ClientEngine()
-    wire = Wire(client, host.engine, cut)
-    session = SmtpClientSession(wire.client, client, "client.test", lmtp=True)
 
-    async def conversation():
-        await session.open()
-        replies = await session.transact(*sent("c", "nobody", "e", body=body))
-        again = await session.transact(*sent("nobody"))
-        third = await session.transact(*sent("c", "e"))
-        await session.quit()
-        return replies, again, third
+    async def work(session):
+        return [
+            await session.transact(*sent("c", "nobody", "e", body=body)),
+            await session.transact(*sent("nobody")),
+            await session.transact(*sent("c", "e")),
+        ]
 
-    (replies, again, third), _ = wire.converse(conversation(), host.serve(wire.server))
+    capabilities = Capabilities("mx.home.test", withheld=withheld)
+    (replies, again, third), session, _ = talk(
+        work, capabilities=capabilities, cut=cut, answers=each_his_own, lmtp=True
+    )
     assert replies == (QUEUED, UNKNOWN, FULL)
     assert again == (UNKNOWN,)
     assert third == (QUEUED, FULL)
@@ -124,20 +116,8 @@ def test_the_client_hears_of_each(cut, body, withheld):
 
 
 def hear_from(script, *names):
-    scripted, client = ScriptedEngine(), ClientEngine()
-    wire = Wire(client, scripted)
-    session = SmtpClientSession(wire.client, client, "client.test", lmtp=True)
-
-    async def conversation():
-        try:
-            await session.open()
-            return await session.transact(*sent(*names))
-        except SmtpSessionError as trouble:
-            return trouble
-        finally:
-            wire.client.close()
-
-    return wire.converse(conversation(), recite(wire.server, b"220 odd LMTP\r\n", script))[0]
+    """Replies of a scripted host, or the trouble with it."""
+    return talk_to_script(script, lambda session: session.transact(*sent(*names)), lmtp=True)[0]
 
 
 TAKEN = [(b"LHLO", b"250 odd\r\n"), (b"MAIL", b"250 ok\r\n"), (b"RCPT", b"250 ok\r\n"), (b"RCPT", b"250 ok\r\n")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,27 +49,34 @@ class FillingDisk(Disk):
         return self._next.pop(0)
 
 
+def talk(rig: Rig, rules: MxRules, octets: bytes, context: ListenerContext | None = None) -> bytes:
+    """The replies to a client that says all of this at once behind EHLO."""
+    engine = ServerEngine(Capabilities(SERVER, max_size=100 * MIB))
+    wire = Wire(ScriptedEngine(), engine)
+    conversation = ServerSession(wire.server, engine, rules, rig.clock, context or ListenerContext()).serve()
+    wire.carry(wire.server, b"EHLO c.test\r\n" + octets)
+    wire.client.close()
+    wire.converse(conversation)
+    return bytes(wire.server.said)
+
+
+def rules_of(rig: Rig, **settings: Any) -> MxRules:
+    return MxRules(Intake(SERVER, rig.queue, rig.store, rig.directory), Relaying(()), **settings)
+
+
 class Place:
     """A rig whose letters come over a disk that a test fills."""
 
     def __init__(self, *free: int) -> None:
         self.rig = Rig()
         self.disk = Disk(free[0]) if len(free) == 1 else FillingDisk(free)
-        self.space = space(self.disk)
-        counter = Intake(SERVER, self.rig.queue, self.rig.store, self.rig.directory, free_space=self.space)
+        counter = Intake(SERVER, self.rig.queue, self.rig.store, self.rig.directory, free_space=space(self.disk))
         self.rules = MxRules(counter, Relaying(()))
 
     def replies(self, *commands: bytes) -> list[bytes]:
         """The first nine octets of each reply behind EHLO."""
-        engine = ServerEngine(Capabilities(SERVER, max_size=100 * MIB))
-        wire = Wire(ScriptedEngine(), engine)
-        session = ServerSession(wire.server, engine, self.rules, self.rig.clock)
-        conversation = session.serve()
-        wire.carry(wire.server, b"EHLO c.test\r\n" + b"".join(commands))
-        wire.client.close()
-        wire.converse(conversation)
-        lines = [line for line in bytes(wire.server.said).split(b"\r\n") if line[3:4] == b" "]
-        return [line[:9] for line in lines[2:]]
+        said = talk(self.rig, self.rules, b"".join(commands)).split(b"\r\n")
+        return [line[:9] for line in said if line[3:4] == b" "][2:]
 
     @property
     def letters(self) -> int:
@@ -135,17 +143,7 @@ class LostGreylist(SqlGreylist):
 
 def said(rig: Rig, guard: PolicyChain | None = None) -> bytes:
     """The replies to one client with many recipients."""
-    engine = ServerEngine(Capabilities(SERVER))
-    wire = Wire(ScriptedEngine(), engine)
-    counter = Intake(SERVER, rig.queue, rig.store, rig.directory)
-    session = ServerSession(wire.server, engine, MxRules(counter, Relaying(()), policy_chain=guard), rig.clock)
-    conversation = session.serve()
-    wire.carry(
-        wire.server, b"EHLO c.test\r\nMAIL FROM:<a@b.test>\r\n" + b"RCPT TO:<bob@home.test>\r\n" * RCPTS + b"QUIT\r\n"
-    )
-    wire.client.close()
-    wire.converse(conversation)
-    return bytes(wire.server.said)
+    return talk(rig, rules_of(rig, policy_chain=guard), b"MAIL FROM:<a@b.test>\r\n" + RCPT * RCPTS + b"QUIT\r\n")
 
 
 def test_each_recipient_is_put_off_and_the_log_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
@@ -203,22 +201,11 @@ def test_a_complaint_is_told_once_a_minute_whatever_it_says(caplog: pytest.LogCa
     assert len(caplog.records) == MAX_TEXTS + 2
 
 
-BEGIN = b"EHLO c.test\r\nMAIL FROM:<a@b.test>\r\n"
-
-
 def taken(crowd: MemoryBudget, recipients: int, end: bytes = b"") -> int:
-    """Memory of a number of recipients of one client."""
+    """Number of recipients of one client that were accepted."""
     rig = Rig()
-    engine = ServerEngine(Capabilities(SERVER))
-    wire = Wire(ScriptedEngine(), engine)
-    rules = MxRules(Intake(SERVER, rig.queue, rig.store, rig.directory), Relaying(()))
-    session = ServerSession(wire.server, engine, rules, rig.clock, ListenerContext(recipient_budget=crowd))
-    conversation = session.serve()
-    wire.carry(wire.server, BEGIN + b"RCPT TO:<bob@home.test>\r\n" * recipients + end)
-    wire.client.close()
-    wire.converse(conversation)
-    said = bytes(wire.server.said)
-    return said.count(b"\r\n250 2.1.5")
+    octets = b"MAIL FROM:<a@b.test>\r\n" + RCPT * recipients + end
+    return talk(rig, rules_of(rig), octets, ListenerContext(recipient_budget=crowd)).count(b"\r\n250 2.1.5")
 
 
 def test_a_crowd_of_clients_holds_no_more_recipients_than_there_is_room_for() -> None:

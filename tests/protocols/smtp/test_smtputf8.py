@@ -8,7 +8,7 @@ from mailstack.letter import Address, Envelope, Recipient
 from mailstack.letter.letter import Octets
 from mailstack.protocols.smtp.commands import Expand, Mail, Rcpt, Rejected, Verify
 from mailstack.protocols.smtp.server import Capabilities
-from tests.protocols.smtp.dialogue import Dialogue
+from tests.protocols.smtp.dialogue import Dialogue, after
 from tests.protocols.smtp.hosts import QUEUED
 from tests.protocols.smtp.test_client_session import talk
 
@@ -17,12 +17,6 @@ UTF8 = (("SMTPUTF8", ""),)
 GRETE = "grüße@bücher.test"
 OLD = Capabilities("mx.old.test", withheld=frozenset({"SMTPUTF8", "DSN"}))
 NEW = Capabilities("mx.new.test")
-
-
-def after(*lines):
-    session = Dialogue(SERVER)
-    session.say(b"EHLO c.test", *lines)
-    return session
 
 
 def test_the_parameter_lets_addresses_be_utf8():
