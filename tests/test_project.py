@@ -12,6 +12,8 @@ import click
 
 import mailstack
 from mailstack.cli import main
+from tests.reference import commands as commands_page
+from tests.reference import settings as settings_page
 
 ROOT = Path(__file__).parent.parent
 SOURCES = Path(mailstack.__file__).parent
@@ -70,9 +72,14 @@ def test_every_command_in_a_document_exists() -> None:
     assert [command for document in DOCUMENTS for command in unknown_commands(document)] == []
 
 
-def test_every_command_is_in_the_reference() -> None:
-    reference = (ROOT / "docs/reference/commands.md").read_text()
+def test_every_command_and_setting_is_in_the_reference_as_it_is() -> None:
+    """The pages are generated: `python -m tests.reference` writes them anew."""
+    for page in (commands_page, settings_page):
+        assert page.DOCUMENT.read_text() == page.written(), "write it anew: python -m tests.reference"
+    reference = commands_page.DOCUMENT.read_text()
     assert [path for path in COMMANDS if f"`mailstack {' '.join(path)}`" not in reference] == []
+    reference = settings_page.DOCUMENT.read_text()
+    assert [setting for setting in settings_page.settings() if setting not in reference] == []
 
 
 def test_every_document_is_found_from_the_start() -> None:

@@ -1,5 +1,6 @@
-"""Writes docs/reference/simulation.md anew from the docstrings: `python -m tests.reference`."""
+"""Writes the generated pages of docs/reference anew: `python -m tests.reference`."""
 
-from tests.reference.simulation import DOCUMENT, written
+from tests.reference import commands, settings, simulation
 
-DOCUMENT.write_text(written())
+for page in (commands, settings, simulation):
+    page.DOCUMENT.write_text(page.written())
