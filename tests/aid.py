@@ -21,10 +21,14 @@ def examples(count: int) -> int:
 
 def run(work: Coroutine[Any, Any, T]) -> T:
     """The result of a coroutine that never has to wait."""
+    return result_of(Deferred.fromCoroutine(work))
+
+
+def result_of(deferred: Deferred[T]) -> T:
+    """The result of a Deferred that has fired."""
     results: list[Any] = []
-    deferred = Deferred.fromCoroutine(work)
     deferred.addBoth(results.append)
-    assert results, "the coroutine waits for something that nobody does"
+    assert results, "the result depends on something that nobody does"
     if hasattr(results[0], "raiseException"):
         results[0].raiseException()
     return results[0]

@@ -9,7 +9,7 @@ import pytest
 from twisted.cred.credentials import UsernamePassword
 from twisted.cred.error import UnauthorizedLogin
 from twisted.cred.portal import Portal
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import fail
 
 from mailstack.accounts.authenticator import MAX_REREADS, CredAuthenticator
 from mailstack.accounts.checker import AllowAnyChecker, CertificateChecker, CheckerChain, StoreChecker
@@ -32,7 +32,7 @@ from mailstack.store.accounts import Account
 from mailstack.store.sql_store import StoreSettings
 from mailstack.store.sqlite.store import SqliteStore
 from tests.accounts.fakes import HERE, Logins, MemoryAccounts
-from tests.aid import Pump, run
+from tests.aid import Pump, result_of, run
 from tests.clock import HandClock
 
 
@@ -45,27 +45,18 @@ def ask(*checkers, user=b"carol@elsewhere.test", password=b"carol@elsewhere.test
     return CheckerChain(checkers).requestAvatarId(UsernamePassword(user, password))
 
 
-def result(deferred: Deferred):
-    results = []
-    deferred.addBoth(results.append)
-    (only,) = results
-    if hasattr(only, "raiseException"):
-        only.raiseException()
-    return only
-
-
 def test_the_first_accepting_checker_decides():
-    assert result(ask(AllowAnyChecker(["elsewhere.test"]), AllowAnyChecker())) == b"carol@elsewhere.test"
+    assert result_of(ask(AllowAnyChecker(["elsewhere.test"]), AllowAnyChecker())) == b"carol@elsewhere.test"
 
 
 def test_a_login_is_denied_if_no_checker_accepts_it():
     with pytest.raises(UnauthorizedLogin):
-        result(ask(AllowAnyChecker(["elsewhere.test"]), AllowAnyChecker(), password=b"wrong"))
+        result_of(ask(AllowAnyChecker(["elsewhere.test"]), AllowAnyChecker(), password=b"wrong"))
 
 
 def test_an_error_of_a_checker_ends_the_chain():
     with pytest.raises(ZeroDivisionError):
-        result(ask(Trouble(), AllowAnyChecker()))
+        result_of(ask(Trouble(), AllowAnyChecker()))
 
 
 BOB, ALICE = "bob@home.test", "alice@home.test"
@@ -202,13 +193,13 @@ def login(*mailboxes: str, sha256: str = "", asks: str = "", domains: tuple[str,
     return run(door.login(proof, HERE)).account
 
 
-def test_its_mail_address_names_the_account() -> None:
+def test_mail_address_of_the_certificate_names_the_account() -> None:
     assert login("Bob@HOME.test") == BOB
     assert login("elsewhere@other.test", "bob@home.test") == BOB
 
 
 @pytest.mark.parametrize("asks", [BOB, "bob"])
-def test_of_several_the_client_says_which(asks: str) -> None:
+def test_client_selects_one_of_several_mail_addresses(asks: str) -> None:
     assert login("bob@home.test", "alice@home.test", asks=asks) == BOB
     with pytest.raises(Denied):
         login("bob@home.test", "alice@home.test")
@@ -231,6 +222,6 @@ def test_a_listed_fingerprint_comes_first() -> None:
         (("bob@home.test",), {"sha256": "f" * 64, "asks": BOB}),
     ],
 )
-def test_everybody_else_is_denied(mailboxes: tuple[str, ...], settings: dict[str, str]) -> None:
+def test_other_certificates_are_denied(mailboxes: tuple[str, ...], settings: dict[str, str]) -> None:
     with pytest.raises(Denied):
         login(*mailboxes, **settings)  # type: ignore[arg-type]

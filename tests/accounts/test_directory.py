@@ -82,7 +82,7 @@ def test_a_literal_that_is_configured_is_ours() -> None:
     assert StoreDirectory(MemoryAccounts(), ["[192.0.2.1]"], HandClock()).is_local("[192.0.2.1]")
 
 
-def test_an_account_has_a_mailbox_and_nobody_else_has(ground: Ground) -> None:
+def test_only_accounts_have_mailboxes(ground: Ground) -> None:
     assert ground.mailbox("Alice@HOME.test") == "alice@home.test"
     assert ground.mailbox("nobody@home.test") is None
     assert ground.alias("nobody@home.test") is None
@@ -254,7 +254,7 @@ def test_any_address_gives_an_answer(local: str, domain: str) -> None:
     assert mailbox is None or local.lower().partition("+")[0] == "alice"
 
 
-def test_in_an_open_server_everybody_has_a_mailbox() -> None:
+def test_in_an_open_server_all_addresses_have_mailboxes() -> None:
     directory = OpenDirectory(["Home.test"], "world.test")
     assert directory.is_local("elsewhere.test")
     assert not directory.is_local("home.TEST")

@@ -116,7 +116,7 @@ def test_a_login_after_failures_waits_for_the_clock(ground: Ground) -> None:
     assert [login.account for login in waiting] == ["alice@home.test"]
 
 
-def test_failures_of_an_account_count_together_however_it_is_spelled(ground: Ground) -> None:
+def test_failures_of_all_spellings_of_an_account_count_together(ground: Ground) -> None:
     """AUTH-14: else many hosts guess the password of one account as if each spelling were another."""
     for number, spelled in enumerate(("alice", '"alice"@home.test', '"al\\ice"@home.test', "Alice@home.test.")):
         with pytest.raises(Denied):

@@ -150,7 +150,7 @@ def test_beyond_the_queue_a_login_is_unavailable_and_not_wrong(ground: Ground) -
     assert ground.verify("secret")
 
 
-def test_who_waits_when_the_server_closes_hears_unavailable(ground: Ground) -> None:
+def test_waiting_login_is_unavailable_when_the_server_closes(ground: Ground) -> None:
     ground.gate.clear()
     waiting = ground.begin("secret")
     ground.gate.set()
@@ -161,7 +161,7 @@ def test_who_waits_when_the_server_closes_hears_unavailable(ground: Ground) -> N
     ground.passwords.close()
 
 
-def test_who_stops_waiting_does_not_disturb_the_others(ground: Ground) -> None:
+def test_cancelled_check_does_not_disturb_the_others(ground: Ground) -> None:
     from twisted.internet.defer import CancelledError, Deferred
 
     ground.gate.clear()
@@ -273,7 +273,7 @@ def test_what_is_none_is_refused_without_its_secret(text: str, why: str) -> None
         (b"ann", b"\xff", False),
     ],
 )
-def test_who_is_in_the_file_comes_in(name: bytes, password: bytes, *, comes_in: bool) -> None:
+def test_users_of_the_file_log_in(name: bytes, password: bytes, *, comes_in: bool) -> None:
     pump = Pump()
     passwords = Passwords(pump, HandClock(), rounds=4)
     checker = FileChecker({"ann": HASH, "bob": "grün"}, passwords)

@@ -60,7 +60,7 @@ def test_everything_else_is_denied_alike(ground: Ground, user: str, password: st
         ground.login(user, password)
 
 
-def test_nobody_acts_for_another(ground: Ground) -> None:
+def test_acting_for_another_account_is_denied(ground: Ground) -> None:
     with pytest.raises(Denied):
         ground.login("bob", authzid="alice")
 
@@ -107,7 +107,7 @@ def test_both_kinds_of_names_cost_the_same_look_ups(ground: Ground) -> None:
 
 
 @pytest.mark.parametrize("user", ["alice", "nobody"])
-def test_the_spelling_of_an_address_does_not_tell_who_is_there(ground: Ground, user: str) -> None:
+def test_spelling_of_an_address_does_not_reveal_accounts(ground: Ground, user: str) -> None:
     """AUTH-08: RFC 5802 §9."""
     spellings = (f"{user}@home.test", f"{user.upper()}@Home.Test.", f'"{user}"@home.test', f'"\\{user}"@home.test')
     assert len({ground.keys(each).salt for each in spellings}) == 1

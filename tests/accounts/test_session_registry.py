@@ -13,7 +13,7 @@ from mailstack.protocols.sasl import AccountLogin, Unavailable
 from mailstack.store import StoreError
 from mailstack.store.accounts import Account, AccountStore, AppPassword
 from mailstack.store.sqlite.in_memory import InMemoryStore
-from tests.aid import run
+from tests.aid import result_of, run
 from tests.clock import HandClock
 
 ANN, BEN = "ann@home.test", "ben@home.test"
@@ -100,7 +100,7 @@ def test_session_of_the_holder_before_ends_though_the_name_is_taken_again(ground
     assert ground.ended == [ANN]
 
 
-def test_login_that_rests_on_old_credentials_ends_however_late_it_is_registered(ground: Ground) -> None:
+def test_late_login_with_old_credentials_ends(ground: Ground) -> None:
     """A password that is looked at for long, while it is changed and that was seen already."""
     ground.open(BEN)
     old = run(ground.registry.login_of(ANN))
@@ -143,7 +143,7 @@ def test_session_that_is_closed_before_its_turn_to_end_is_left_alone(ground: Gro
     assert ground.ended == []
 
 
-def test_many_who_ask_at_once_share_two_comparisons(ground: Ground) -> None:
+def test_simultaneous_checks_share_two_comparisons(ground: Ground) -> None:
     ground.accounts.has_version = False
     sessions = [ground.open() for _ in range(50)]
     ground.accounts.gate = gate = Deferred()
@@ -151,16 +151,12 @@ def test_many_who_ask_at_once_share_two_comparisons(ground: Ground) -> None:
     run(ground.accounts.end_sessions(ANN))
     ground.accounts.gate = None
     gate.callback(None)
-    held = [run(_result(each)) for each in asked]
+    held = [result_of(each) for each in asked]
     assert held == [True] + [False] * 49, "the first was answered by what was read before the change"
     assert ground.accounts.reads == 2
 
 
-async def _result(deferred: Deferred[bool]) -> bool:
-    return await deferred
-
-
-def test_who_asks_no_longer_keeps_nobody_waiting(ground: Ground) -> None:
+def test_cancelled_check_does_not_block_others(ground: Ground) -> None:
     first, second = ground.open(), ground.open(BEN)
     ground.accounts.gate = gate = Deferred()
     leaving, staying = (Deferred.fromCoroutine(each.holds()) for each in (first, second))
@@ -168,7 +164,7 @@ def test_who_asks_no_longer_keeps_nobody_waiting(ground: Ground) -> None:
     leaving.cancel()
     ground.accounts.gate = None
     gate.callback(None)
-    assert run(_result(staying)) is True
+    assert result_of(staying) is True
 
 
 def test_version_that_stays_the_same_is_not_asked_behind(ground: Ground) -> None:
@@ -198,7 +194,7 @@ def test_app_password_that_goes_ends_sessions(ground: Ground) -> None:
     assert ground.ended == [ANN]
 
 
-def test_store_that_is_out_of_reach_ends_nothing_and_tells_who_asks(ground: Ground) -> None:
+def test_unreachable_store_ends_no_session_and_fails_checks(ground: Ground) -> None:
     session = ground.open()
     ground.accounts.fails = True
     run(ground.accounts.end_sessions(ANN))

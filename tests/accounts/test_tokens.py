@@ -101,7 +101,7 @@ def test_token_with_wrong_claims_is_denied(ground: Ground, claims: dict[str, Any
     assert ground.status(ground.token(**claims)) == status
 
 
-def test_a_token_is_not_for_whom_it_does_not_name(ground: Ground) -> None:
+def test_token_of_another_account_is_denied(ground: Ground) -> None:
     assert ground.status(ground.token(), "alice@home.test") == "invalid_token"
 
 
@@ -154,7 +154,7 @@ def test_a_key_that_is_missing_is_looked_for_but_seldom(ground: Ground) -> None:
     assert ground.reads == 2
 
 
-def test_an_issuer_that_is_down_locks_nobody_out_whose_key_is_known(ground: Ground) -> None:
+def test_known_keys_are_used_while_the_issuer_is_down(ground: Ground) -> None:
     ground.login(ground.token())
     ground.broken = True
     ground.clock.advance(4000)
@@ -299,6 +299,6 @@ def test_everything_else_is_told_as_our_trouble_in_time(answer: bytes, closes: b
         ask(answer, closes=closes)
 
 
-def test_nobody_there_is_our_trouble_too() -> None:
+def test_unreachable_issuer_makes_login_unavailable() -> None:
     with pytest.raises(Unavailable):
         ask(b"", url="http://192.0.2.80:9/jwks")

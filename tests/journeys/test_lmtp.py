@@ -38,9 +38,7 @@ def outer(internet: Internet) -> SimulatedServer:
     )
 
 
-def test_each_recipient_has_an_outcome_of_his_own(
-    internet: Internet, outer: SimulatedServer, inner: SimulatedServer
-) -> None:
+def test_each_recipient_has_an_outcome(internet: Internet, outer: SimulatedServer, inner: SimulatedServer) -> None:
     """LMTP-01, CODE-05, RCVD-01: RFC 2033 §4.2."""
     to = ("bob@inner.test", "nobody@inner.test", "carol@inner.test")
     assert [reply.code for reply in internet.submit(outer, "alice@outer.test", *to)] == [250, 250, 250]

@@ -150,7 +150,7 @@ def test_a_name_in_ascii_for_hosts_that_want_one():
         "a@" + ".".join(["ü"] * 128), "a@ü。test", '"ü@c.test',
     ],
 )  # fmt: skip
-def test_what_nobody_can_see_or_look_up_is_refused(text):
+def test_invisible_and_invalid_characters_are_refused(text):
     """UTF8-02."""
     with pytest.raises(AddressError):
         Address.parse(text)

@@ -108,7 +108,7 @@ def test_a_failure_tells_people_what_happened_and_what_to_do():
     assert max(map(len, text.splitlines())) <= 78
 
 
-def test_a_delay_says_until_when_it_is_tried():
+def test_delay_report_names_the_last_time_of_retries():
     busy = Deferred(Status(4, 4, 1), "mx.elsewhere.test: connection refused")
     message, parts = parse(replace(FAILED, kind="delayed", notices=(RecipientStatus(BOB, busy),)))
     assert message["Subject"] == "Your letter is delayed"
@@ -121,7 +121,7 @@ def test_a_delay_says_until_when_it_is_tried():
     assert "No action is required" in parts[0].get_payload()
 
 
-def test_each_recipient_has_his_own_block():
+def test_each_recipient_has_a_block():
     carol = Recipient(Address("carol", "home.test"), Address("list", "home.test"))
     _, parts = parse(
         replace(FAILED, notices=(*FAILED.notices, RecipientStatus(carol, Failed(Status(5, 1, 1), "gone"))))

@@ -66,17 +66,17 @@ def envelope(sender: Address | None = NEWS, verp: str | None = "+=") -> Envelope
         (f"{'c' * 50}@elsewhere.test", "+=", "news@home.test"),
     ],
 )
-def test_each_recipient_has_a_path_of_his_own(recipient: str, delimiters: str, path: str) -> None:
+def test_each_recipient_has_a_path(recipient: str, delimiters: str, path: str) -> None:
     found = sender_for(envelope(verp=delimiters), Recipient(Address.parse(recipient)))
     assert str(found) == path
 
 
-def test_the_path_names_who_was_written_to_and_not_where_an_alias_led() -> None:
+def test_path_names_the_original_recipient_of_an_alias() -> None:
     recipient = Recipient(Address("c.smith", "third.test"), Address("carol", "elsewhere.test"))
     assert str(sender_for(envelope(), recipient)) == "news+carol=elsewhere.test@home.test"
 
 
-def test_nobody_s_path_is_nobody_s_for_all() -> None:
+def test_null_path_and_letters_without_verp_keep_their_path() -> None:
     carol = Recipient(Address("carol", "elsewhere.test"))
     assert sender_for(envelope(None), carol) is None
     assert delimiters_of(envelope(None)) is None

@@ -15,7 +15,7 @@ YEAR_3000 = 32_503_680_000.0
 
 
 @given(st.floats(0, YEAR_3000))
-def test_an_id_is_fifteen_characters_that_nobody_confuses(now):
+def test_id_is_fifteen_unambiguous_characters(now):
     identity = new_letter_id(now)
     assert len(identity) == 15
     assert set(identity) <= set(ALPHABET)

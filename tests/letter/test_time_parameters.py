@@ -74,7 +74,7 @@ def test_times_count_from_the_arrival_or_from_the_release():
         ({"HOLDUNTIL": "1970-01-01T00:17:41Z", "BY": "60;N"}, True),
     ],
 )
-def test_nothing_is_held_beyond_the_time_that_it_is_wanted_by(parameters, too_long):
+def test_hold_ends_at_the_time_to_deliver_by(parameters, too_long):
     """FUT-01, DLBY-01: RFC 4865 §5.2.2."""
     assert is_held_too_long(parameters, 1000.0) == too_long
 

@@ -18,7 +18,7 @@ def test_a_time_is_what_datetime_says(at: float) -> None:
 
 
 @given(TIMES)
-def test_a_second_is_the_one_that_it_is_in(at: float) -> None:
+def test_seconds_are_rounded_down(at: float) -> None:
     assert iso8601_seconds(at) == datetime.fromtimestamp(int(at), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 

@@ -55,7 +55,7 @@ def test_an_address_without_a_mailbox_fails(address, status):
     assert str(outcome.status) == status
 
 
-def test_each_recipient_has_an_outcome_of_his_own():
+def test_each_recipient_has_an_outcome():
     found = outcomes(a_letter("bob@home.test", "nobody@home.test"))
     assert [type(outcome) for outcome in found] == [Delivered, Failed]
 

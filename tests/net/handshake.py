@@ -71,6 +71,11 @@ class Connection:
                 end.connectionLost(Failure(ConnectionDone()))
 
     @property
+    def session(self) -> Any:
+        """TLS session of the client, which another connection may resume."""
+        return self.client.transport.getHandle().get_session()
+
+    @property
     def good(self) -> bool:
         return self.client.shook and self.server.shook and self.client.lost is None and self.server.lost is None
 

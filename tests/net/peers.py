@@ -95,6 +95,15 @@ class Rig:
     def call(self, **options: Any) -> NetPeer[bytes]:
         return self.reactor.result_of(self.caller.connect(HostPort(SERVER, 25), Lines(), timeout=10, **options))
 
+    def call_under_tls(self, *, implicit: bool, command: bytes = b"") -> NetPeer[bytes]:
+        """TLS from the first octet, or behind a command."""
+        if implicit:
+            return self.call(tls=True, server_name="mx.home.test")
+        peer = self.call()
+        peer.send(command)
+        assert self.reactor.result_of(peer.start_tls("mx.home.test"))
+        return peer
+
     def receive(self, peer: NetPeer[bytes], timeout: float = 1000) -> Any:
         return self.reactor.result_of(peer.next_event(timeout))
 

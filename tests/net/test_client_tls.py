@@ -167,7 +167,7 @@ def test_names_and_dates_count_below_an_authority_and_not_otherwise(files: Certi
         call(old, dane=Dane((tlsa(authority, 2, 1, 1),), (NAME,)))
 
 
-def test_an_authority_that_did_not_sign_it_is_none(files: CertificateFiles, tmp_path: Path) -> None:
+def test_authority_that_did_not_sign_the_certificate_is_refused(files: CertificateFiles, tmp_path: Path) -> None:
     """RLY-20: the other side may show any CA's certificate in its chain."""
     other = private_ca(tmp_path, NAME, time.time())
     assert other.ca is not None

@@ -150,7 +150,7 @@ def clock(reactor: SimulatedReactor) -> AdjustableClock:
     return AdjustableClock(reactor)
 
 
-def test_an_adjustable_clock_is_its_reactors_until_it_is_moved(
+def test_adjustable_clock_follows_its_reactor_until_it_is_moved(
     reactor: SimulatedReactor, clock: AdjustableClock
 ) -> None:
     done: list[float] = []

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
 from twisted.internet.protocol import Factory, Protocol
 
 from mailstack.letter.envelope import HostPort
-from mailstack.net.certificates import CertificateFiles, private_ca
+from mailstack.net.certificates import CertificateFiles
 from mailstack.net.connector import TwistedConnector
 from mailstack.net.peer import NetPeer
 from mailstack.net.server_tls import server_context
@@ -19,12 +18,6 @@ from mailstack.sandbox.simulation import SimulatedReactor
 from tests.net.peers import Lines, echo, listener_for
 
 SERVER, CLIENT = "192.0.2.1", "203.0.113.7"
-
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> CertificateFiles:
-    """Dates of certificates are compared with the real time, whatever the simulated one is."""
-    return private_ca(tmp_path_factory.mktemp("tls"), "mx.home.test", time.time())
 
 
 class Rig:

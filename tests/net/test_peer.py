@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,11 +16,6 @@ from mailstack.protocols.connection import ConnectFailed, Disconnected, LoggedOu
 from tests.net.peers import Lines, Rig, echo
 
 SERVER = "192.0.2.1"
-
-
-@pytest.fixture
-def rig(tmp_path: Path) -> Rig:
-    return Rig(tmp_path)
 
 
 def test_a_session_receives_and_answers(rig: Rig) -> None:

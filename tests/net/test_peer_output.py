@@ -104,7 +104,7 @@ def test_no_more_is_held_back_than_a_small_amount() -> None:
     assert len(wire.written) == 3
 
 
-def test_who_says_much_has_his_answers_when_others_have_their_turn() -> None:
+def test_busy_client_gets_its_replies_when_others_have_their_turn() -> None:
     peer, wire, clock = serve(echo)
     peer.dataReceived(b"x\n" * (BURST + 20))
     assert BURST <= b"".join(wire.written).count(b"\n") < BURST + 20

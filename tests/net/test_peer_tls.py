@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from mailstack.net.peer import NetPeer
@@ -11,11 +9,6 @@ from mailstack.protocols.connection import ConnectFailed, Disconnected
 from tests.net.peers import Lines, Rig, echo
 
 SERVER = "192.0.2.1"
-
-
-@pytest.fixture
-def rig(tmp_path: Path) -> Rig:
-    return Rig(tmp_path)
 
 
 def test_starttls_negotiates_a_cipher_on_both_sides(rig: Rig) -> None:
@@ -44,8 +37,8 @@ def test_starttls_negotiates_a_cipher_on_both_sides(rig: Rig) -> None:
     assert peer.channel_binding("tls-exporter") == bound[0] is not None
 
 
-def test_commands_pipelined_after_starttls_are_discarded(rig: Rig) -> None:
-    """TLS-04"""
+def listen_with_starttls(rig: Rig) -> list[object]:
+    """What is received first behind STARTTLS."""
     received: list[object] = []
 
     async def upgrade(peer: NetPeer[bytes], engine: Lines) -> None:
@@ -54,6 +47,12 @@ def test_commands_pipelined_after_starttls_are_discarded(rig: Rig) -> None:
         received.append(await peer.next_event(60))
 
     rig.listen(upgrade)
+    return received
+
+
+def test_commands_pipelined_after_starttls_are_discarded(rig: Rig) -> None:
+    """TLS-04"""
+    received = listen_with_starttls(rig)
     peer = rig.call()
     peer.send(b"starttls\ninjected\n")
     rig.reactor.advance(0.01)
@@ -65,14 +64,7 @@ def test_commands_pipelined_after_starttls_are_discarded(rig: Rig) -> None:
 
 def test_a_failed_handshake_ends_the_connection(rig: Rig) -> None:
     """TLS-05"""
-    received: list[object] = []
-
-    async def upgrade(peer: NetPeer[bytes], engine: Lines) -> None:
-        await peer.next_event(60)
-        await peer.start_tls()
-        received.append(await peer.next_event(60))
-
-    rig.listen(upgrade)
+    received = listen_with_starttls(rig)
     peer = rig.call()
     peer.send(b"starttls\n")
     rig.reactor.advance(1)
@@ -106,10 +98,7 @@ def test_immediate_and_delayed_writes_under_tls_keep_their_order(rig: Rig, *, im
         peer.send(b"goodbye\n")
 
     rig.listen(send, implicit_tls=implicit)
-    peer = rig.call(tls=True, server_name="mx.home.test") if implicit else rig.call()
-    if not implicit:
-        peer.send(b"starttls\n")
-        assert rig.reactor.result_of(peer.start_tls("mx.home.test"))
+    peer = rig.call_under_tls(implicit=implicit, command=b"starttls\n")
     peer.send(b"go\n")
     rig.reactor.advance(5)
     assert [rig.receive(peer) for _ in lines] == lines
@@ -153,9 +142,7 @@ def test_the_handshake_timeout_ends_with_the_handshake(rig: Rig, *, implicit: bo
         await echo(peer, engine)
 
     rig.listen(upgrade, implicit_tls=implicit, handshake_timeout=1.0)
-    peer = rig.call(tls=True, server_name="mx.home.test") if implicit else rig.call()
-    if not implicit:
-        assert rig.reactor.result_of(peer.start_tls("mx.home.test"))
+    peer = rig.call_under_tls(implicit=implicit)
     rig.reactor.advance(30)
     peer.send(b"hello\n")
     assert rig.receive(peer) == b"hello"

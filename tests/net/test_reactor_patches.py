@@ -85,7 +85,7 @@ def clients(reactor: EPollReactor, number: int, received: Callable[[Client], obj
     return found
 
 
-def test_all_who_speak_are_heard_a_few_at_a_time(reactor: EPollReactor) -> None:
+def test_ready_readers_are_served_a_few_in_a_turn(reactor: EPollReactor) -> None:
     received: list[Client] = []
     waiting = clients(reactor, 3 * MAX_EVENTS, received.append)
     for turn in range(1, 4):
@@ -95,7 +95,7 @@ def test_all_who_speak_are_heard_a_few_at_a_time(reactor: EPollReactor) -> None:
     assert sorted(map(id, received)) == sorted(map(id, waiting))
 
 
-def test_nobody_is_heard_twice_while_others_wait(reactor: EPollReactor) -> None:
+def test_no_reader_is_served_twice_while_others_wait(reactor: EPollReactor) -> None:
     """As the kernel has it: who was told goes behind the others."""
     received: list[Client] = []
 
@@ -109,7 +109,7 @@ def test_nobody_is_heard_twice_while_others_wait(reactor: EPollReactor) -> None:
     assert len(set(received)) == len(received) == 2 * MAX_EVENTS
 
 
-def test_who_fails_is_lost_and_logged_and_the_others_are_heard(reactor: EPollReactor) -> None:
+def test_failing_reader_is_dropped_and_logged_and_the_others_are_served(reactor: EPollReactor) -> None:
     """The connection that raises, and raises again when it is told that it is lost."""
     received: list[Client] = []
 
@@ -137,7 +137,7 @@ def test_who_fails_is_lost_and_logged_and_the_others_are_heard(reactor: EPollRea
     received[0].close()
 
 
-def test_who_is_let_go_of_by_another_in_the_same_turn_is_not_heard(reactor: EPollReactor) -> None:
+def test_reader_removed_in_the_same_turn_is_not_served(reactor: EPollReactor) -> None:
     received: list[Client] = []
 
     def be_alone(client: Client) -> None:
@@ -164,7 +164,7 @@ class Slow:
         self.now += MAX_TURN / 3 + 1e-6
 
 
-def test_a_turn_ends_when_its_time_is_over_and_who_was_not_heard_comes_first_in_the_next(reactor: EPollReactor) -> None:
+def test_turn_ends_in_time_and_the_next_one_begins_with_the_rest(reactor: EPollReactor) -> None:
     slow = Slow()
     reactor.doIteration = BoundedTurn(reactor, lambda: slow.now)  # type: ignore[method-assign]
     waiting = clients(reactor, 8, slow.receive)
@@ -179,7 +179,7 @@ def test_a_turn_ends_when_its_time_is_over_and_who_was_not_heard_comes_first_in_
     assert set(slow.received) == {*waiting, *later}
 
 
-def test_who_took_the_descriptor_of_one_that_was_to_be_heard_is_not_taken_for_it(reactor: EPollReactor) -> None:
+def test_reader_with_a_reused_descriptor_is_not_mistaken_for_the_old_one(reactor: EPollReactor) -> None:
     slow = Slow()
     reactor.doIteration = BoundedTurn(reactor, lambda: slow.now)  # type: ignore[method-assign]
     waiting = clients(reactor, 4, slow.receive)

@@ -116,7 +116,7 @@ def wire_of(peer: NetPeer[bytes]) -> Any:
     return peer.transport
 
 
-def test_a_whole_letter_of_a_new_connection_waits_for_nobody(server: Server) -> None:
+def test_whole_letter_of_a_new_connection_is_served_at_once(server: Server) -> None:
     server.flood()
     assert len(server.queue._queue) == FLOOD
     good = server.connect()

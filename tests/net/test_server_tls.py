@@ -22,11 +22,6 @@ from tests.net.handshake import Connection, Odd, Side, client_context
 
 
 @pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> CertificateFiles:
-    return private_ca(tmp_path_factory.mktemp("tls"), "mx.home.test", time.time())
-
-
-@pytest.fixture(scope="module")
 def server(files: CertificateFiles) -> ServerContext:
     return server_context(files.certificate, files.key)
 
@@ -136,7 +131,7 @@ def test_a_session_can_be_resumed(server: ServerContext, newest: int) -> None:
     """TLS-10."""
     client = Odd(newest=newest)
     first = Connection(client, server)
-    client.session = first.client.transport.getHandle().get_session()
+    client.session = first.session
     second = Connection(client, server)
     assert second.good
     # A handshake that resumes sends no certificates.
@@ -228,7 +223,7 @@ def test_sessions_are_resumed_for_each_of_several_names(tmp_path: Path) -> None:
     server = ServerContext(certificates(tmp_path, "mx.home.test", "mx.other.test"))
     client = Odd(server_name=b"mx.other.test")
     first = Connection(client, server)
-    client.session = first.client.transport.getHandle().get_session()
+    client.session = first.session
     second = Connection(client, server)
     assert second.good
     assert first.sent_by_server > second.sent_by_server + 500

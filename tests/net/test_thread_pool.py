@@ -82,7 +82,7 @@ def test_what_is_cancelled_before_it_begins_is_never_done_and_makes_room(pump: P
     assert stuck.count == 1
 
 
-def test_what_is_cancelled_while_it_is_done_keeps_its_place_to_its_end(pump: Pump, pool: BoundedPool) -> None:
+def test_cancelled_job_keeps_its_thread_until_it_ends(pump: Pump, pool: BoundedPool) -> None:
     """Else a client that leaves and comes again would have all threads."""
     stuck = Stuck()
     first = pool.run(stuck)

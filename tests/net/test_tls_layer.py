@@ -25,11 +25,6 @@ from tests.net.handshake import Connection, Odd, client_context
 from tests.net.peers import Lines, Rig
 
 
-@pytest.fixture
-def rig(tmp_path: Path) -> Rig:
-    return Rig(tmp_path)
-
-
 @pytest.fixture(autouse=True)
 def no_collector() -> Iterator[None]:
     gc.disable()
@@ -53,9 +48,7 @@ def test_both_ends_are_gone_with_the_connection(rig: Rig, *, implicit: bool, goe
         await peer.next_event(60)
 
     rig.listen(send, implicit_tls=implicit)
-    peer = rig.call(tls=True, server_name="mx.home.test") if implicit else rig.call()
-    if not implicit:
-        assert rig.reactor.result_of(peer.start_tls("mx.home.test"))
+    peer = rig.call_under_tls(implicit=implicit)
     peer.send(b"hello\n")
     assert rig.receive(peer) == b"bye"
     kept.append(weakref.ref(peer.transport.getHandle()))  # type: ignore[union-attr]
@@ -114,11 +107,6 @@ def client_identity(directory: Path, ca: CertificateFiles, *, usage: x509.Object
 
 
 @pytest.fixture
-def files(tmp_path: Path) -> CertificateFiles:
-    return private_ca(tmp_path / "server", "mx.home.test", time.time())
-
-
-@pytest.fixture
 def alice(tmp_path: Path, files: CertificateFiles) -> CertificateFiles:
     return client_identity(tmp_path, files, usage=ExtendedKeyUsageOID.CLIENT_AUTH)
 
@@ -173,7 +161,7 @@ def test_a_resumed_session_never_turns_a_stranger_into_a_friend(
     server = asking(files)
     client = Odd(newest=newest, identity=private_ca(tmp_path / "stranger", "mx.other.test", time.time()))
     first = Connection(client, server)
-    client.session = first.client.transport.getHandle().get_session()
+    client.session = first.session
     assert shown(server, client) is None
 
 

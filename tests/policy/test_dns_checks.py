@@ -19,7 +19,7 @@ def lists(dns: Dns, *zones: str) -> DnsBlockLists:
     return DnsBlockLists(zones or ("zen.test",), dns, Now())
 
 
-def test_a_listed_client_is_refused_and_told_by_whom() -> None:
+def test_listed_client_is_refused_with_the_name_of_the_list() -> None:
     verdict = run(lists(Dns(LISTED)).at_recipient(Visitor(), rcpt()))
     assert said(verdict) == "550 5.7.1"
     assert "198.51.100.7 is listed by zen.test" in str(verdict)
@@ -31,7 +31,7 @@ def test_the_second_list_is_asked_when_the_first_has_nothing() -> None:
 
 
 @pytest.mark.parametrize("answer", [None, (), ("192.0.2.1",), ("127.255.255.254",), ("::1",)])
-def test_a_list_that_fails_blocks_nobody(answer: tuple[str, ...] | None) -> None:
+def test_failing_list_blocks_no_client(answer: tuple[str, ...] | None) -> None:
     """Silent, gone and sold to somebody else, or unwilling to answer us."""
     dns = Dns({"A 7.100.51.198.zen.test": answer})
     assert said(run(lists(dns).at_recipient(Visitor(), rcpt()))) == ""
@@ -51,7 +51,7 @@ def test_an_answer_is_believed_for_a_while() -> None:
     assert len(dns.asked) == 1
 
 
-def test_the_postmaster_hears_everybody_and_loopback_is_never_asked_about() -> None:
+def test_postmaster_accepts_listed_clients_and_loopback_is_not_looked_up() -> None:
     dns = Dns(LISTED)
     assert said(run(lists(dns).at_recipient(Visitor(), rcpt("postmaster@home.test")))) == ""
     assert said(run(lists(dns).at_connection(Visitor(HostPort("127.0.0.1", 1))))) == ""
@@ -71,9 +71,7 @@ def test_the_postmaster_hears_everybody_and_loopback_is_never_asked_about() -> N
         ({}, "", ""),
     ],
 )
-def test_a_sender_who_could_not_be_answered_is_refused(
-    records: dict[str, tuple[str, ...]], sender: str, words: str
-) -> None:
+def test_sender_without_a_mail_host_is_refused(records: dict[str, tuple[str, ...]], sender: str, words: str) -> None:
     assert said(run(SenderDomain(Dns(dict(records))).at_sender(Visitor(), mail(sender)))) == words
 
 
@@ -119,7 +117,7 @@ def test_who_has_no_confirmed_name_is_refused(
     assert said(run(ReverseDnsRequired(dns).at_recipient(Visitor(), rcpt()))) == answer
 
 
-def test_the_postmaster_hears_everybody_and_this_machine_needs_no_name() -> None:
+def test_postmaster_and_loopback_need_no_host_name() -> None:
     """CODE-25: RFC 5321 §4.5.1."""
     nameless = ReverseDnsRequired(Dns())
     assert said(run(nameless.at_recipient(Visitor(), rcpt("postmaster@home.test")))) == ""

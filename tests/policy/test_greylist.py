@@ -93,7 +93,7 @@ def test_a_flood_of_strangers_is_remembered_within_bounds() -> None:
         assert count(rig.store) < 30
 
 
-def test_trouble_of_the_store_delays_nobody() -> None:
+def test_store_error_delays_no_client() -> None:
     class Broken(SqlGreylist):
         async def find(self, name: str) -> GreylistEntry | None:
             raise StoreError("broken")

@@ -47,7 +47,7 @@ def test_the_null_sender_is_on_no_list_of_addresses() -> None:
     assert said(run(BlockList(["@other.test"]).at_recipient(Visitor(), rcpt()))) == ""
 
 
-def test_the_postmaster_hears_everybody() -> None:
+def test_blocked_client_may_write_to_postmaster() -> None:
     block = BlockList(["198.51.100.0/24", "@other.test"])
     assert said(run(block.at_recipient(client(), rcpt("Postmaster@home.test")))) == ""
 

@@ -106,7 +106,7 @@ def test_an_alias_and_another_case_are_the_accounts_own(body: bytes) -> None:
         b"",
     ],
 )
-def test_one_author_who_is_not_the_accounts_is_enough(body: bytes) -> None:
+def test_one_author_of_another_account_is_refused(body: bytes) -> None:
     assert (
         refused(FromHeaderPolicy(when_not_owned="refuse", owners=Owners()), b"From: " + body + b"\r\n") == "550 5.7.1"
     )

@@ -143,7 +143,7 @@ def test_what_the_domain_itself_does_not_answer_is_doubtful() -> None:
     assert verify_letter(VICTIM + END, SlowDns(slow=("_dmarc.pr.test",)), temperror="defer")[0] == "451 4.4.3"
 
 
-def test_a_letter_that_passes_is_not_put_off_for_a_signature_that_nobody_answers_for() -> None:
+def test_passing_letter_is_not_deferred_for_an_unreachable_key() -> None:
     """RFC 6376 §6.1: one good signature is enough, whatever became of the others."""
     names = SlowDns({"TXT home.test": ("v=spf1 ip4:192.0.2.1 -all",), "TXT _dmarc.home.test": ("v=DMARC1; p=reject",)})
     letter = slow_signatures(3) + b"From: alice@home.test\r\n" + END

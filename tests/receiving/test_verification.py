@@ -84,7 +84,7 @@ def test_this_machine_is_not_asked(remote: HostPort | None) -> None:
     assert names.asked == []
 
 
-def test_a_dns_that_is_gone_is_told_and_refuses_nobody() -> None:
+def test_unreachable_dns_is_reported_and_refuses_no_letter() -> None:
     """AR-01: temperror, for each."""
     names = Dns(dict.fromkeys(("TXT home.test", "TXT s1._domainkey.home.test", "TXT _dmarc.home.test")))
     field, facts = verify_letter(signed(), names)

@@ -27,7 +27,7 @@ def by_route(world: World) -> RelayAgent:
     return agent(world, routes=StaticRoutes.parse({"elsewhere.test": "mx.elsewhere.test:25"}))
 
 
-def test_requiretls_is_passed_on_to_who_offers_it(world: World, server: FakeServer) -> None:
+def test_requiretls_is_passed_on_to_a_host_that_offers_it(world: World, server: FakeServer) -> None:
     """REQT-01."""
     tried = go_under_tls(world, by_route(world))
     assert isinstance(tried.outcomes[0], Delivered)
@@ -35,7 +35,7 @@ def test_requiretls_is_passed_on_to_who_offers_it(world: World, server: FakeServ
     assert said(tried, "REQUIRETLS")
 
 
-def test_requiretls_comes_back_from_who_does_not_and_the_connection_is_kept(world: World, server: FakeServer) -> None:
+def test_requiretls_bounces_at_a_host_without_it_and_the_connection_is_kept(world: World, server: FakeServer) -> None:
     """REQT-01, CODE-26."""
     server.capabilities = replace(server.capabilities, withheld=frozenset({"REQUIRETLS"}))
     using = by_route(world)
@@ -61,7 +61,7 @@ def test_requiretls_waits_for_tls_that_may_come(world: World, server: FakeServer
     assert outcome.status == Status(5, 7, 10)
 
 
-def test_a_report_with_requiretls_goes_to_anybody(world: World, server: FakeServer) -> None:
+def test_report_with_requiretls_goes_to_any_host(world: World, server: FakeServer) -> None:
     """REQT-01: RFC 8689 §5."""
     server.capabilities = replace(server.capabilities, starttls=False)
     letter = letter_to(CAROL)
@@ -96,7 +96,7 @@ class Strict(FakeServer):
         return server_name == self.certificate_for
 
 
-def test_a_name_that_anybody_gives_a_host_takes_tls_from_nobody_else(world: World) -> None:
+def test_host_name_of_another_domain_does_not_disable_tls(world: World) -> None:
     """RLY-19: a domain whose MX leads to another's host must not have the other's letters go in the clear."""
     Strict(world)
     names = FakeNames(

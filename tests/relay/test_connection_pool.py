@@ -206,7 +206,7 @@ def test_one_letter_finds_out_whether_a_host_is_back_and_the_others_do_not_wait_
     assert attempt(world, using=relay, destination=there).reached is True
 
 
-def test_an_operator_who_has_mended_a_host_need_not_wait_for_its_time(world: World) -> None:
+def test_requested_retry_does_not_wait_for_the_end_of_back_off(world: World) -> None:
     relay = agent(world)
     for _ in range(4):
         attempt(world, using=relay)

@@ -162,7 +162,7 @@ def test_an_address_literal_is_its_own_host(literal: str, address: str) -> None:
     assert names.asked == []
 
 
-def test_nobody_is_sent_to_where_we_listen_ourselves() -> None:
+def test_hosts_that_lead_to_our_own_listeners_are_skipped() -> None:
     """RLY-02: RFC 5321 §5.1. Anybody may publish 127.0.0.1; the letter would come back until it has a hundred trace fields."""
 
     def ours(where: HostPort) -> bool:

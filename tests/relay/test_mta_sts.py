@@ -197,7 +197,7 @@ def rig() -> Rig:
     return Rig()
 
 
-def test_it_is_fetched_once_and_asked_for_seldom(rig: Rig) -> None:
+def test_policy_is_fetched_once_and_its_record_is_looked_up_seldom(rig: Rig) -> None:
     """RLY-21."""
     for _ in range(10):
         assert rig.mode() is Mode.ENFORCE
@@ -264,7 +264,7 @@ def test_a_look_that_fails_takes_nothing_from_another_that_did_not(fails: str) -
     assert [each.mode for each in found] == [Mode.ENFORCE] * 3
 
 
-def test_it_is_renewed_while_it_is_used(rig: Rig) -> None:
+def test_policy_is_renewed_while_it_is_used(rig: Rig) -> None:
     """RLY-21: so that it does not end while the domain goes on to publish it."""
     for _ in range(20):
         assert rig.mode() is Mode.ENFORCE
@@ -272,7 +272,7 @@ def test_it_is_renewed_while_it_is_used(rig: Rig) -> None:
     assert 8 <= rig.site.fetched <= 20
 
 
-def test_it_holds_across_a_restart(rig: Rig) -> None:
+def test_policy_holds_across_a_restart(rig: Rig) -> None:
     """RLY-21."""
     rig.mode()
     rig.restart()

@@ -168,7 +168,7 @@ class FarAway(World):
         return await super().connect(*address, **how)
 
 
-def test_a_host_that_wants_a_session_for_each_recipient_has_one_time_for_all_of_them() -> None:
+def test_sessions_for_single_recipients_share_one_handover_time() -> None:
     """LIM-01: else they took longer together than the queue's lease, and others took the letter to it once more."""
     world = FarAway()
     server = FakeServer(world)
@@ -201,7 +201,7 @@ def test_a_session_is_kept_for_as_many_domains_as_a_host_takes() -> None:
     assert connection.accepts_domain("c.test")
 
 
-def test_what_another_session_is_refused_waits_and_goes_to_nobody_twice(
+def test_recipients_refused_by_a_second_session_are_deferred_and_not_sent_twice(
     world: World, server: FakeServer, backup: FakeServer
 ) -> None:  # fmt: skip
     """LIM-01: the host that has some of the letter can't be called again; the next one does not get it."""

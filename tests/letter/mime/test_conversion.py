@@ -85,7 +85,7 @@ def test_what_is_mostly_not_ascii_becomes_base64():
     assert leaves(result)[0][1] == text
 
 
-def test_a_letter_without_mime_says_that_nobody_knows_what_it_means():
+def test_letter_without_mime_gets_an_unknown_charset():
     """8BIT-02: RFC 1428 §3."""
     assert converted(b"Subject: x\r\n\r\n\xe5\r\n") == lines(
         b"Subject: x",

@@ -63,7 +63,7 @@ x
 """
 
 
-def test_who_wrote_what_to_whom() -> None:
+def test_sender_recipients_and_subject_are_parsed() -> None:
     letter = parse(LETTER)
     assert letter.authors == (Correspondent("Jörg Doe", "joerg@a.test"),)
     assert [(each.name, each.address) for each in letter.to] == [

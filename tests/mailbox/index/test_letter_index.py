@@ -216,7 +216,7 @@ async def _archived(shelf: Shelf, count: int) -> bool:
     return len(await shelf.store.entries(ARCHIVE, 0, 10)) == count
 
 
-def test_who_gets_a_copy_of_what_he_sent_is_counted_once(shelf: Shelf) -> None:
+def test_copy_to_the_sender_is_counted_once(shelf: Shelf) -> None:
     """From then on it is for him, as by an alias of another server."""
     source = shelf.put(to=(BOB,), account=ALICE.key)
     copy = Copy(LetterId("0" * 15), source, (ALICE.key,))

@@ -13,7 +13,7 @@ from mailstack.protocols.sasl import Credentials, DigestProof
 from tests.mailbox.pop3.sessions import LETTER, TLS, Server, plain
 
 
-def test_the_greeting_has_no_timestamp_so_that_nobody_tries_apop() -> None:
+def test_greeting_has_no_timestamp_for_apop() -> None:
     """POP-01, POP-19"""
     telnet = Server().telnet(tls=TLS)
     assert telnet.greeting == b"+OK mx.home.test POP3 server ready\r\n"
@@ -221,7 +221,7 @@ def test_who_logs_in_too_soon_is_told_when() -> None:
     assert again.say("USER bob", "PASS secret word").endswith(b"octets)\r\n")
 
 
-def test_a_login_that_found_the_maildrop_in_use_delays_nobody() -> None:
+def test_login_to_a_maildrop_in_use_delays_no_login() -> None:
     """POP-27"""
     server = Server(delay=60)
     first = server.logged_in()

@@ -44,7 +44,7 @@ def test_there_is_no_letter_beyond_the_ends(number: int) -> None:
 
 
 @given(st.integers(0, 2**63 - 1), st.integers(1, 2**63 - 1))
-def test_a_unique_id_fits_the_grammar_and_is_the_one_that_is_listed(validity: int, uid: int) -> None:
+def test_unique_id_fits_the_grammar_and_is_listed(validity: int, uid: int) -> None:
     """POP-12"""
     drop = drop_of(5, first_uid=uid, validity=validity)
     unique_id = drop.unique_id(drop.entry(1))

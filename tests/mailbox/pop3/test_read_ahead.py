@@ -53,7 +53,7 @@ def test_no_more_is_held_by_all_together_than_there_is_room_for() -> None:
 
 
 @pytest.mark.parametrize("end", ["QUIT", "lost"])
-def test_nothing_is_held_for_who_has_left(end: str) -> None:
+def test_nothing_is_kept_for_a_client_that_has_left(end: str) -> None:
     server = Server(*[LETTER] * 20)
     telnet = server.logged_in()
     telnet.say("RETR 1", "RETR 2")
@@ -74,7 +74,7 @@ def test_a_damaged_letter_that_is_read_along_harms_no_other(monkeypatch: pytest.
         assert telnet.say(f"RETR {number}").startswith(b"+OK ")
 
 
-def test_a_letter_read_along_that_is_gone_is_an_error_when_it_is_asked_for() -> None:
+def test_letter_read_ahead_that_is_gone_is_an_error_at_retr() -> None:
     server = Server(*[LETTER] * 4)
     telnet = server.logged_in()
     telnet.say("RETR 1")

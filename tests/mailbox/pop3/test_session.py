@@ -203,9 +203,7 @@ UTF8_LETTER = "Subject: h\u00e9llo\r\n\r\nbody\r\n".encode()
     [UTF8_LETTER, b"Subject: \xfc\r\n\r\nbody\r\n", b"\xff\x80: \xc3\r\n\r\nbody\r\n", b"\xfe\xff\r\n\r\nbody\r\n"],
     ids=["utf-8", "latin-1", "field name", "no header"],
 )
-def test_a_header_beyond_ascii_is_sent_as_it_is_whatever_the_client_said(
-    letter: bytes, before_login: tuple[str, ...]
-) -> None:
+def test_header_beyond_ascii_is_sent_unchanged(letter: bytes, before_login: tuple[str, ...]) -> None:
     """POP-25, POP-05, POP-28: nothing behind it waits, and every command says the same size."""
     server = Server(letter, LETTER)
     telnet = server.telnet(tls=TLS)

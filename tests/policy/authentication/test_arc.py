@@ -47,7 +47,7 @@ def chain_of(letter: bytes, records: dict[str, tuple[str, ...] | None] | None = 
     return run(verify_chain(links, found, bodies, Dns({**RECORDS, **(records or {})})))
 
 
-def test_a_letter_that_nobody_sealed() -> None:
+def test_letter_without_seals() -> None:
     """ARC-01: none."""
     assert chain_of(LETTER) == Chain("none")
 

@@ -176,7 +176,7 @@ def test_any_text_is_a_key_record_or_none(text: str) -> None:
         assert said(signed(), Dns({"TXT s1._domainkey.home.test": (f"v=DKIM1; k={kind}; {text}",)}))[0] == "permerror"
 
 
-def test_a_letter_without_signatures_asks_nobody() -> None:
+def test_letter_without_signatures_makes_no_queries() -> None:
     texts = dns()
     assert said(LETTER, texts) == []
     assert texts.asked == []

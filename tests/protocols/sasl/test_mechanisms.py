@@ -166,7 +166,7 @@ def test_any_octets_are_an_account_a_question_or_a_refusal(name: str, responses:
     ("authzid", "allowed"),
     [("", True), ("bob", True), ("BOB@home.test", True), ("alice@home.test", False), ("alice", False), ("b", False)],
 )
-def test_nobody_acts_for_another(authzid: str, allowed: bool) -> None:
+def test_acting_for_another_account_is_denied(authzid: str, allowed: bool) -> None:
     assert (
         Credentials(username="bob", password="x", mechanism="PLAIN", authzid=authzid).acts_for("bob@home.test")
         is allowed

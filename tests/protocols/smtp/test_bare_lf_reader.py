@@ -122,7 +122,7 @@ def test_chunks_that_grow_beyond_the_limit_are_too_large(parts: tuple[bytes, ...
     ("sent", "content"),
     [(b".\n", b""), (b"a\n..b\n.\n", b"a\r\n.b\r\n"), (b"a\nb\r\n.\r\n", b"a\r\nb\r\n"), (b"a\r\n.\n", b"a\r\n")],
 )
-def test_who_ends_commands_with_lf_ends_the_content_so_too(sent: bytes, content: bytes) -> None:
+def test_client_with_lf_commands_may_end_the_content_with_lf(sent: bytes, content: bytes) -> None:
     """Bare LF as sent by `printf … | nc`."""
     for pieces in ([sent], one_at_a_time(sent)):
         octets, end, answers = content_of(*pieces, newline=b"\n")
@@ -161,7 +161,7 @@ def test_commands_of_a_client_that_is_logged_in_end_in_crlf() -> None:
     assert (event.reply.code, event.reply.closes) == (500, True)
 
 
-def test_nobody_else_takes_them() -> None:
+def test_bare_newlines_are_refused_by_default() -> None:
     """SMUG-02, SMUG-03: neither in a content nor as the end of a command."""
     strict = Capabilities("mx.home.test")
     for fault in (b"\n", b"\r"):

@@ -58,7 +58,7 @@ def test_requiretls_is_there_only_under_tls_and_takes_no_value():
     assert session.events[-1].parameters == (("REQUIRETLS", ""),)
 
 
-def test_an_operator_may_withhold_any_of_them():
+def test_withheld_extensions_are_not_offered():
     """EXT-02."""
     withheld = frozenset(extension.keyword for extension in OFFERED)
     session = Dialogue(Capabilities("mx.home.test", starttls=True, mechanisms=("PLAIN",), withheld=withheld))

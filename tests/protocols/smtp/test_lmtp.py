@@ -77,7 +77,7 @@ def test_what_is_wrong_with_the_content_is_told_for_each():
     assert codes(session, b"DATA", b"x" * 20, b".")[1:] == ["552", "552"]
 
 
-def test_nobody_taken_is_503():
+def test_content_without_recipients_is_503():
     """RFC 2033 §4.2."""
     session = Dialogue(PLAIN, lmtp=True)
     codes(session, b"LHLO c.test", *TO, b"RSET")

@@ -35,7 +35,7 @@ def mail(value, capabilities=SERVER):
     return answer, dict(event.parameters) if isinstance(event, Mail) else {}
 
 
-def test_what_is_told():
+def test_keywords_of_ehlo_show_the_settings():
     """LIM-01, FUT-01, DLBY-01, PRIO-01: the keywords say what holds."""
     assert ehlo(SERVER)[3:7] == [
         "250-LIMITS RCPTMAX=100 MAILMAX=5",
@@ -45,7 +45,7 @@ def test_what_is_told():
     ]
 
 
-def test_what_does_not_hold_is_not_told():
+def test_disabled_extensions_are_not_offered():
     """EXT-02, LIM-01: no limit is announced that is none, and nothing that the listener does not do."""
     told = ehlo(Capabilities("mx.home.test"))
     assert not [line for line in told if line[4:].split()[0] in ("LIMITS", "DELIVERBY", "FUTURERELEASE", "XCLIENT")]
@@ -163,7 +163,7 @@ def test_the_field_is_written_for_a_priority_that_was_said(priority):
 
 
 @pytest.mark.parametrize("parameters", [(), (("RET", "FULL"), ("ENVID", "x"), ("SMTPUTF8", ""), ("REQUIRETLS", ""))])
-def test_a_letter_that_uses_none_of_them_has_no_hooks(parameters):
+def test_letter_without_these_extensions_has_no_hooks(parameters):
     assert outgoing_hooks(parameters) == []
     for body in ("7BIT", "8BITMIME"):
         assert incoming_hooks(Mail(None, parameters, None, body)) == ()
@@ -216,7 +216,7 @@ def front(capabilities=TRUSTING):
         ("NAME=[UNAVAILABLE] ADDR=[TEMPUNAVAIL]", XClient()),
     ],
 )
-def test_xclient_says_for_whom_it_speaks(arguments, event):
+def test_attributes_of_xclient_are_parsed(arguments, event):
     """XCLI-01."""
     session = front()
     session.say(b"EHLO c.test")
@@ -254,7 +254,7 @@ def test_after_xclient_the_session_begins_anew():
     assert session.codes(b"MAIL FROM:<>", b"XCLIENT ADDR=192.0.2.1") == [("250", "2.0.0"), ("503", "5.5.1")]
 
 
-def test_xclient_is_refused_to_everybody_else():
+def test_xclient_is_refused_to_other_clients():
     """XCLI-01: neither announced nor obeyed."""
     session = front(SERVER)
     assert b"XCLIENT" not in session.say(b"EHLO c.test")

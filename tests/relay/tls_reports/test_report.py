@@ -28,7 +28,7 @@ from mailstack.server.wiring.tls_reports import INTERNAL
         ([], []),
     ],
 )
-def test_a_record_names_those_who_want_reports(texts: list[str], uris: list[str]) -> None:
+def test_record_names_the_addresses_for_reports(texts: list[str], uris: list[str]) -> None:
     assert [each.uri for each in read_record(texts)] == uris
 
 
