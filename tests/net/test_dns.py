@@ -98,17 +98,11 @@ def test_errors_that_mean_no_such_name(error: type[Exception]) -> None:
 @pytest.mark.parametrize(
     ("error", "text"),
     [
-        (DNSServerError, "SERVFAIL"),
-        (DNSQueryRefusedError, "REFUSED"),
-        (DNSNotImplementedError, "NOTIMP"),
-        (DNSFormatError, "FORMERR"),
-        (DNSUnknownError, "DNSUnknownError"),
-        (DeferredTimeout, "in time"),
-        (ResolverError, "ResolverError"),
-        (OSError, "OSError"),
-        (ValueError, "ValueError"),
+        (DNSServerError, "SERVFAIL"), (DNSQueryRefusedError, "REFUSED"), (DNSNotImplementedError, "NOTIMP"),
+        (DNSFormatError, "FORMERR"), (DNSUnknownError, "DNSUnknownError"), (DeferredTimeout, "in time"),
+        (ResolverError, "ResolverError"), (OSError, "OSError"), (ValueError, "ValueError"),
     ],
-)
+)  # fmt: skip
 def test_all_other_errors_are_temporary(error: type[Exception], text: str) -> None:
     """RLY-04."""
     zone = Zone({})

@@ -89,5 +89,10 @@ def attempt(
     return world.run(work)
 
 
+def many(count: int) -> list[str]:
+    """So many recipients at one destination."""
+    return [f"user{number}@elsewhere.test" for number in range(count)]
+
+
 def said(tried: Attempt, line: str) -> bool:
     return any(line in each for each in tried.dialogue)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import operator
 import re
 
 import pytest
@@ -16,7 +14,7 @@ from mailstack.protocols.smtp.replies import Reply, reply
 from mailstack.relay.agent import RelayAgent
 from mailstack.relay.session_opener import ConnectionLimits
 from mailstack.relay.transactions import AttemptLimits
-from tests.relay.agents import CAROL, DAVE, FakeNames, agent, attempt, deliveries_of, letter_to, relay_agent, said
+from tests.relay.agents import CAROL, DAVE, FakeNames, agent, attempt, deliveries_of, letter_to, many, relay_agent, said
 from tests.relay.world import HANG_UP, SILENCE, FakeServer, World
 
 # --- the usual way
@@ -266,21 +264,17 @@ def test_recipients_beyond_the_limit_go_in_further_transactions(
     """RLY-28."""
     recipient_limit = RecipientLimit(3, answer)
     server.answers |= {"mail": recipient_limit.mail, "rcpt": recipient_limit.rcpt}
-    names = [f"user{number}@elsewhere.test" for number in range(10)]
-    tried = attempt(world, *names)
+    tried = attempt(world, *many(10))
     assert all(isinstance(outcome, Delivered) for outcome in tried.outcomes)
     assert [len(recipients) for _, recipients, _ in server.letters] == [3, 3, 3, 1]
-    assert sorted(functools.reduce(operator.iadd, (recipients for _, recipients, _ in server.letters), [])) == sorted(
-        names
-    )
+    assert sorted(each for _, recipients, _ in server.letters for each in recipients) == sorted(many(10))
     assert server.connections == 1
 
 
 def test_more_transactions_than_are_reasonable_are_left_to_the_next_attempt(world: World, server: FakeServer) -> None:
     recipient_limit = RecipientLimit(1, reply(452, "4.5.3", "too many"))
     server.answers |= {"mail": recipient_limit.mail, "rcpt": recipient_limit.rcpt}
-    names = [f"user{number}@elsewhere.test" for number in range(10)]
-    tried = attempt(world, *names, attempt=AttemptLimits(transactions=4))
+    tried = attempt(world, *many(10), attempt=AttemptLimits(transactions=4))
     assert [type(each) for each in tried.outcomes] == [Delivered] * 4 + [Deferred] * 6
     assert tried.outcomes[9].status == Status(4, 5, 3)
 
@@ -303,9 +297,8 @@ def test_what_was_taken_stays_taken_when_the_rest_fails(world: World, server: Fa
 
 
 def test_many_recipients_are_sent_in_groups(world: World, server: FakeServer) -> None:
-    """RLY-28."""
-    names = [f"user{number}@elsewhere.test" for number in range(250)]
-    tried = attempt(world, *names)
+    """RLY-28: a hundred by default."""
+    tried = attempt(world, *many(250))
     assert all(isinstance(outcome, Delivered) for outcome in tried.outcomes)
     assert [len(recipients) for _, recipients, _ in server.letters] == [100, 100, 50]
     assert len(tried.dialogue) <= 401

@@ -11,7 +11,6 @@ from msgspec.structs import replace
 from mailstack.letter import Deferred, Delivered
 from mailstack.letter.delivery import RETRY_REQUESTED
 from mailstack.letter.envelope import HostPort
-from mailstack.letter.letter import Octets
 from mailstack.protocols.smtp.replies import Reply, reply
 from mailstack.queue.attempt import Attempt
 from mailstack.relay.routes import StaticRoutes
@@ -119,21 +118,6 @@ def test_closing_says_goodbye(world: World, server: FakeServer) -> None:
     attempt(world, using=relay)
     world.run(relay.close())
     assert server.goodbyes == 1
-
-
-class Unreadable(Octets):
-    async def chunks(self) -> Any:
-        yield b"half\r\n"
-        raise OSError("the disk is gone")
-
-
-def test_a_content_that_cannot_be_read_is_never_sent_as_whole(world: World, server: FakeServer) -> None:
-    letter = replace(letter_to(CAROL), content=Unreadable(b"x" * 100))
-    with pytest.raises(OSError, match="disk"):
-        world.run(agent(world).deliver(letter, deliveries_of(letter)))
-    world.pass_time(10)
-    assert server.letters == []
-    assert server.peers[0].other.closed
 
 
 def test_a_host_that_is_down_is_left_alone_for_a_growing_time(world: World) -> None:

@@ -10,7 +10,6 @@ from mailstack.letter.envelope import HostPort
 from mailstack.protocols.connection import ConnectFailed
 from mailstack.protocols.smtp.client import ClientEngine
 from mailstack.relay.external_relay import ExternalRelay, LoopbackOnly, is_loopback
-from mailstack.relay.routes import SmartHost
 from mailstack.relay.tls_policy import TlsLevel, smart_host_policy
 from tests.relay.world import FakeServer, World
 
@@ -69,10 +68,6 @@ def test_it_takes_letters_for_those_that_fit(allowed: str, blocked: str, taken: 
 def test_tls_is_what_was_asked_for(outlet: ExternalRelay, level: TlsLevel, implicit: bool) -> None:
     security = smart_host_policy(outlet.smart_host)
     assert (security.level, security.implicit) == (level, implicit)
-
-
-def test_elsewhere_a_password_still_goes_to_verified_hosts_alone() -> None:
-    assert smart_host_policy(SmartHost.parse("smtp://us:p@r.test")).level is TlsLevel.VERIFIED
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "127.255.255.255", "::1", "0:0:0:0:0:0:0:1"])

@@ -19,7 +19,7 @@ from mailstack.relay.hosts import TargetHost
 from mailstack.relay.session_opener import RelayConnection
 from mailstack.relay.tls_policy import OPPORTUNISTIC
 from mailstack.relay.transactions import AttemptLimits
-from tests.relay.agents import CAROL, agent, deliveries_of, letter_to
+from tests.relay.agents import CAROL, agent, deliveries_of, letter_to, many
 from tests.relay.world import HANG_UP, FakeServer, MemoryPeer, World
 
 
@@ -138,14 +138,10 @@ def test_a_priority_goes_on_as_a_parameter_or_as_a_field(world: World, server: F
 # --- LIMITS
 
 
-def many(count: int) -> Letter:
-    return letter_to(*(f"user{number}@elsewhere.test" for number in range(count)))
-
-
 def test_no_more_recipients_than_a_host_announces(world: World, server: FakeServer) -> None:
     """LIM-01, RLY-28: RCPTMAX."""
     set_capabilities(server, max_recipients=2)
-    outcomes = deliver(world, many(5)).outcomes
+    outcomes = deliver(world, letter_to(*many(5))).outcomes
     assert all(isinstance(outcome, Delivered) for outcome in outcomes)
     assert [len(recipients) for _, recipients, _ in server.letters] == [2, 2, 1]
     assert server.connections == 1
@@ -154,7 +150,7 @@ def test_no_more_recipients_than_a_host_announces(world: World, server: FakeServ
 def test_no_more_letters_in_a_session_than_a_host_announces(world: World, server: FakeServer) -> None:
     """LIM-01: MAILMAX ends the session, and another one has the rest."""
     set_capabilities(server, max_recipients=2, max_letters=2)
-    outcomes = deliver(world, many(9)).outcomes
+    outcomes = deliver(world, letter_to(*many(9))).outcomes
     assert all(isinstance(outcome, Delivered) for outcome in outcomes)
     assert [len(recipients) for _, recipients, _ in server.letters] == [2, 2, 2, 2, 1]
     assert server.connections == 3
@@ -173,7 +169,7 @@ def test_sessions_for_single_recipients_share_one_handover_time() -> None:
     world = FarAway()
     server = FakeServer(world)
     set_capabilities(server, max_recipients=1, max_letters=1)
-    outcomes = deliver(world, many(9), attempt=AttemptLimits(handover=150.0)).outcomes
+    outcomes = deliver(world, letter_to(*many(9)), attempt=AttemptLimits(handover=150.0)).outcomes
     assert [type(each) for each in outcomes] == [Delivered] * 2 + [Deferred] * 7
     assert world.now() < 200.0
 
@@ -211,13 +207,7 @@ def test_recipients_refused_by_a_second_session_are_deferred_and_not_sent_twice(
         return reply(220, None, "mx.elsewhere.test ESMTP") if server.connections == 1 else HANG_UP
 
     server.answers["greeting"] = only_once
-    outcomes = deliver(world, many(2)).outcomes
+    outcomes = deliver(world, letter_to(*many(2))).outcomes
     assert [type(outcome).__name__ for outcome in outcomes] == ["Delivered", "Deferred"]
     assert backup.connections == 0
     assert len(server.letters) == 1
-
-
-def test_recipients_of_a_domain_share_a_transaction_up_to_a_setting(world: World, server: FakeServer) -> None:
-    """RLY-28: a hundred by default."""
-    deliver(world, many(150))
-    assert [len(recipients) for _, recipients, _ in server.letters] == [100, 50]

@@ -61,5 +61,3 @@ def test_a_smart_host_without_a_password_gets_what_is_demanded_of_all() -> None:
     plain = SmartHost.parse("smtp://smart.test")
     assert smart_host_policy(plain) == OPPORTUNISTIC
     assert smart_host_policy(plain, TlsPolicy(TlsLevel.REQUIRED)).level is TlsLevel.REQUIRED
-    for url in ("smtp://me:secret@smart.test", "smtps://smart.test"):
-        assert smart_host_policy(SmartHost.parse(url)).level is TlsLevel.VERIFIED

@@ -22,7 +22,7 @@ from tests.relay.world import FakeServer, World
 class Broken:
     """A content that is read up to its last octets, and then is found to be damaged."""
 
-    def __init__(self, *pieces: bytes, lost: int, error: StoreError, good: int = 0) -> None:
+    def __init__(self, *pieces: bytes, lost: int, error: Exception, good: int = 0) -> None:
         """`good`: how often it can be read before that."""
         self.size = sum(map(len, pieces)) + lost
         self._pieces = pieces
@@ -52,16 +52,16 @@ def deliver(world: World, using: RelayAgent, letter: Letter) -> Any:
 
 @pytest.mark.parametrize("before", [0, 1], ids=["first", "second on its connection"])
 @pytest.mark.parametrize("body", ["7BIT", "8BITMIME"])
+@pytest.mark.parametrize("error", [Damaged("content file 1 is not what was accepted"), OSError("the disk is gone")])
 def test_a_damaged_letter_never_ends_and_the_next_one_goes_on_a_fresh_connection(
-    world: World, body: str, before: int
+    world: World, server: FakeServer, error: Exception, body: str, before: int
 ) -> None:
-    server = FakeServer(world)
     using = agent(world)
     for _ in range(before):
         deliver(world, using, letter_to(CAROL))
-    letter = broken_letter(CAROL)
+    letter = broken_letter(CAROL, error=error)
     letter = replace(letter, envelope=replace(letter.envelope, body=body))
-    with pytest.raises(Damaged):
+    with pytest.raises(type(error)):
         deliver(world, using, letter)
     assert len(server.letters) == before
     assert server.peers[0].other.closed
@@ -71,8 +71,9 @@ def test_a_damaged_letter_never_ends_and_the_next_one_goes_on_a_fresh_connection
     assert server.connections == 2
 
 
-def test_a_letter_that_breaks_between_two_transactions_is_not_sent_twice_to_the_first(world: World) -> None:
-    server = FakeServer(world)
+def test_a_letter_that_breaks_between_two_transactions_is_not_sent_twice_to_the_first(
+    world: World, server: FakeServer
+) -> None:
     using = agent(world, attempt=AttemptLimits(recipients=1))
     # Each transaction reads it twice: to see what it is, and to send it.
     tried = deliver(world, using, broken_letter(CAROL, DAVE, good=2))

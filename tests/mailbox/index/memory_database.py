@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred, fail, succeed
 
 from mailstack.mailbox.index.database import Operation, set_up, transact
+from mailstack.store import StoreError
 from mailstack.store.writer import trouble
 
 T = TypeVar("T")
@@ -34,3 +35,12 @@ class MemoryDatabase:
 
     async def close(self) -> None:
         self._connection.close()
+
+
+class FailingDatabase(MemoryDatabase):
+    """Database that takes nothing while there is a trouble."""
+
+    trouble: StoreError | None = None
+
+    def write(self, operation: Operation[Any]) -> Deferred[Any]:
+        return super().write(operation) if self.trouble is None else fail(self.trouble)

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
-from typing import Any
 
 import pytest
-from twisted.internet.defer import Deferred, fail
 
 from mailstack.mailbox.index import database
-from mailstack.mailbox.index.database import FILE, TURN, FileDatabase, Operation
+from mailstack.mailbox.index.database import FILE, TURN, FileDatabase
 from mailstack.mailbox.index.indexer import RETRY_S
 from mailstack.mailbox.index.items import ItemFilter
 from mailstack.mailbox.index.letter_index import LetterIndex
 from mailstack.store import StoreError, StoreFull
 from mailstack.store.locks import Turn
 from tests.aid import Pump, run
-from tests.mailbox.index.memory_database import MemoryDatabase
+from tests.mailbox.index.memory_database import FailingDatabase
 from tests.mailbox.index.shelf import Shelf, inline, own_mailbox
 
 
@@ -34,15 +32,6 @@ def test_it_is_begun_in_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         pump.run(begin())
     assert sqlite3.connect(tmp_path / FILE).execute("PRAGMA journal_mode").fetchone() == ("delete",)
     pump.run(index.close())
-
-
-class FailingDatabase(MemoryDatabase):
-    """One that takes nothing while there is a trouble."""
-
-    trouble: StoreError | None = None
-
-    def write(self, operation: Operation[Any]) -> Deferred[Any]:
-        return super().write(operation) if self.trouble is None else fail(self.trouble)
 
 
 def index_of(shelf: Shelf, database: FailingDatabase) -> LetterIndex:

@@ -6,38 +6,29 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred
 
 from mailstack.letter import Content, LetterId
 from mailstack.mailbox.index.indexer import GIVE_UP_AFTER_S, RETRY_S
 from mailstack.mailbox.index.letter_index import TIMEOUT_S
 from mailstack.store import Damaged, StoreError
-from tests.mailbox.index.memory_database import MemoryDatabase
+from tests.mailbox.index.memory_database import FailingDatabase, MemoryDatabase
 from tests.mailbox.index.shelf import ArchivingInMemoryStore, Shelf
-
-
-class Failing(MemoryDatabase):
-    """A database whose disk is full for a while."""
-
-    is_full = False
-
-    def write(self, operation: Callable[..., Any]) -> Deferred[Any]:
-        return fail(StoreError("no room")) if self.is_full else super().write(operation)
 
 
 @pytest.fixture
 def shelf(monkeypatch: pytest.MonkeyPatch) -> Shelf:
-    monkeypatch.setattr("tests.mailbox.index.shelf.MemoryDatabase", Failing)
+    monkeypatch.setattr("tests.mailbox.index.shelf.MemoryDatabase", FailingDatabase)
     return Shelf(None)
 
 
 def test_what_could_not_be_written_is_read_again(shelf: Shelf) -> None:
-    assert isinstance(shelf.memory, Failing)
-    shelf.memory.is_full = True
+    assert isinstance(shelf.memory, FailingDatabase)
+    shelf.memory.trouble = StoreError("no room")
     first = shelf.put()
     assert shelf.find() == []
     second = shelf.put()
-    shelf.memory.is_full = False
+    shelf.memory.trouble = None
     shelf.clock.advance(RETRY_S + 1)
     shelf.settle()
     assert shelf.find() == [second, first]

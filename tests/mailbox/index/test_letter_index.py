@@ -41,65 +41,22 @@ def test_the_newest_come_first_and_pages_follow_each_other(shelf: Shelf) -> None
     assert [item.id for item in shelf.run(shelf.index.find(ItemFilter(), 2, 1)).items] == [letters[3], letters[2]]
 
 
-FILTERS = {
-    "straße": True,
-    "STRASSE": True,
-    "aß": True,
-    "ße": True,
-    "xß": False,
-    "ßx": False,
-    '"two words"': True,
-    '"words two"': False,
-    "words two": True,
-    "-words": False,
-    "-absent": True,
-    "100%": True,
-    "1_0": False,
-    "日本": True,
-    "本語の": True,
-    "subject:tw": True,
-    "subject:inside": False,
-    "inside": True,
-    "tw": True,
-    "-tw": False,
-    "-two inside": False,
-    "inside -absent": True,
-    "from:alice": True,
-    "from:alice@home.test": True,
-    "from:lice@home.test": False,
-    "from:ALICE@HOME.test": True,
-    'from:"Alice A"': True,
-    "from:@home.test": True,
-    "from:@ome.test": False,
-    "to:bob@home.test": True,
-    "to:ob@home.test": False,
-    "to:bob": True,
-    "to:carol@elsewhere.test": False,
-    "cc:dave": True,
-    "bcc:carol@elsewhere.test": True,
-    "bcc:bob": False,
-    "reply-to:desk@home.test": True,
-    "addressed:dave@home.test": True,
-    "addressed:nobody@home.test": False,
-    "message-id:<one@home.test>": True,
-    "message-id:one": True,
-    "message-id:two": False,
-    "larger:10 smaller:1M": True,
-    "larger:1M": False,
-    "after:1h": True,
-    "before:1h": False,
-    "is:unread": True,
-    "is:delivered": True,
-    "is:queued": False,
-    "is:read": False,
-    "is:tagged": False,
-    "has:attachment": False,
-    "has:inline": False,
-}
-"""Queries, and whether they find the one letter of the test."""
+MATCHING = [
+    "straße", "STRASSE", "aß", "ße", '"two words"', "words two", "-absent", "100%", "日本", "本語の", "subject:tw", "inside",
+    "tw", "inside -absent", "from:alice", "from:alice@home.test", "from:ALICE@HOME.test", 'from:"Alice A"',
+    "from:@home.test", "to:bob@home.test", "to:bob", "cc:dave", "bcc:carol@elsewhere.test", "reply-to:desk@home.test",
+    "addressed:dave@home.test", "message-id:<one@home.test>", "message-id:one", "larger:10 smaller:1M", "after:1h",
+    "is:unread", "is:delivered",
+]  # fmt: skip
+OTHERS = [
+    "xß", "ßx", '"words two"', "-words", "1_0", "subject:inside", "-tw", "-two inside", "from:lice@home.test",
+    "from:@ome.test", "to:ob@home.test", "to:carol@elsewhere.test", "bcc:bob", "addressed:nobody@home.test",
+    "message-id:two", "larger:1M", "before:1h", "is:queued", "is:read", "is:tagged", "has:attachment", "has:inline",
+]  # fmt: skip
+"""Queries that do not find the letter of the test."""
 
 
-def test_filters_find_matching_letters(shelf: Shelf) -> None:
+def test_filters_find_matching_letters_only(shelf: Shelf) -> None:
     shelf.put(
         text(
             "two words",
@@ -111,7 +68,7 @@ def test_filters_find_matching_letters(shelf: Shelf) -> None:
         ),
         to=(BOB, CAROL),
     )
-    assert {query: bool(shelf.find(query)) for query in FILTERS} == FILTERS
+    assert [query for query in MATCHING + OTHERS if shelf.find(query)] == MATCHING
 
 
 @given(query=st.text(max_size=60) | st.from_regex(r"(larger|smaller|after|before):[0-9]{1,15}[kmgwd]?", fullmatch=True))

@@ -187,6 +187,12 @@ class Server:
             cable.carry()
 
 
+async def log_in(session: Pop3ClientSession) -> None:
+    """As bob, on a new connection."""
+    await session.open()
+    await session.login("bob", "secret word")
+
+
 class Telnet:
     """A client without manners: says lines, and hears octets."""
 

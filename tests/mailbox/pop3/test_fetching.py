@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mailstack.protocols.pop3.client import Pop3ClientSession, Pop3ConnectionLost, Refused
 from tests.aid import examples
-from tests.mailbox.pop3.sessions import Server
+from tests.mailbox.pop3.sessions import Server, log_in
 from tests.protocols.cuts import in_pieces_of, one_at_a_time, whole
 
 LETTER = b"Subject: one\r\n\r\n.\r\n..\r\n.first\r\nlast\r\n"
@@ -51,8 +51,7 @@ def test_any_letter_comes_as_it_rests(body: bytes) -> None:
     letter = b"A: b\r\n\r\n" + body + b"\r\n"
 
     async def fetch(session: Pop3ClientSession) -> bytes:
-        await session.open()
-        await session.login("bob", "secret word")
+        await log_in(session)
         return await session.retr(1)
 
     assert Server(letter).fetch(fetch, cut=in_pieces_of(2, 5, 1)) == letter
@@ -86,8 +85,7 @@ def test_a_long_password_goes_behind_the_prompt() -> None:
 
 def test_a_letter_too_long_for_the_reader_ends_the_session() -> None:
     async def fetch(session: Pop3ClientSession) -> bytes:
-        await session.open()
-        await session.login("bob", "secret word")
+        await log_in(session)
         return await session.retr(1)
 
     server = Server(b"x" * 998 + b"\r\n")
@@ -100,8 +98,7 @@ def test_a_server_that_stops_is_heard() -> None:
     server = Server(LETTER)
 
     async def fetch(session: Pop3ClientSession) -> None:
-        await session.open()
-        await session.login("bob", "secret word")
+        await log_in(session)
         server.peers[-1].stop()
         await session.stat()
 

@@ -15,7 +15,7 @@ from mailstack.protocols.pop3.client import Pop3ClientSession
 from mailstack.store import Acceptance, Change, Placement, Settlement
 from mailstack.store.sqlite.in_memory import InMemoryStore
 from tests.aid import run
-from tests.mailbox.pop3.sessions import Server
+from tests.mailbox.pop3.sessions import Server, log_in
 
 BOB = Recipient(Address("bob", "home.test"))
 TRACE = b"Return-Path: <>\r\n"
@@ -45,16 +45,14 @@ def store() -> Iterator[InMemoryStore]:
 
 
 async def uidl(session: Pop3ClientSession) -> dict[int, str]:
-    await session.open()
-    await session.login("bob", "secret word")
+    await log_in(session)
     found = await session.uidl()
     await session.quit()
     return found
 
 
 async def fetch_and_delete_the_first(session: Pop3ClientSession) -> bytes:
-    await session.open()
-    await session.login("bob", "secret word")
+    await log_in(session)
     assert await session.stat() == (2, sum((await session.list()).values()))
     letter = await session.retr(1)
     assert len(letter) == (await session.list())[1]

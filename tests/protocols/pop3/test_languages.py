@@ -14,18 +14,10 @@ from tests.protocols.pop3.test_server import events, greeted, in_transaction
 @pytest.mark.parametrize(
     ("wanted", "tag"),
     [
-        ("en", "en"),
-        ("EN", "en"),
-        ("en-GB", "en"),
-        ("en-a-bbb-x-ccc", "en"),
-        ("i-default", "i-default"),
-        ("I-DEFAULT-x", "i-default"),
-        ("*", DEFAULT),
-        ("de", None),
-        ("de-en", None),
-        ("i", None),
+        ("en", "en"), ("EN", "en"), ("en-GB", "en"), ("en-a-bbb-x-ccc", "en"), ("i-default", "i-default"),
+        ("I-DEFAULT-x", "i-default"), ("*", DEFAULT), ("de", None), ("de-en", None), ("i", None),
     ],
-)
+)  # fmt: skip
 def test_a_range_is_looked_up_from_its_front(wanted: str, tag: str | None) -> None:
     """POP-25: RFC 4647 section 3.4."""
     assert choose_language(wanted) == tag

@@ -61,22 +61,11 @@ def events(engine: Pop3ServerEngine, *pieces: bytes) -> list[Any]:
 @pytest.mark.parametrize(
     ("line", "event"),
     [
-        (b"STAT", Stat()),
-        (b"stat ", Stat()),
-        (b"LIST", List()),
-        (b"LIST 12", List(12)),
-        (b"Retr 1", Retr(1)),
-        (b"TOP 1 0", Top(1, 0)),
-        (b"TOP  10  99", Top(10, 99)),
-        (b"DELE 007", Dele(7)),
-        (b"NOOP", Pop3Noop()),
-        (b"RSET", Rset()),
-        (b"uIdL", Uidl()),
-        (b"UIDL 3", Uidl(3)),
-        (b"CAPA", Capa()),
-        (b"QUIT", Pop3Quit()),
+        (b"STAT", Stat()), (b"stat ", Stat()), (b"LIST", List()), (b"LIST 12", List(12)), (b"Retr 1", Retr(1)),
+        (b"TOP 1 0", Top(1, 0)), (b"TOP  10  99", Top(10, 99)), (b"DELE 007", Dele(7)), (b"NOOP", Pop3Noop()),
+        (b"RSET", Rset()), (b"uIdL", Uidl()), (b"UIDL 3", Uidl(3)), (b"CAPA", Capa()), (b"QUIT", Pop3Quit()),
     ],
-)
+)  # fmt: skip
 def test_commands_after_login(line: bytes, event: Any) -> None:
     """POP-16: verbs in any case."""
     assert events(in_transaction(), line + b"\r\n") == [event]

@@ -22,36 +22,15 @@ LIMITS = LineLimits(command_line=100, auth_line=200)
 
 words = st.sampled_from(
     [
-        *(
-            b"EHLO c.test\r\n",
-            b"HELO c.test\r\n",
-            b"MAIL FROM:<a@b.test>\r\n",
-            b"MAIL FROM:<> SIZE=10 BODY=8BITMIME\r\n",
-            b"MAIL FROM:<> BODY=BINARYMIME\r\n",
-        ),
-        *(b"RCPT TO:<c@d.test>\r\n", b"RCPT TO:<no@d.test>\r\n", b"DATA\r\n", b"RSET\r\n", b"NOOP x\r\n", b"QUIT\r\n"),
-        *(b"VRFY a\r\n", b"EXPN a\r\n", b"HELP\r\n", b"STARTTLS\r\n", b"AUTH PLAIN AGEAYg==\r\n", b"AUTH LOGIN\r\n"),
-        *(
-            b".\r\n",
-            b"\r\n.\r\n",
-            b"Subject: x\r\n",
-            b"\r\n",
-            b"\r",
-            b"\n",
-            b".",
-            b" ",
-            b"x" * 90,
-            b"GET / HTTP/1.1\r\n",
-            b"BDAT 7\r\n",
-            b"BDAT 0 LAST\r\n",
-            b"bdat 12 last\r\n",
-            b"BDAT 500\r\n",
-            b"BDAT 99999999999999999999\r\n",
-            b"BDAT\r\n",
-        ),
-        *(b"MAIL FROM:<", b'"', b"@", b">", b"=", b"AUTH ", b"RCPT TO:", b"*\r\n", b"QUFB" * 40),
+        b"EHLO c.test\r\n", b"HELO c.test\r\n", b"MAIL FROM:<a@b.test>\r\n", b"MAIL FROM:<> SIZE=10 BODY=8BITMIME\r\n",
+        b"MAIL FROM:<> BODY=BINARYMIME\r\n", b"RCPT TO:<c@d.test>\r\n", b"RCPT TO:<no@d.test>\r\n", b"DATA\r\n",
+        b"RSET\r\n", b"NOOP x\r\n", b"QUIT\r\n", b"VRFY a\r\n", b"EXPN a\r\n", b"HELP\r\n", b"STARTTLS\r\n",
+        b"AUTH PLAIN AGEAYg==\r\n", b"AUTH LOGIN\r\n", b".\r\n", b"\r\n.\r\n", b"Subject: x\r\n", b"\r\n", b"\r", b"\n",
+        b".", b" ", b"x" * 90, b"GET / HTTP/1.1\r\n", b"BDAT 7\r\n", b"BDAT 0 LAST\r\n", b"bdat 12 last\r\n",
+        b"BDAT 500\r\n", b"BDAT 99999999999999999999\r\n", b"BDAT\r\n", b"MAIL FROM:<", b'"', b"@", b">", b"=",
+        b"AUTH ", b"RCPT TO:", b"*\r\n", b"QUFB" * 40,
     ]
-)
+)  # fmt: skip
 streams = st.lists(words | st.binary(max_size=12), max_size=25).map(b"".join)
 
 
