@@ -54,11 +54,11 @@ nodes: $(VENV)/.developing  ## three nodes over one PostgreSQL, and faults at ra
 screenshots: $(VENV)/.browsing  ## the pictures in docs/images, taken of a running dev environment
 	@$(BIN)/python -m tests.browser.screenshots
 
-dist: $(VENV)/.developing  ## the wheel and the source archive, in dist/
+dist: $(VENV)/.developing docs  ## the wheel and the source archive, in dist/
 	@$(BIN)/python -m build --outdir dist .
 
-docs: $(VENV)/.documenting  ## the documentation site, in site/
-	@$(BIN)/python packaging/site.py site
+docs: $(VENV)/.documenting  ## the documentation site, in site/, and for `mailstack docs`
+	@$(BIN)/python packaging/site.py site mailstack/site.zip
 
 deb:  ## the Debian package, in dist/, checked by lintian (needs debhelper and lintian)
 	@packaging/deb
@@ -67,7 +67,7 @@ release:  ## the files of a release in dist/, each tried: wheel, source archive,
 	@PYTHON="$(PYTHON)" packaging/release
 
 clean:  ## remove what these commands made
-	rm -rf $(VENV) dist site build .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz
+	rm -rf $(VENV) dist site mailstack/site.zip build .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz
 
 # The output of pip stays: the first run fetches packages, for a minute or more.
 # Usage: $(call install,EXTRAS,PURPOSE)

@@ -1,7 +1,7 @@
-"""Builds the documentation site with MkDocs: python packaging/site.py FOLDER.
+"""Builds the documentation site with MkDocs: python packaging/site.py FOLDER [ARCHIVE].
 
 Links of the documents are those of the repository, so the pages are laid out like it. Lists and tables become
-Python-Markdown's, which differ from GitHub's. Exits with 1 for a broken link, or a file of another host that a page loads.
+Python-Markdown's, which differ from GitHub's. Exits with 1 for a broken link, or a file of another host that a page loads. ARCHIVE is the zip file that `mailstack docs` serves.
 """
 
 from __future__ import annotations
@@ -14,12 +14,15 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 ROOT = Path(__file__).parent.parent
 PAGES = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "LICENSE", "etc", "docs")
 
 ITEM = re.compile(r"( *)([-*+]|\d+[.)])( +)")
 FENCE = re.compile(r" *(`{3,}|~{3,})")
+UNNEEDED = re.compile(r"\.map$|^assets/javascripts/lunr/|^sitemap|\.gz$")
+"""Files of the site without use for `mailstack docs`: source maps, other languages, maps for crawlers."""
 LOADED = re.compile(r"<(?:script|img|iframe|link)\b[^>]*?(?:src|href)=[\"']?((?:https?:)?//[^\"'\s>]+)[^>]*>")
 
 
@@ -84,8 +87,17 @@ def foreign_files(site: Path) -> Iterator[str]:
                 yield f"{page.relative_to(site)} loads {found[1]}"
 
 
-def main(target: Path) -> None:
-    """Builds the site in place of the target folder."""
+def archive(site: Path, target: Path) -> None:
+    """Writes the files that a browser needs into a zip file, the same octets for the same site."""
+    with ZipFile(target, "w", ZIP_DEFLATED, compresslevel=9) as zipped:
+        for file in sorted(site.rglob("*")):
+            name = str(file.relative_to(site))
+            if file.is_file() and not UNNEEDED.search(name):
+                zipped.writestr(ZipInfo(name), file.read_bytes(), ZIP_DEFLATED, 9)
+
+
+def main(target: Path, zipped: Path | None = None) -> None:
+    """Builds the site in place of the target folder, and its archive."""
     with tempfile.TemporaryDirectory(prefix="mailstack-site.") as folder:
         work = Path(folder)
         (work / "pages").mkdir()
@@ -103,8 +115,10 @@ def main(target: Path) -> None:
             raise SystemExit("\n".join(foreign))
         shutil.rmtree(target, ignore_errors=True)
         shutil.move(work / "site", target)
+    if zipped is not None:
+        archive(target, zipped)
     print(f"{target}: {sum(1 for _ in target.rglob('*.html'))} pages")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(*map(Path, sys.argv[1:]))

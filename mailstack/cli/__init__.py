@@ -46,6 +46,7 @@ COMMANDS = {
     "backup": ("mailstack.cli.backup:backup", "Write a consistent copy of a running server into a file."),
     "store": ("mailstack.cli.store:store", "Move a stopped server to another store; verify a store."),
     "queue": ("mailstack.cli.queue:queue", "Show the queue; hold, release, retry or remove letters."),
+    "docs": ("mailstack.cli.docs:docs", "Open the documentation of this version in the browser."),
     "completion": ("mailstack.cli.lazy_group:completion", "Print the completion script of a shell."),
 }
 """Import path and one-line help by command name, so that `mailstack --help` imports no command."""
