@@ -5,7 +5,9 @@ import { button, fill, h } from "./dom.js";
 import { startKeyboard } from "./keyboard.js";
 import { connect, on } from "./live.js";
 import { startNavigation, markCurrent } from "./navigation.js";
+import { startNotifications } from "./notifications.js";
 import { go, here } from "./routes.js";
+import { startTheme } from "./theme-button.js";
 import * as mail from "./mail.js";
 
 /** Pages by first segment. `show(place, main)` of a page fills main and returns a function that closes the page. */
@@ -97,6 +99,8 @@ on("missed", () => {
 });
 startNavigation();
 startKeyboard();
+startTheme(document.getElementById("theme"));
+startNotifications(document.getElementById("notify"));
 show();
 connect();
 // Pages are preloaded, so that they work while the server is unreachable.
