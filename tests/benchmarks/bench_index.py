@@ -128,7 +128,7 @@ def _fill(shelf: Shelf, count: int) -> None:
     for arriving in letters(count):
         some.append(extract(arriving))
         if len(some) == AT_ONCE or arriving.number == count:
-            shelf.run(_add(shelf, some, arriving.number))
+            shelf.run(_add(shelf, some))
             some = []
     spent = time.perf_counter() - begun
     say(f"{count} letters read and indexed: {count / spent:.0f} letters/s")
@@ -148,10 +148,8 @@ async def _nothing(shelf: Shelf) -> None:
     await shelf.index._database.write(queries.progress)
 
 
-async def _add(shelf: Shelf, some: list[NewItem], number: int) -> None:
-    database = shelf.index._database
-    await database.write(lambda connection: writes.add(connection, some, (), 0))
-    del number
+async def _add(shelf: Shelf, some: list[NewItem]) -> None:
+    await shelf.index._database.write(lambda connection: writes.add(connection, some, (), 0))
 
 
 def _live(shelf: Shelf) -> list[float]:

@@ -16,7 +16,8 @@ from mailstack.protocols.smtp.replies import Refusal, reply
 from tests.aid import run
 from tests.policy.visitor import Visitor, mail, rcpt
 
-LATER, NO = Defer(reply(450, "4.7.1", "later")), Refuse(reply(550, "5.7.1", "no"))
+DEFER = Defer(reply(450, "4.7.1", "slow down"), "rate")
+REFUSE = Refuse(reply(550, "5.7.1", "no"), "listed")
 
 
 def says(verdict: Verdict, told: list[object] | None = None):
@@ -28,7 +29,9 @@ def says(verdict: Verdict, told: list[object] | None = None):
     return policy
 
 
-@pytest.mark.parametrize(("verdicts", "code"), [([PASS, LATER, NO], 550), ([LATER, PASS], 450), ([NO, LATER], 550)])
+@pytest.mark.parametrize(
+    ("verdicts", "code"), [([PASS, DEFER, REFUSE], 550), ([DEFER, PASS], 450), ([REFUSE, DEFER], 550)]
+)
 def test_refuse_beats_defer_beats_pass(verdicts: list[Verdict], code: int) -> None:
     guard = PolicyChain(at_recipient=tuple(says(verdict) for verdict in verdicts))
     with pytest.raises(Refusal) as refused:
@@ -39,13 +42,13 @@ def test_refuse_beats_defer_beats_pass(verdicts: list[Verdict], code: int) -> No
 def test_nobody_is_asked_after_a_refuse() -> None:
     told: list[object] = []
     with pytest.raises(Refusal):
-        run(PolicyChain(at_sender=(says(NO), says(PASS, told))).check_sender(Visitor(), mail("")))
+        run(PolicyChain(at_sender=(says(REFUSE), says(PASS, told))).check_sender(Visitor(), mail("")))
     assert told == []
 
 
 @pytest.mark.parametrize("friend", [Visitor(HostPort("10.1.2.3", 1)), Visitor(account="alice@home.test")])
 def test_friends_are_not_judged(friend: Visitor) -> None:
-    guard = PolicyChain(parse_networks(["10.0.0.0/8"]), (says(NO),), (says(NO),), (says(NO),))
+    guard = PolicyChain(parse_networks(["10.0.0.0/8"]), (says(REFUSE),), (says(REFUSE),), (says(REFUSE),))
     run(guard.check_client(friend))
     run(guard.check_sender(friend, mail("")))
     run(guard.check_recipient(friend, rcpt()))
@@ -64,8 +67,6 @@ def test_beyond_it_554_5_4_6() -> None:
     assert isinstance(too_many_hops(4, limit=3), Refuse)
 
 
-DEFER = Defer(reply(450, "4.7.1", "slow down"), "rate")
-REFUSE = Refuse(reply(550, "5.7.1", "no"), "listed")
 VERDICTS = st.sampled_from([PASS, DEFER, REFUSE])
 
 
