@@ -72,12 +72,12 @@ class StoreChecker:
 
     async def _app_password(self, account: Account, password: str) -> str | None:
         """Name of the matching app password; None for no match."""
-        wanted = digest(account.address, password)
-        if wanted is None:
+        key = digest(account.address, password)
+        if key is None:
             return None
-        for known in await self._store.app_passwords(account.address):
-            if hmac.compare_digest(known.digest, wanted):
-                return known.name
+        for stored in await self._store.app_passwords(account.address):
+            if hmac.compare_digest(stored.digest, key):
+                return stored.name
         return None
 
     async def _store_scram(self, account: Account, password: str) -> None:
@@ -233,10 +233,10 @@ class CertificateChecker:
             raise UnauthorizedLogin("the certificate is not for the account that is asked for")
         # With several addresses in the certificate, the client has to name one.
         candidates = [wanted] if wanted is not None else named
-        there = [key for key in candidates if key is not None and await self._store.get(key) is not None]
-        if len(there) != 1:
+        existing = [key for key in candidates if key is not None and await self._store.get(key) is not None]
+        if len(existing) != 1:
             raise UnauthorizedLogin("the certificate names no account, or more than one")
-        return there[0].encode()
+        return existing[0].encode()
 
     def _named(self, certificate: ClientCertificate) -> list[str]:
         listed = self._fingerprints.get(certificate.sha256)

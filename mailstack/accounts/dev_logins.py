@@ -55,13 +55,13 @@ class LoginNames:
 class LoginNameAuthenticator:
     """Authenticator that replaces a login name by its address."""
 
-    def __init__(self, names: LoginNames, others: Authenticator) -> None:
+    def __init__(self, names: LoginNames, authenticator: Authenticator) -> None:
         self._names = names
-        self._others = others
+        self._authenticator = authenticator
 
     @property
     def kinds(self) -> frozenset[type[Proof]]:
-        return self._others.kinds
+        return self._authenticator.kinds
 
     async def login(self, proof: Proof, remote: HostPort) -> AccountLogin:
         """Like `others.login`."""
@@ -69,11 +69,11 @@ class LoginNameAuthenticator:
         if address is not None:
             authzid = address if proof.authzid == proof.username else proof.authzid
             proof = replace(proof, username=address, authzid=authzid)
-        return await self._others.login(proof, remote)
+        return await self._authenticator.login(proof, remote)
 
     async def scram_keys(self, username: str) -> ScramKeys:
         """Like `others.scram_keys`."""
-        return await self._others.scram_keys(self._names.address_of(username) or username)
+        return await self._authenticator.scram_keys(self._names.address_of(username) or username)
 
 
 @implementer(ICredentialsChecker)

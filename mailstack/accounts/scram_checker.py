@@ -112,11 +112,11 @@ class ScramChecker:
     def _iterations_of(self, name: str) -> int:
         """Iteration count of an unknown name: chosen by the name from the counts in use."""
         digest = hmac.digest(self._secret, b"iterations\0" + name.encode(errors="replace"), "sha256")
-        place = int.from_bytes(digest[:8]) * sum(count for _, count in self._counted) >> 64
+        position = int.from_bytes(digest[:8]) * sum(count for _, count in self._counted) >> 64
         for iterations, count in self._counted:
-            if place < count:
+            if position < count:
                 return iterations
-            place -= count
+            position -= count
         return self._iterations
 
     def _invented(self, username: str) -> ScramKeys:

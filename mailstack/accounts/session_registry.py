@@ -149,12 +149,12 @@ class SessionRegistry:
         sessions = list(self._open)
         accounts = list({session.login.account for session in sessions})
         cookies = list({session.login.session for session in sessions} - {""})
-        known = await self._accounts.credentials(accounts) if accounts else {}
+        credentials = await self._accounts.credentials(accounts) if accounts else {}
         gone = await self._accounts.logged_out(cookies) if cookies else set()
         self._version = version
         for session in sessions:
             login = session.login
-            if known.get(login.account, "") != login.credentials or login.session in gone:
+            if credentials.get(login.account, "") != login.credentials or login.session in gone:
                 self._end(session)
 
     def _end(self, session: RegisteredSession) -> None:

@@ -59,10 +59,10 @@ class Throttle:
     def delay(self, host: str, account: str) -> float:
         """Reserve the next attempt and return its delay in seconds. Raises Unavailable when too many attempts wait."""
         client = client_network(host)
-        with self._places.entry(_name(client, account)) as place:
-            known = bool(place[0])
+        with self._places.entry(_name(client, account)) as entry:
+            is_known = bool(entry[0])
         own = self._turn(client, account)
-        if known:
+        if is_known:
             return own
         with self._failures.entry(_name("", account)) as everywhere:
             slowed = self._growth(everywhere[_COUNT])
@@ -79,8 +79,8 @@ class Throttle:
     def succeeded(self, host: str, account: str) -> None:
         """Count a successful login, and reset the failures of this account from this client."""
         client = client_network(host)
-        with self._places.entry(_name(client, account)) as place:
-            place[_UNTIL] = self._clock.steady() + self._place_ttl
+        with self._places.entry(_name(client, account)) as entry:
+            entry[_UNTIL] = self._clock.steady() + self._place_ttl
         with self._failures.entry(_name(client, account)) as own:
             forgiven = own[_COUNT]
             own[:] = [0.0, 0.0, 0.0]

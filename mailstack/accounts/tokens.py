@@ -122,10 +122,10 @@ class TokenChecker:
 
     def _refused(self, status: str, reason: str) -> TokenRefused:
         """Refusal with the parameters for a new authorization (RFC 7628 §3.2.2)."""
-        trouble = {"status": status, "openid-configuration": f"{self._rules.issuer}/.well-known/openid-configuration"}
+        problem = {"status": status, "openid-configuration": f"{self._rules.issuer}/.well-known/openid-configuration"}
         if self._rules.scopes:
-            trouble["scope"] = " ".join(self._rules.scopes)
-        return TokenRefused(reason, trouble)
+            problem["scope"] = " ".join(self._rules.scopes)
+        return TokenRefused(reason, problem)
 
 
 def _words(value: object) -> set[str]:
@@ -199,8 +199,8 @@ async def _request(agent: Any, request: tuple[bytes, bytes, Any], body: Any) -> 
         raise Unavailable(f"answered {response.code}")
     try:
         return await read_document(response, MAX_DOCUMENT)
-    except TooLarge as trouble:
-        raise Unavailable(str(trouble)) from None
+    except TooLarge as error:
+        raise Unavailable(str(error)) from None
 
 
 Ask = Callable[[bytes], Awaitable[bytes]]
@@ -214,14 +214,14 @@ class IntrospectedTokens:
         """`issuer` completes an answer without one. `remember` in seconds."""
         self._ask = ask
         self._issuer = issuer
-        self._known: TTLCache[bytes, Claims] = TTLCache(clock.steady, remember, capacity)
+        self._cache: TTLCache[bytes, Claims] = TTLCache(clock.steady, remember, capacity)
 
     async def claims(self, token: str) -> Claims:
         """Raises BadToken, sasl.Unavailable."""
         digest = hashlib.sha256(token.encode()).digest()
-        known = self._known.get(digest)
-        if known is not None:
-            return known
+        cached = self._cache.get(digest)
+        if cached is not None:
+            return cached
         form = urlencode({"token": token, "token_type_hint": "access_token"}).encode("ascii")
         try:
             answer = json.loads(await self._ask(form))
@@ -230,7 +230,7 @@ class IntrospectedTokens:
         if not isinstance(answer, dict) or answer.get("active") is not True:
             raise BadToken("the token is not active")
         answer.setdefault("iss", self._issuer)
-        self._known.put(digest, answer)
+        self._cache.put(digest, answer)
         return answer
 
 

@@ -32,15 +32,15 @@ def add(target: TargetServer, address: str, targets: tuple[str, ...]) -> None:
       mailstack alias add postmaster@home.test alice@home.test
       mailstack alias add server@home.test alice bob carol@elsewhere.test
     """
-    wanted = local_address(address, target.domains)
+    local = local_address(address, target.domains)
     more = [str(parse_address(each, target.domains)) for each in targets]
-    if wanted.key in {parse_address(each, target.domains).key for each in targets}:
-        raise CommandError(f"{wanted.key} cannot be its own target; give the account that gets the letters")
+    if local.key in {parse_address(each, target.domains).key for each in targets}:
+        raise CommandError(f"{local.key} cannot be its own target; give the account that gets the letters")
     with OpenStore(target) as server:
-        before = server.run(server.store.accounts.alias(wanted.key)) or ()
+        before = server.run(server.store.accounts.alias(local.key)) or ()
         after = list(dict.fromkeys([*before, *more]))
-        server.run(server.store.accounts.set_alias(wanted.key, after))
-    click.echo(f"{wanted.key} leads to {', '.join(after)}")
+        server.run(server.store.accounts.set_alias(local.key, after))
+    click.echo(f"{local.key} leads to {', '.join(after)}")
 
 
 @alias.command("list")
@@ -74,10 +74,10 @@ def remove(target: TargetServer, address: str) -> None:
     Example:
       mailstack alias remove server@home.test
     """
-    wanted = parse_address(address, target.domains)
+    local = parse_address(address, target.domains)
     with OpenStore(target) as server:
         try:
-            server.run(server.store.accounts.remove_alias(wanted.key))
+            server.run(server.store.accounts.remove_alias(local.key))
         except KeyError:
-            raise CommandError(f"there is no alias {wanted.key}; `mailstack alias list` lists them") from None
-    click.echo(f"{wanted.key} is removed")
+            raise CommandError(f"there is no alias {local.key}; `mailstack alias list` lists them") from None
+    click.echo(f"{local.key} is removed")

@@ -43,15 +43,15 @@ def local_address(text: str, domains: Sequence[str]) -> Address:
 
 def letter_id(text: str) -> LetterId:
     """Parses a letter id. Raises CommandError."""
-    wanted = text.strip().lower()
-    if not _LETTER_ID.match(wanted):
+    word = text.strip().lower()
+    if not _LETTER_ID.match(word):
         raise CommandError(f"{text!r} is not a letter id; `mailstack letters` lists the letters")
-    return LetterId(wanted)
+    return LetterId(word)
 
 
-def unknown_letter(wanted: LetterId) -> CommandError:
+def unknown_letter(letter: LetterId) -> CommandError:
     """Error for an id that is not in the store."""
-    return CommandError(f"there is no letter {wanted}; `mailstack letters` lists the letters")
+    return CommandError(f"there is no letter {letter}; `mailstack letters` lists the letters")
 
 
 EMPTY = "is empty; is a shell variable unset?"
@@ -112,8 +112,8 @@ class Since(click.ParamType[When]):
         try:
             return parse_when(value)
         except (ValueError, OverflowError, OSError):
-            wanted = "a duration (30m, 2h, 7d) or a date (2026-11-23, 2026-11-23T21:00)"
-            self.fail(f"{value!r} is not {wanted}.", param, ctx)
+            expected = "a duration (30m, 2h, 7d) or a date (2026-11-23, 2026-11-23T21:00)"
+            self.fail(f"{value!r} is not {expected}.", param, ctx)
 
 
 def read_quota(text: str) -> int | None:

@@ -45,8 +45,8 @@ def _login(login: Mapping[str, str] | None) -> dict[str, str]:
     """Header field of Basic authentication (RFC 7617)."""
     if not login:
         return {}
-    given = b64encode(f"{login['username']}:{login['password']}".encode()).decode()
-    return {"Authorization": f"Basic {given}"}
+    credentials = b64encode(f"{login['username']}:{login['password']}".encode()).decode()
+    return {"Authorization": f"Basic {credentials}"}
 
 
 def _detail(octets: bytes) -> str:

@@ -59,7 +59,7 @@ def _compat_settings(peer: str, settings: DevSettings, options: tuple[str, ...])
     overrides = load("mailstack.cli.compat:overrides_for")(peer, settings, options, os.environ)
     given = click.get_current_context().get_parameter_source("port_base")
     settings = overrides.settings(own_ports=given is not ParameterSource.DEFAULT)
-    for line in overrides.said:
+    for line in overrides.messages:
         click.echo(f"mailstack: {line}", err=True)
     return settings
 
@@ -145,8 +145,10 @@ def _welcome(environment: DevEnvironment, facts: dict[str, Any]) -> str:
     services, accounts = environment.services, facts["accounts"]
     submission = services["submission"]
     relay = environment.settings.relay
-    kept = f"Letters leave this machine only to {relay.host}:{relay.port}." if relay else "Nothing leaves this machine."
-    lines = [f"mailstack dev is ready. {kept}", ""]
+    promise = (
+        f"Letters leave this machine only to {relay.host}:{relay.port}." if relay else "Nothing leaves this machine."
+    )
+    lines = [f"mailstack dev is ready. {promise}", ""]
     if environment.settings.open:
         web = environment.settings.web_host
         lines += [f"  OPEN: each client that reaches {web} reads, sends and deletes all messages without a login.", ""]

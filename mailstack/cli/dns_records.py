@@ -37,15 +37,15 @@ def print_records(
     as_json: bool,
 ) -> None:
     """Prints the records of all domains, or of `domains`. Raises CommandError."""
-    wanted = _publication(target, domains, addresses)
+    records = _publication(target, domains, addresses)
     if as_json:
-        for domain, record in wanted.all():
+        for domain, record in records.all():
             shape = {"name": record.name, "type": record.type, "ttl": record.ttl, "data": record.data}
             print_json({"domain": domain, **shape, "why": record.reason})
     elif zone:
-        click.echo("\n".join(_zone(wanted, name_servers)))
+        click.echo("\n".join(_zone(records, name_servers)))
     else:
-        _table(wanted)
+        _table(records)
 
 
 def _publication(target: TargetServer, domains: Sequence[str], addresses: Sequence[str]) -> Publication:
@@ -66,10 +66,10 @@ def _checked(addresses: Sequence[str]) -> tuple[str, ...]:
         raise click.BadParameter(str(error), param_hint="--address") from error
 
 
-def _table(wanted: Publication) -> None:
-    rows = [(record.name, record.type, data_text(record), record.reason) for _, record in wanted.all()]
+def _table(records: Publication) -> None:
+    rows = [(record.name, record.type, data_text(record), record.reason) for _, record in records.all()]
     print_table(("name", "type", "data", "why"), rows)
-    for note in wanted.notes:
+    for note in records.notes:
         click.echo(f"\n* {note}")
 
 
@@ -116,5 +116,5 @@ def generate_key(file: Path, selector: str, kind: str, bits: int) -> None:
 
 def zone_line(selector: str, domain: str, record: str) -> str:
     """TXT record as a line of a zone file."""
-    strings = [f'"{record[place : place + MAX_STRING]}"' for place in range(0, len(record), MAX_STRING)]
+    strings = [f'"{record[start : start + MAX_STRING]}"' for start in range(0, len(record), MAX_STRING)]
     return f"{selector}._domainkey.{domain}. IN TXT ( {' '.join(strings)} )"

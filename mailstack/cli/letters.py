@@ -104,13 +104,13 @@ def journey(target: TargetServer, id: str, follow: bool, dialogue: bool, as_json
       mailstack journey 1kq2v7m4e80c3xz --follow
       mailstack journey 1kq2v7m4e80c3xz --json | jq -r '.steps[].step'
     """
-    wanted = letter_id(id)
+    letter = letter_id(id)
     with OpenStore(target, only_reads=True) as server:
 
         def load_journey() -> Journey:
-            found = server.run(journey_of(server.store, wanted))
+            found = server.run(journey_of(server.store, letter))
             if found is None:
-                raise unknown_letter(wanted)
+                raise unknown_letter(letter)
             return found
 
         current = load_journey()

@@ -159,8 +159,8 @@ def _submission(server: SmtpServer, options: dict[str, Any]) -> Submission:
     if options["file"] is None:
         body = options["body"] or ""
         text = _input().decode("utf-8", "replace") if body == "-" else body
-        shown = server.user or "postmaster@localhost" if sender == "<>" else sender
-        octets = compose(shown, recipients, options["subject"], text, options["attach"], options["headers"])
+        author = server.user or "postmaster@localhost" if sender == "<>" else sender
+        octets = compose(author, recipients, options["subject"], text, options["attach"], options["headers"])
     body_type = "7BIT" if octets.isascii() else "8BITMIME"
     path = None if sender == "<>" else _address(sender)
     named = tuple(Recipient(_address(each)) for each in recipients)

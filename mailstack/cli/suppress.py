@@ -78,11 +78,9 @@ def remove(target: TargetServer, addresses: tuple[str, ...]) -> None:
     """
     with OpenStore(target) as server:
         for each in addresses:
-            wanted = parse_address(each, target.domains).key
+            key = parse_address(each, target.domains).key
             try:
-                server.run(server.store.suppressions.remove(wanted))
+                server.run(server.store.suppressions.remove(key))
             except KeyError:
-                raise CommandError(
-                    f"{wanted} is not suppressed; `mailstack suppress list` lists the addresses"
-                ) from None
-            click.echo(f"{wanted} is no longer suppressed")
+                raise CommandError(f"{key} is not suppressed; `mailstack suppress list` lists the addresses") from None
+            click.echo(f"{key} is no longer suppressed")

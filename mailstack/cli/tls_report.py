@@ -41,15 +41,15 @@ def list_(target: TargetServer, failures: bool, as_json: bool) -> None:
     for each in counts:
         found.setdefault((each.day, each.domain), []).append(each)
     rows = []
-    for (day, domain), those in found.items():
-        good = sum(each.sessions for each in those if each.failure is None)
-        bad = sum(each.sessions for each in those if each.failure is not None)
+    for (day, domain), results in found.items():
+        good = sum(each.sessions for each in results if each.failure is None)
+        bad = sum(each.sessions for each in results if each.failure is not None)
         if failures and not bad:
             continue
         date = f"{datetime.fromtimestamp(day * DAY, UTC):%Y-%m-%d}"
         if as_json:
             print_json({"day": date, "domain": domain, "successes": good, "failures": bad})
-        types = dict.fromkeys(each.failure.type for each in those if each.failure is not None)
+        types = dict.fromkeys(each.failure.type for each in results if each.failure is not None)
         rows.append((date, domain, str(good), str(bad), ", ".join(types)))
     if not as_json:
         print_table(("day", "domain", "good", "failed", "reasons"), rows, empty="no TLS sessions are recorded")
@@ -70,16 +70,16 @@ def show(target: TargetServer, domain: str, as_json: bool) -> None:
       mailstack tls-report show elsewhere.test --json | jq .policies
     """
     try:
-        wanted = read_domain(domain)
+        only_domain = read_domain(domain)
     except ValueError as error:
         raise CommandError(str(error)) from error
     with OpenStore(target, only_reads=True) as mail_server:
-        counts = mail_server.run(mail_server.store.tls_results.counts(wanted))
+        counts = mail_server.run(mail_server.store.tls_results.counts(only_domain))
     if as_json:
         config = target.settings or Config(domains=tuple(Domain(each) for each in target.domains))
         reporting = reporting_of(config)
         for day in sorted({each.day for each in counts}):
-            print_json(document(wanted, day, counts, reporting, report_on(wanted, day, counts, reporting).id))
+            print_json(document(only_domain, day, counts, reporting, report_on(only_domain, day, counts, reporting).id))
         return
     rows = [
         (
@@ -94,5 +94,5 @@ def show(target: TargetServer, domain: str, as_json: bool) -> None:
     ]
     headings = ("policy", "domain", "result", "host", "sessions", "reason")
     print_table(
-        headings, rows, empty=f"no TLS sessions with {wanted} are recorded; check that [tls_reports] is configured"
+        headings, rows, empty=f"no TLS sessions with {only_domain} are recorded; check that [tls_reports] is configured"
     )

@@ -127,8 +127,8 @@ def retry(target: TargetServer, names: tuple[str, ...]) -> None:
             if name not in targets:
                 raise CommandError(f"no messages wait for {name}; `mailstack webhook list` shows the waiting messages")
         now = target.now()
-        wanted = [targets[name] for name in names or sorted(targets)]
-        count = sum(server.run(server.store.outbox.retry_now(hook, now)) for hook in wanted)
+        chosen = [targets[name] for name in names or sorted(targets)]
+        count = sum(server.run(server.store.outbox.retry_now(hook, now)) for hook in chosen)
     click.echo(f"due now: {count}")
 
 
@@ -180,8 +180,8 @@ def test(target: TargetServer, name: str) -> None:
     """
     configured = {str(each.name): each for each in (target.settings.webhooks if target.settings is not None else ())}
     if name not in configured:
-        known = ", ".join(configured) or "none"
-        raise CommandError(f"there is no webhook {name}; configured: {known}")
+        names_text = ", ".join(configured) or "none"
+        raise CommandError(f"there is no webhook {name}; configured: {names_text}")
     settings = configured[name]
 
     async def post(reactor: Any) -> None:

@@ -59,8 +59,8 @@ def _allowed_domains(config: Config, source: ConfigSource) -> Iterator[Problem]:
         cure = 'name an account here, as capture_to = "staging@home.test"'
         yield source.problem(("relay", "when_not_allowed"), "there is no capture_to", cure)
     if relay.capture_to is not None and relay.capture_to.ascii_domain.lower() not in config.domains:
-        trouble = f"{relay.capture_to} is in none of `domains`"
-        yield source.problem(("relay", "capture_to"), trouble, "name an account here")
+        problem = f"{relay.capture_to} is in none of `domains`"
+        yield source.problem(("relay", "capture_to"), problem, "name an account here")
 
 
 def _names(config: Config, source: ConfigSource) -> Iterator[Problem]:
@@ -69,32 +69,32 @@ def _names(config: Config, source: ConfigSource) -> Iterator[Problem]:
         yield source.problem(("hostname",), "this machine's own name is no domain name", cure)
     listening = [name for name in ("submission", "submissions", "mx", "lmtp") if getattr(config.listen, name)]
     if listening and not config.domains:
-        trouble = f"is empty, so that {', '.join(listening)} could accept no letter"
-        yield source.problem(("domains",), trouble, 'name your domains, as domains = ["home.test"]')
+        problem = f"is empty, so that {', '.join(listening)} could accept no letter"
+        yield source.problem(("domains",), problem, 'name your domains, as domains = ["home.test"]')
 
 
 def _listeners(config: Config, source: ConfigSource) -> Iterator[Problem]:
-    taken: dict[tuple[str, int], str] = {}
+    used: dict[tuple[str, int], str] = {}
     for name, endpoints in structs.asdict(config.listen).items():
         if endpoints and name not in SERVED:
-            trouble = f"this version serves {', '.join(SERVED)}, and no {name}"
-            yield source.problem(("listen", name), trouble, "leave the list empty")
-        for place, endpoint in enumerate(endpoints):
+            problem = f"this version serves {', '.join(SERVED)}, and no {name}"
+            yield source.problem(("listen", name), problem, "leave the list empty")
+        for number, endpoint in enumerate(endpoints):
             if endpoint.startswith(PROXIED) and not config.proxy.networks:
-                trouble = f'"{endpoint}" accepts no client, since proxy.networks is empty'
-                yield source.problem(("listen", name), trouble, "name your load balancers there", item=f"[{place}]")
+                problem = f'"{endpoint}" accepts no client, since proxy.networks is empty'
+                yield source.problem(("listen", name), problem, "name your load balancers there", item=f"[{number}]")
             port = port_of(endpoint)
             if port is None or port[1] == 0:
                 continue
             if name == "lmtp" and port[1] == SMTP_PORT:
-                trouble = "LMTP must never be on port 25, where hosts expect SMTP (RFC 2033 §5)"
+                problem = "LMTP must never be on port 25, where hosts expect SMTP (RFC 2033 §5)"
                 yield source.problem(
-                    ("listen", name), trouble, 'write "tcp:24" or "unix:/run/mailstack/lmtp"', item=f"[{place}]"
+                    ("listen", name), problem, 'write "tcp:24" or "unix:/run/mailstack/lmtp"', item=f"[{number}]"
                 )
-            if port in taken:
-                trouble = f'"{endpoint}" is listened on by {taken[port]} too'
-                yield source.problem(("listen", name), trouble, item=f"[{place}]")
-            taken.setdefault(port, name)
+            if port in used:
+                problem = f'"{endpoint}" is listened on by {used[port]} too'
+                yield source.problem(("listen", name), problem, item=f"[{number}]")
+            used.setdefault(port, name)
 
 
 def _workers(config: Config, source: ConfigSource) -> Iterator[Problem]:
@@ -102,8 +102,8 @@ def _workers(config: Config, source: ConfigSource) -> Iterator[Problem]:
     count, relay = config.workers.count, config.relay
     smallest = min(("concurrency", "per_destination"), key=lambda name: int(getattr(relay, name)))
     if count > getattr(relay, smallest):
-        trouble = f"{count} workers can't share relay.{smallest} = {getattr(relay, smallest)}: each opens connections of its own"
-        yield source.problem(("workers", "count"), trouble, "have fewer workers, or allow more connections")
+        problem = f"{count} workers can't share relay.{smallest} = {getattr(relay, smallest)}: each opens connections of its own"
+        yield source.problem(("workers", "count"), problem, "have fewer workers, or allow more connections")
 
 
 MIN_LOST_AFTER_S = 2.0
@@ -116,9 +116,9 @@ def _postgresql(config: Config, source: ConfigSource) -> Iterator[Problem]:
     if config.store.url and (lacking := driver.missing()) is not None:
         yield source.problem(("store",), f"needs {lacking.what}", lacking.cure)
     if section.lost_after < max(MIN_LOST_AFTER_S, section.connect_timeout * 2):
-        trouble = "is so short that a process would be taken for dead that only waits"
+        problem = "is so short that a process would be taken for dead that only waits"
         minimum = max(MIN_LOST_AFTER_S, section.connect_timeout * 2)
-        yield source.problem(("postgresql", "lost_after"), trouble, f"allow {minimum:g} s or more")
+        yield source.problem(("postgresql", "lost_after"), problem, f"allow {minimum:g} s or more")
     for name in ("connect_timeout", "timeout"):
         if getattr(section, name) < 1:
             yield source.problem(("postgresql", name), "is less than a second", "allow some seconds")
@@ -132,10 +132,10 @@ def _certificate(config: Config, source: ConfigSource) -> Iterator[Problem]:
             yield source.problem(("tls", name), f"needs tls.{other} as well", "set both, or none")
         if path is not None and not path.is_file():
             yield _no_file(source, ("tls", name), path)
-    for place, each in enumerate(tls.certificates):
+    for number, each in enumerate(tls.certificates):
         for name, path in (("certificate", each.certificate), ("key", each.key)):
             if path is None:
-                yield source.problem(("tls", "certificates"), f"needs {name}", "set both", item=f"[{place}]")
+                yield source.problem(("tls", "certificates"), f"needs {name}", "set both", item=f"[{number}]")
             elif not path.is_file():
                 yield _no_file(source, ("tls", "certificates"), path)
     if tls.client_ca is not None and not tls.client_ca.is_file():
@@ -158,12 +158,12 @@ def _outward(config: Config, source: ConfigSource) -> Iterator[Problem]:
     ):
         if version in getattr(relay, name):
             yield source.problem(("relay", name), "is an address of the other family", f"write it into {other}")
-    for place, each in enumerate(relay.sources):
+    for number, each in enumerate(relay.sources):
         if ":" in each.source_address or "." in each.source_address6:
-            trouble = "source_address is for IPv4, and source_address6 for IPv6"
-            yield source.problem(("relay", "sources"), trouble, item=f"[{place}]")
+            problem = "source_address is for IPv4, and source_address6 for IPv6"
+            yield source.problem(("relay", "sources"), problem, item=f"[{number}]")
         if not (each.source_address or each.source_address6 or each.ehlo_name):
-            yield source.problem(("relay", "sources"), "says nothing", "give an address, or a name", item=f"[{place}]")
+            yield source.problem(("relay", "sources"), "says nothing", "give an address, or a name", item=f"[{number}]")
     if relay.dane and not relay.nameservers:
         cure = 'name one that you trust, as nameservers = ["127.0.0.1"]'
         yield source.problem(("relay", "dane"), "needs a resolver that validates DNSSEC", cure)
@@ -258,25 +258,25 @@ def _contents(config: Config, source: ConfigSource) -> Iterator[Problem]:
             yield source.problem(("contents", "bucket"), "is empty, so that nothing goes there", "name the bucket")
         return
     if not _BUCKET.fullmatch(section.bucket):
-        trouble = "is no name of a bucket: 3 to 63 of a-z, 0-9, '-' and '.'"
-        yield source.problem(("contents", "bucket"), trouble, "make one with such a name")
+        problem = "is no name of a bucket: 3 to 63 of a-z, 0-9, '-' and '.'"
+        yield source.problem(("contents", "bucket"), problem, "make one with such a name")
     try:
         read_web_url(section.endpoint or "https://amazon.test")
     except ValueError:
-        trouble = "is no URL of a server, without user and password"
-        yield source.problem(("contents", "endpoint"), trouble, 'write it as "https://s3.example.org"')
+        problem = "is no URL of a server, without user and password"
+        yield source.problem(("contents", "endpoint"), problem, 'write it as "https://s3.example.org"')
     if section.prefix and not _PREFIX.fullmatch(section.prefix):
-        trouble = "is no prefix of keys: letters, digits, '-', '_', '.' and '/', with a '/' at its end"
-        yield source.problem(("contents", "prefix"), trouble, 'write it as "mail/"')
+        problem = "is no prefix of keys: letters, digits, '-', '_', '.' and '/', with a '/' at its end"
+        yield source.problem(("contents", "prefix"), problem, 'write it as "mail/"')
     if section.above > MAX_IN_ROWS:
-        trouble = f"is more than {MAX_IN_ROWS}: what is below it is held in memory, and in a row"
-        yield source.problem(("contents", "above"), trouble, 'set it to "1MiB" or less')
+        problem = f"is more than {MAX_IN_ROWS}: what is below it is held in memory, and in a row"
+        yield source.problem(("contents", "above"), problem, 'set it to "1MiB" or less')
     if section.orphan_age < MIN_ORPHAN_AGE_S:
-        trouble = "is so short that a letter that is just being accepted could lose its content"
-        yield source.problem(("contents", "orphan_age"), trouble, "allow an hour or more")
+        problem = "is so short that a letter that is just being accepted could lose its content"
+        yield source.problem(("contents", "orphan_age"), problem, "allow an hour or more")
     if bool(section.access_key) is not bool(section.secret_key_file):
-        trouble = "access_key and secret_key_file belong together"
-        yield source.problem(("contents", "access_key"), trouble, "give both, or none for what the environment says")
+        problem = "access_key and secret_key_file belong together"
+        yield source.problem(("contents", "access_key"), problem, "give both, or none for what the environment says")
     if importlib.util.find_spec("boto3") is None:
         yield source.problem(("contents", "bucket"), "needs boto3", "pip install 'mailstack[s3]'")
 
@@ -292,17 +292,17 @@ def _policy(config: Config, source: ConfigSource) -> Iterator[Problem]:
 def _authentication(config: Config, source: ConfigSource) -> Iterator[Problem]:
     if config.authentication.timeout <= 0:
         yield source.problem(("authentication", "timeout"), "must be longer than 0", "every wait has an end")
-    key, taken = ("dkim", "keys"), set[str]()
-    for place, each in enumerate(config.dkim.keys):
-        item = f"[{place}]"
+    key, used = ("dkim", "keys"), set[str]()
+    for number, each in enumerate(config.dkim.keys):
+        item = f"[{number}]"
         if not each.selector or each.file is None:
             cure = "`mailstack dkim generate` makes a key, and says what to write"
             yield source.problem(key, "needs selector and file", cure, item=item)
         elif not each.file.is_file():
             yield source.problem(key, f"there is no file {each.file}", "paths are relative to this file", item=item)
-        if each.selector in taken:
+        if each.selector in used:
             yield source.problem(key, f"{each.selector} is there twice", "a selector names one key", item=item)
-        taken.add(each.selector)
+        used.add(each.selector)
 
 
 def _tls_reports(config: Config, source: ConfigSource) -> Iterator[Problem]:
@@ -318,20 +318,20 @@ _HERE = ("127.0.0.1", "::1", "localhost")
 
 
 def _webhooks(config: Config, source: ConfigSource) -> Iterator[Problem]:
-    key, taken = ("webhooks",), set[str]()
-    for place, each in enumerate(config.webhooks):
-        item = f"[{place}]"
+    key, used = ("webhooks",), set[str]()
+    for number, each in enumerate(config.webhooks):
+        item = f"[{number}]"
         if not each.name or not each.url:
             yield source.problem(key, "needs name and url", item=item)
-        if each.name in taken:
+        if each.name in used:
             yield source.problem(key, f"{each.name} is there twice", "a name is of one webhook", item=item)
-        taken.add(each.name)
+        used.add(each.name)
         if each.url.startswith("http://") and not each.allow_http and urlsplit(each.url).hostname not in _HERE:
-            trouble = f"{each.url} sends senders and recipients unencrypted"
-            yield source.problem(key, trouble, "write https://, or allow_http = true", item=item)
+            problem = f"{each.url} sends senders and recipients unencrypted"
+            yield source.problem(key, problem, "write https://, or allow_http = true", item=item)
         for path in (each.secret_file, each.ca_file):
             if path is not None and not path.is_file():
                 yield source.problem(key, f"there is no file {path}", "paths are relative to this file", item=item)
         if min(each.timeout, each.first, each.give_up_after) <= 0 or each.longest < each.first:
-            trouble = "timeout, first and give_up_after must be longer than 0, and longest not shorter than first"
-            yield source.problem(key, trouble, item=item)
+            problem = "timeout, first and give_up_after must be longer than 0, and longest not shorter than first"
+            yield source.problem(key, problem, item=item)

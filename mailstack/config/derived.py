@@ -87,8 +87,8 @@ def private_ca_directory(config: Config) -> Path:
 def certificate_files(config: Config) -> list[CertificateFiles]:
     """Certificate files of the server; the first are the default."""
     tls, directory = config.tls, private_ca_directory(config)
-    others = [(each.certificate, each.key) for each in tls.certificates]
-    pairs = [(tls.certificate or directory / "cert.pem", tls.key or directory / "key.pem"), *others]
+    files = [(each.certificate, each.key) for each in tls.certificates]
+    pairs = [(tls.certificate or directory / "cert.pem", tls.key or directory / "key.pem"), *files]
     return [CertificateFiles(file, key) for file, key in pairs if file is not None and key is not None]
 
 

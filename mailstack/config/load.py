@@ -54,34 +54,36 @@ class _Reading:
         self._source = source
 
     def table(self, model: type[ModelT], given: dict[str, Any], path: KeyPath) -> ModelT:
-        fields = {known.encode_name: known for known in msgspec.structs.fields(model)}
+        fields = {setting.encode_name: setting for setting in msgspec.structs.fields(model)}
         values: dict[str, Any] = {}
         for name, value in given.items():
-            known = fields.get(name)
-            if known is None:
+            setting = fields.get(name)
+            if setting is None:
                 self._unknown((*path, name), list(fields))
             else:
-                self._setting(known, value, (*path, name), values)
+                self._setting(setting, value, (*path, name), values)
         return model(**values)
 
-    def _setting(self, known: msgspec.structs.FieldInfo, value: object, path: KeyPath, values: dict[str, Any]) -> None:
+    def _setting(
+        self, setting: msgspec.structs.FieldInfo, value: object, path: KeyPath, values: dict[str, Any]
+    ) -> None:
         """Convert one value into `values`, or add a problem."""
-        kind = _without_none(known.type)
+        kind = _without_none(setting.type)
         if is_table(kind):
             if isinstance(value, dict):
-                values[known.name] = self.table(kind, value, path)
+                values[setting.name] = self.table(kind, value, path)
             else:
                 self._wrong(path, "a table", value)
             return
         if path in self._source.variables and isinstance(value, str):
             value = _from_text(kind, value)
-        if value == "" and kind is not known.type:
-            values[known.name] = None
+        if value == "" and kind is not setting.type:
+            values[setting.name] = None
             return
         before = len(self.problems)
         result = self._value(kind, value, path)
         if len(self.problems) == before:
-            values[known.name] = result
+            values[setting.name] = result
 
     def _value(self, kind: Any, value: object, path: KeyPath) -> object:
         origin = get_origin(kind)
@@ -91,7 +93,7 @@ class _Reading:
             if not isinstance(value, list):
                 return self._wrong(path, "a list in brackets", value)
             inner = get_args(kind)[0]
-            return tuple(self._one(inner, item, path, f"[{place}]") for place, item in enumerate(value))
+            return tuple(self._one(inner, item, path, f"[{index}]") for index, item in enumerate(value))
         if (read := _BY_PATTERN.get(kind)) is not None:
             return kind(self._lines(value, path, read))
         return self._one(kind, value, path)
@@ -128,13 +130,13 @@ class _Reading:
 
     def _wrong(self, path: KeyPath, expected: str, value: object, item: str = "") -> object:
         """Add a problem; return None in place of the value."""
-        got = f", got {_shown(value)}" if value is not None else ""
+        got = f", got {_json_text(value)}" if value is not None else ""
         self.problems.append(self._source.problem(path, f"expected {expected}{got}", item=item))
         return None
 
-    def _unknown(self, path: KeyPath, known: list[str]) -> None:
-        near = closest(path[-1], known)
-        cure = f'did you mean "{near}"?' if near else f"known here: {', '.join(known)}"
+    def _unknown(self, path: KeyPath, names: list[str]) -> None:
+        near = closest(path[-1], names)
+        cure = f'did you mean "{near}"?' if near else f"known here: {', '.join(names)}"
         self.problems.append(self._source.problem(path, "unknown key", cure))
 
 
@@ -154,10 +156,10 @@ def _expected(kind: Any) -> str:
     return _PLAIN[kind]
 
 
-def _shown(value: object) -> str:
+def _json_text(value: object) -> str:
     """Return a value as JSON, at most 80 characters."""
-    shown = json.dumps(value, ensure_ascii=False, default=str)
-    return shown if len(shown) <= 80 else f"{shown[:77]}…"
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 80 else f"{text[:77]}…"
 
 
 def _from_text(kind: Any, text: str) -> object:
@@ -198,8 +200,8 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
 def _names() -> tuple[frozenset[str], frozenset[str]]:
     """Names of tables and of other keys at the top level."""
     fields = structs.fields(Config)
-    tables = frozenset(known.encode_name for known in fields if is_table(known.type))
-    return tables, frozenset(known.encode_name for known in fields) - tables
+    tables = frozenset(setting.encode_name for setting in fields if is_table(setting.type))
+    return tables, frozenset(setting.encode_name for setting in fields) - tables
 
 
 def _absolute_paths(config: Config, root: Path) -> Config:
@@ -273,13 +275,13 @@ def _add_secrets(config: Config, source: ConfigSource) -> tuple[Config, list[Pro
         config.relay.smart_host_token_file,
     )
     if tokens is not None and file is None:
-        shown = tuple(
+        hosts = tuple(
             [
                 host if host.credentials is None or host.credentials.password else host.with_token_file(tokens)
                 for host in hosts
             ]
         )
-        return structs.replace(config, relay=structs.replace(config.relay, smart_host=shown)), []
+        return structs.replace(config, relay=structs.replace(config.relay, smart_host=hosts)), []
     if file is None or not any(host.credentials for host in hosts):
         return config, []
     key = ("relay", "smart_host_password_file")

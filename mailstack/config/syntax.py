@@ -103,10 +103,10 @@ def _parts(text: str) -> list[str]:
 def _named(arguments: list[str]) -> dict[str, str]:
     """Arguments by name; an unnamed first one is the port. Raises ValueError."""
     named = {}
-    for place, argument in enumerate(arguments):
+    for index, argument in enumerate(arguments):
         name, equals, value = argument.partition("=")
         if not equals:
-            if place:
+            if index:
                 raise ValueError(
                     f"{EXPECTED_ENDPOINT} (an IPv6 interface is written with escaped colons: interface=\\:\\:1)"
                 )

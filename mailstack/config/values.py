@@ -247,9 +247,9 @@ def read_origin(text: object) -> Origin:
 
 def read_keyword(text: object) -> Keyword:
     """Parses the name of an SMTP extension. Raises ValueError."""
-    known = sorted(extension.keyword for extension in OFFERED)
-    if not isinstance(text, str) or text.upper() not in known:
-        raise ValueError(f"one of {', '.join(known)}")
+    keywords = sorted(extension.keyword for extension in OFFERED)
+    if not isinstance(text, str) or text.upper() not in keywords:
+        raise ValueError(f"one of {', '.join(keywords)}")
     return Keyword(text.upper())
 
 

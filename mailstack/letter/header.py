@@ -68,7 +68,7 @@ def has(section: bytes, name: bytes) -> bool:
     return count(section, name) > 0
 
 
-def without(section: bytes, names: Collection[bytes]) -> bytes:
+def strip_fields(section: bytes, names: Collection[bytes]) -> bytes:
     """The section without the fields of these names, otherwise unchanged."""
     lines = b"\r\n" + section.lower()
     if not [name for name in names if b"\r\n" + name.lower() in lines]:

@@ -62,8 +62,8 @@ def date_warnings(
     if remaining <= 0:
         yield CertificateWarning(f"{file}: expired on {end:%Y-%m-%d}, so that clients refuse it; renew it", grave=True)
     elif at < leaf.not_valid_before_utc:
-        begin = f"{leaf.not_valid_before_utc:%Y-%m-%d %H:%M} UTC"
-        yield CertificateWarning(f"{file}: not valid before {begin}; check the system clock", grave=True)
+        start = f"{leaf.not_valid_before_utc:%Y-%m-%d %H:%M} UTC"
+        yield CertificateWarning(f"{file}: not valid before {start}; check the system clock", grave=True)
     elif remaining < thresholds.urgent:
         yield CertificateWarning(f"{file}: expires on {end:%Y-%m-%d}; renew it now", grave=True)
     elif remaining < thresholds.warn:
@@ -144,11 +144,11 @@ def _list_names(certificate: x509.Certificate) -> str:
     """The names of a certificate, which are untrusted text, for an error message."""
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        shown = [str(name.value) for name in names]
+        texts = [str(name.value) for name in names]
     except (x509.ExtensionNotFound, ValueError):
-        shown = []
-    more = " …" if len(shown) > _MAX_NAMES else ""
-    return ", ".join(_printable(name[:80]) for name in shown[:_MAX_NAMES]) + more or "no name at all"
+        texts = []
+    more = " …" if len(texts) > _MAX_NAMES else ""
+    return ", ".join(_printable(name[:80]) for name in texts[:_MAX_NAMES]) + more or "no name at all"
 
 
 def _printable(text: str) -> str:

@@ -129,11 +129,11 @@ def _still_good(files: CertificateFiles, hostname: str, ca: x509.Certificate, at
     try:
         (leaf, *_), _ = read_identity(files.certificate, files.key)
         leaf.verify_directly_issued_by(ca)
-        shown = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        current = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except Exception:  # noqa: BLE001 (any unusable certificate is replaced)
         return False
-    wanted = x509.SubjectAlternativeName(alternative_names(hostname))
-    return shown == wanted and leaf.not_valid_before_utc <= at < leaf.not_valid_after_utc - RENEW_BEFORE
+    expected = x509.SubjectAlternativeName(alternative_names(hostname))
+    return current == expected and leaf.not_valid_before_utc <= at < leaf.not_valid_after_utc - RENEW_BEFORE
 
 
 def _issue(

@@ -178,8 +178,8 @@ def _trust(context: SSL.Context, ca_file: Path) -> None:
         ca_file.read_bytes()
         context.load_verify_locations(str(ca_file))
     except (OSError, SSL.Error, crypto.Error) as error:
-        why = error.strerror if isinstance(error, OSError) else "no certificate in PEM"
-        raise TlsError(f"{ca_file}: cannot read the CA certificates ({why})") from error
+        reason = error.strerror if isinstance(error, OSError) else "no certificate in PEM"
+        raise TlsError(f"{ca_file}: cannot read the CA certificates ({reason})") from error
 
 
 @implementer(IOpenSSLClientConnectionCreator)

@@ -205,8 +205,8 @@ class Heartbeat:
 
     def _beat(self) -> None:
         now = self._reactor.seconds()
-        held = now - self._expected
+        delay = now - self._expected
         self._expected = now + INTERVAL_S
-        self.longest = max(self.longest, held)
-        if held > WARN_AFTER_S:
-            _log.warn("the reactor was blocked for {ms:.0f} ms", ms=held * 1000)
+        self.longest = max(self.longest, delay)
+        if delay > WARN_AFTER_S:
+            _log.warn("the reactor was blocked for {ms:.0f} ms", ms=delay * 1000)

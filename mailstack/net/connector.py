@@ -110,7 +110,7 @@ async def _handshake(reactor: IReactorTime, peer: NetPeer[EventT], late: float) 
     """Wait for the TLS handshake until `late`, then abort. Raises ConnectFailed."""
     timer = reactor.callLater(max(0.0, late - reactor.seconds()), peer.abort)
     try:
-        done = await peer.handshake()
+        succeeded = await peer.handshake()
     except BaseException:
         peer.abort()
         if timer.active():
@@ -119,7 +119,7 @@ async def _handshake(reactor: IReactorTime, peer: NetPeer[EventT], late: float) 
     if not timer.active():
         raise ConnectFailed("the TLS handshake timed out")
     timer.cancel()
-    if not done:
+    if not succeeded:
         raise ConnectFailed(f"the TLS handshake failed: {peer.tls_failure or LOST}")
 
 

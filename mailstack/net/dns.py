@@ -138,10 +138,10 @@ class DnsNames:
         """
         if host == "localhost" or host.endswith(".localhost"):
             return ("127.0.0.1", "::1")  # RFC 6761 §6.3: never sent to the DNS
-        asked = [Deferred.fromCoroutine(self._records(host, kind)) for kind in (dns.A, dns.AAAA)]
+        lookups = [Deferred.fromCoroutine(self._records(host, kind)) for kind in (dns.A, dns.AAAA)]
         found: list[str] = []
         problems: list[NoSuchDomain | DnsUnavailable] = []
-        for answer in asked:
+        for answer in lookups:
             try:
                 found += [_address(record) for record in await answer]
             except (NoSuchDomain, DnsUnavailable) as problem:
@@ -177,13 +177,13 @@ class DnsNames:
 
     async def _resolve(self, name: str, kind: int) -> _Records:
         aliases: _Records = []
-        asked = name
+        queried = name
         try:
-            answers, ttl = await self._query_once(asked, kind)
+            answers, ttl = await self._query_once(queried, kind)
         except _NoSuchName as missing:
             self._store((name, kind), NoSuchDomain(str(missing)), missing.ttl)
             raise
-        current = asked
+        current = queried
         for _ in range(self._max_aliases):
             of_current = [record for record in answers if _owner_name(record) == current]
             if found := [record for record in of_current if record.type == kind][: self._max_records]:
@@ -195,12 +195,12 @@ class DnsNames:
             if alias := next((record for record in of_current if record.type == dns.CNAME), None):
                 aliases.append(alias)
                 current = _name_text(alias.payload.name).lower()
-            elif current == asked:
+            elif current == queried:
                 self._store((name, kind), [], min(ttl, *(record.ttl for record in aliases)) if aliases else ttl)
                 return []
             else:
-                asked = current
-                answers, ttl = await self._query_once(asked, kind)
+                queried = current
+                answers, ttl = await self._query_once(queried, kind)
         raise DnsUnavailable(f"{name}: too many aliases (CNAME)")
 
     def _store(self, question: tuple[str, int], answer: _Records | NoSuchDomain, ttl: float) -> None:

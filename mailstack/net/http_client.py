@@ -273,10 +273,10 @@ def _seconds(text: str) -> float:
     return float(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0.0
 
 
-def failure_reason(trouble: Exception, handshake: Handshake | None) -> str:
+def failure_reason(error: Exception, handshake: Handshake | None) -> str:
     """Reason of a failed request, for people, without Twisted's wrappers."""
-    inner = getattr(trouble, "reasons", None)
-    failure = inner[0] if inner else Failure(trouble)
+    inner = getattr(error, "reasons", None)
+    failure = inner[0] if inner else Failure(error)
     if handshake is not None:
         fault = handshake.why(failure)
         if handshake.failed:

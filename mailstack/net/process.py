@@ -20,14 +20,14 @@ _FINITE = (1_048_576, 65_536, 10_240)
 def raise_limit() -> int:
     """Raises the soft limit to the hard one; returns the new soft limit. Its usual default is 1024 or less."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    for wanted in _FINITE if hard == resource.RLIM_INFINITY else (hard,):
-        if soft == resource.RLIM_INFINITY or wanted <= soft:
+    for limit in _FINITE if hard == resource.RLIM_INFINITY else (hard,):
+        if soft == resource.RLIM_INFINITY or limit <= soft:
             break
         try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
         except (OSError, ValueError):
             continue
-        return wanted
+        return limit
     return soft
 
 

@@ -50,8 +50,8 @@ def read_header(octets: bytes) -> tuple[Passed, int] | None:
     """The header's addresses, and its length in octets; None: incomplete. Raises BadHeader as early as possible."""
     if octets[: len(SIGNATURE)] == SIGNATURE[: len(octets)]:
         return _version_2(octets)
-    begin = b"PROXY "
-    if octets[: len(begin)] == begin[: len(octets)]:
+    signature = b"PROXY "
+    if octets[: len(signature)] == signature[: len(octets)]:
         return _version_1(octets)
     raise BadHeader("not a PROXY header")
 
@@ -68,7 +68,7 @@ def _version_1(octets: bytes) -> tuple[Passed, int] | None:
     if found[1] is None:
         return Passed(None, None), end + 2
     version = int(found[1][3:])
-    ends = [_endpoint(found[place].decode(), int(found[place + 2]), version) for place in (2, 3)]
+    ends = [_endpoint(found[index].decode(), int(found[index + 2]), version) for index in (2, 3)]
     return Passed(*ends), end + 2
 
 
@@ -101,8 +101,8 @@ def _version_2(octets: bytes) -> tuple[Passed, int] | None:
     ports = _FIXED + 2 * length
     hosts = (octets[_FIXED : _FIXED + length], octets[_FIXED + length : ports])
     client, server = (
-        HostPort(str(ipaddress.ip_address(host)), int.from_bytes(octets[place : place + 2]))
-        for host, place in zip(hosts, (ports, ports + 2), strict=True)
+        HostPort(str(ipaddress.ip_address(host)), int.from_bytes(octets[index : index + 2]))
+        for host, index in zip(hosts, (ports, ports + 2), strict=True)
     )
     return Passed(client, server), _FIXED + size
 
@@ -172,8 +172,8 @@ class HeaderReader(Protocol):
         self._heard += data
         try:
             found = read_header(self._heard)
-        except BadHeader as why:
-            self._refuse(str(why))
+        except BadHeader as error:
+            self._refuse(str(error))
             return
         if found is not None:
             passed, end = found
@@ -188,7 +188,7 @@ class HeaderReader(Protocol):
         transport: Any = self.transport
         transport.abortConnection()
 
-    def _hand_over(self, passed: Passed, rest: bytes) -> None:
+    def _hand_over(self, passed: Passed, remaining: bytes) -> None:
         self._done()
         address = self._proxy
         if passed.client is not None:
@@ -201,16 +201,16 @@ class HeaderReader(Protocol):
         # As in Twisted's startTLS, the transport calls the new protocol from here on.
         transport.protocol = protocol
         protocol.makeConnection(transport)
-        if rest:
+        if remaining:
             # The new protocol may have closed the connection, or started TLS.
-            transport.protocol.dataReceived(rest)
+            transport.protocol.dataReceived(remaining)
 
     def _late(self) -> None:
         self._timer = None
         self._refuse(f"incomplete after {self._made_by.timeout:.4g} s")
 
-    def _refuse(self, why: str) -> None:
-        _log.warn("invalid PROXY header from {host}: {why}", host=getattr(self._proxy, "host", ""), why=why)
+    def _refuse(self, reason: str) -> None:
+        _log.warn("invalid PROXY header from {host}: {why}", host=getattr(self._proxy, "host", ""), why=reason)
         self.drop()
 
     def _done(self) -> None:

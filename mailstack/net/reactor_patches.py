@@ -173,9 +173,9 @@ def _encrypt_now(tls: Any, connection: Connection, octets: bytes) -> bytes:
         encrypted = tls._tlsConnection.bio_read(2 * TLS_RECORD)  # noqa: SLF001
     except Error:
         return octets
-    rest = send_now(connection, encrypted)
-    if rest:
-        tls.transport.write(rest)
+    unsent = send_now(connection, encrypted)
+    if unsent:
+        tls.transport.write(unsent)
     return b""
 
 

@@ -20,10 +20,10 @@ class Resolver(client.Resolver):
     def queryUDP(self, queries: Sequence[Any], timeout: Sequence[int] | None = None) -> Deferred[Any]:  # noqa: N802 (Twisted's name)
         """Fails without a free port. Twisted raises instead, and the same query would then be pending for ever."""
         try:
-            asked: Deferred[Any] = super().queryUDP(queries, timeout)  # type: ignore[no-untyped-call]
+            answer: Deferred[Any] = super().queryUDP(queries, timeout)  # type: ignore[no-untyped-call]
         except Exception:  # noqa: BLE001 - after any error there is no answer
             return fail()
-        return asked
+        return answer
 
 
 class ValidatedResolver(Resolver):
@@ -103,9 +103,9 @@ class DnsWithTimeout:
         return await self._answer(self._names.pointers(address))
 
     async def _answer(self, question: Coroutine[Any, Any, tuple[T, ...]]) -> tuple[T, ...] | None:
-        asked = Deferred.fromCoroutine(question).addTimeout(self._timeout, self._reactor)
+        answer = Deferred.fromCoroutine(question).addTimeout(self._timeout, self._reactor)
         try:
-            return await asked
+            return await answer
         except NoSuchDomain:
             return ()
         except (DnsUnavailable, DeferredTimeout):

@@ -141,9 +141,9 @@ class RunQueue:
         self._reactor.callLater(0, self._run)
 
     def _run(self) -> None:
-        queue, left = self._queue, SLICE
-        while queue and left > 0:
-            left -= SWITCH + queue.popleft().run(QUANTUM)
+        queue, budget = self._queue, SLICE
+        while queue and budget > 0:
+            budget -= SWITCH + queue.popleft().run(QUANTUM)
         self._is_scheduled = bool(queue)
         if queue:
             self._reactor.callLater(0, self._run)

@@ -40,15 +40,15 @@ class ServerConnection(SSL.Connection):
     The handshake succeeds with any verdict, because client certificates are optional (RFC 3207 §4).
     """
 
-    def __init__(self, context: SSL.Context, contexts: object, *, asked: bool, web: bool = False) -> None:
+    def __init__(self, context: SSL.Context, contexts: object, *, request_certificate: bool, web: bool = False) -> None:
         """`contexts` must outlive a reload during the handshake, because OpenSSL still calls them.
 
-        `asked` requests a client certificate; `web` selects HTTP.
+        `request_certificate` requests a client certificate; `web` selects HTTP.
         """
         super().__init__(context, None)
         self._contexts = contexts
         self.web = web
-        self.trusted = asked
+        self.trusted = request_certificate
         """Whether all certificates of the client's chain have been valid so far."""
 
 
@@ -84,7 +84,7 @@ class ServerContext:
         self._loaded = contexts
 
     def serverConnectionForTLS(self, _protocol: object) -> SSL.Connection:  # noqa: N802 (Twisted's name)
-        return ServerConnection(self._loaded.first, self._loaded, asked=self._client_ca is not None)
+        return ServerConnection(self._loaded.first, self._loaded, request_certificate=self._client_ca is not None)
 
     def context(self, _service: str) -> ServerContext:
         """Returns this context for every service."""
@@ -96,7 +96,7 @@ class ServerContext:
 
     def web_connection(self) -> SSL.Connection:
         """A connection for HTTP, without a request for a client certificate: a browser would show it to its user."""
-        connection = ServerConnection(self._loaded.first, self._loaded, asked=False, web=True)
+        connection = ServerConnection(self._loaded.first, self._loaded, request_certificate=False, web=True)
         connection.set_verify(SSL.VERIFY_NONE)
         return connection
 

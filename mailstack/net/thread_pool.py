@@ -136,15 +136,15 @@ def _exit_later(seconds: float) -> None:
 
 def derive_in_thread(reactor: Any, clock: Clock, *, remember: float = 3600.0, capacity: int = 16) -> Derive:
     """Function that calls `salted` in the reactor's thread pool, and caches results for `remember` seconds."""
-    known: TTLCache[tuple[str, bytes, int], bytes] = TTLCache(clock.steady, remember, capacity)
+    cached: TTLCache[tuple[str, bytes, int], bytes] = TTLCache(clock.steady, remember, capacity)
 
     async def derive(password: str, salt: bytes, iterations: int) -> bytes:
         key = (password, salt, iterations)
-        found = known.get(key)
+        found = cached.get(key)
         if found is None:
             pool = reactor.getThreadPool()
             found = cast("bytes", await deferToThreadPool(reactor, pool, salted, password, salt, iterations))
-            known.put(key, found)
+            cached.put(key, found)
         return found
 
     return derive

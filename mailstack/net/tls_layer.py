@@ -118,7 +118,7 @@ def client_certificate(certificate: x509.Certificate) -> ClientCertificate:
 class TlsLayer(BufferingTLSTransport):
     """Twisted's TLS protocol, with a handshake timeout and immediate writes."""
 
-    begun_on: Any = None
+    started_on: Any = None
     """Transport of `start_tls`; this layer replaces two of its methods."""
 
     _handshake_timer: IDelayedCall | None = None
@@ -152,16 +152,16 @@ class TlsLayer(BufferingTLSTransport):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._stop_timer()
         super().connectionLost(reason)
-        begun_on, self.begun_on = self.begun_on, None
-        if begun_on is not None:
-            del begun_on.getHandle, begun_on.getPeerCertificate
+        started_on, self.started_on = self.started_on, None
+        if started_on is not None:
+            del started_on.getHandle, started_on.getPeerCertificate
 
     def _flushSendBIO(self) -> None:
         try:
             octets = self._tlsConnection.bio_read(2 * TLS_RECORD)
         except WantReadError:
             return
-        connection = self.begun_on or self.transport
+        connection = self.started_on or self.transport
         # The close alert is not urgent: most clients close the connection after the reply to QUIT.
         if isinstance(connection, tcp.Connection) and not self.disconnecting:
             octets = send_now(connection, octets)
@@ -209,7 +209,7 @@ def start_tls(transport: Any, tls: Any, *, client: bool, handshake_timeout: floa
     nothing: Any = None  # the protocol exists already
     factory = wrap_in_tls(nothing, tls, transport.reactor, client=client, handshake_timeout=handshake_timeout)
     layer = TlsLayer(factory, transport.protocol, False)
-    layer.begun_on = transport
+    layer.started_on = transport
     transport.protocol = layer
     transport.getHandle = layer.getHandle
     transport.getPeerCertificate = layer.getPeerCertificate

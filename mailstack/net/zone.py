@@ -94,10 +94,10 @@ class Zone(common.ResolverBase):
 
     def _records_of(self, key: str) -> list[Record] | None:
         """Records of a name. None: no such name."""
-        known = self._records.get(key)
-        if known is None and self._everything_else is not None:
+        records = self._records.get(key)
+        if records is None and self._everything_else is not None:
             return [dns.Record_MX(10, self._everything_else)]
-        return known
+        return records
 
 
 def _key(name: str) -> str:

@@ -120,9 +120,9 @@ class LocalConnectionCounts:
 
     def remove(self, client: str) -> None:
         self._total -= 1
-        left = self._clients[client] - 1
-        if left:
-            self._clients[client] = left
+        count = self._clients[client] - 1
+        if count:
+            self._clients[client] = count
         else:
             del self._clients[client]
 

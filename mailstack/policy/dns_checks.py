@@ -47,7 +47,7 @@ class DnsBlockLists:
     def __init__(self, zones: Sequence[str], lookups: Lookups, now: Callable[[], float], *, ttl: float = 300.0) -> None:
         self._zones = tuple(zones)
         self._lookups = lookups
-        self._known: TTLCache[str, str] = TTLCache(now, ttl, 10_000)
+        self._cache: TTLCache[str, str] = TTLCache(now, ttl, 10_000)
 
     async def at_connection(self, client: Client) -> Verdict:
         """Verdict on the client; a refusal is the greeting (RFC 5321 §3.1)."""
@@ -61,10 +61,10 @@ class DnsBlockLists:
 
     async def _verdict(self, client: Client, refusal: Reply) -> Verdict:
         host = client.remote.host
-        zone = self._known.get(host)
+        zone = self._cache.get(host)
         if zone is None:
             zone = await self._find_zone(host)
-            self._known.put(host, zone)
+            self._cache.put(host, zone)
         if not zone:
             return PASS
         text = clean(f"{host} is listed by {zone}")
@@ -177,12 +177,12 @@ class ClientNames:
         self._lookups = lookups
         self._spawn = spawn
         self._max_lookups = max_lookups
-        self._known: TTLCache[str, str] = TTLCache(now, ttl, capacity)
+        self._cache: TTLCache[str, str] = TTLCache(now, ttl, capacity)
         self._pending: set[str] = set()
 
     def start_lookup(self, host: str) -> None:
         """Start a lookup for an IP address, unless it is cached or under way."""
-        if host in self._pending or len(self._pending) >= self._max_lookups or self._known.get(host) is not None:
+        if host in self._pending or len(self._pending) >= self._max_lookups or self._cache.get(host) is not None:
             return
         address = ip_address(host)
         if address is not None and not address.is_loopback:
@@ -191,19 +191,19 @@ class ClientNames:
 
     def cached(self, host: str) -> str:
         """The cached confirmed name; "" for none."""
-        return self._known.get(host) or ""
+        return self._cache.get(host) or ""
 
     async def resolve(self, host: str) -> str:
         """The confirmed name, looked up if it is not cached; "" for none."""
-        known = self._known.get(host)
-        if known is None:
-            known = await self._confirmed(host)
-            self._known.put(host, known)
-        return known
+        cached = self._cache.get(host)
+        if cached is None:
+            cached = await self._confirmed(host)
+            self._cache.put(host, cached)
+        return cached
 
     async def _lookup(self, host: str) -> None:
         try:
-            self._known.put(host, await self._confirmed(host))
+            self._cache.put(host, await self._confirmed(host))
         finally:
             self._pending.discard(host)
 

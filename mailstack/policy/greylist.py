@@ -63,11 +63,11 @@ class Greylist:
 
     async def at_recipient(self, client: Client, rcpt: Rcpt) -> Verdict:
         try:
-            known = await self._is_known(client, rcpt)
+            is_known = await self._is_known(client, rcpt)
         except StoreError as error:
             self._complaint.error("greylisting could not ask the store: %s", error)
             return PASS
-        return PASS if known else Defer(GREYLISTED, f"{client.remote.host} is not known yet")
+        return PASS if is_known else Defer(GREYLISTED, f"{client.remote.host} is not known yet")
 
     async def _is_known(self, client: Client, rcpt: Rcpt) -> bool:
         now, times = self._now(), self._times

@@ -116,10 +116,10 @@ class Quotas:
         limit = self._default if account is None or account.quota is None else account.quota
         if not limit:
             return PASS
-        held = await self._store.octets_in(mailbox)
-        if held < limit and held + size <= limit:
+        used = await self._store.octets_in(mailbox)
+        if used < limit and used + size <= limit:
             return PASS
-        reason = f"{mailbox} holds {held} of {limit} octets, and the letter has {size}"
+        reason = f"{mailbox} holds {used} of {limit} octets, and the letter has {size}"
         return Refuse(OVER_QUOTA_PERMANENT, reason) if self._permanent else Defer(OVER_QUOTA, reason)
 
 

@@ -87,7 +87,7 @@ class LineBuffer:
             raise BareLF(line)
         return line[:-1]
 
-    def take(self, max_octets: int) -> bytes:
+    def read(self, max_octets: int) -> bytes:
         """Consume up to `max_octets` octets."""
         octets = bytes(memoryview(self._octets)[:max_octets])  # a slice of the array itself would be one more copy
         self._consume(len(octets))
@@ -146,11 +146,11 @@ class DotStuffer:
 class DotUnstuffer:
     """Removes a dot from every line that starts with one, and detects the end mark."""
 
-    __slots__ = ("_held", "ended", "remainder")
+    __slots__ = ("_pending", "ended", "remainder")
 
     def __init__(self) -> None:
-        # The first two octets of `_held` were returned before; they show whether a line starts after them.
-        self._held = b"\r\n"
+        # The first two octets of `_pending` were returned before; they show whether a line starts after them.
+        self._pending = b"\r\n"
         self.ended = False
         """Whether the end mark was received."""
         self.remainder = b""
@@ -158,15 +158,15 @@ class DotUnstuffer:
 
     def feed(self, octets: bytes) -> bytes:
         """The next octets of the text."""
-        held = self._held + octets
-        end = held.find(_END)
+        pending = self._pending + octets
+        end = pending.find(_END)
         if end >= 0:
-            self.ended, self.remainder, self._held = True, held[end + len(_END) :], b""
-            return _unstuff(held[: end + 2])
+            self.ended, self.remainder, self._pending = True, pending[end + len(_END) :], b""
+            return _unstuff(pending[: end + 2])
         # Octets that may be the start of the end mark are held.
-        cut = max(2, len(held) - len(_END) + 1)
-        self._held = held[cut - 2 :]
-        return _unstuff(held[:cut])
+        cut = max(2, len(pending) - len(_END) + 1)
+        self._pending = pending[cut - 2 :]
+        return _unstuff(pending[:cut])
 
 
 def _unstuff(context_and_text: bytes) -> bytes:

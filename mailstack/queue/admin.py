@@ -70,18 +70,18 @@ class QueueAdmin:
         *,
         by: str = "operator",
         selects: Callable[[Letter, Delivery], bool] = _every,
-        known: Iterable[Record] = (),
+        records: Iterable[Record] = (),
     ) -> None:
         """`by` is the name of the operator in the journey; `now` gives seconds since 1970.
 
-        Only deliveries that `selects` accepts are changed and reported. `known` letters were just read; they are read
+        Only deliveries that `selects` accepts are changed and reported. `records` letters were just read; they are read
         again only after a conflict with an attempt.
         """
         self._store = store
         self._now = now
         self._by = by
         self._selects = selects
-        self._known = {record.letter.id: record for record in known}
+        self._records = {record.letter.id: record for record in records}
 
     async def hold(self, ids: Sequence[LetterId]) -> list[ActionResult]:
         """Stops attempts until `release`; an attempt under way is not interrupted. Raises StoreError."""
@@ -105,7 +105,7 @@ class QueueAdmin:
         if bouncer is None:
             return await self._apply(ids, _Action(_remove, "removed"))
         # A report needs the current state of the deliveries.
-        self._known.clear()
+        self._records.clear()
         return await self._apply(ids, _Action(_bounce, "bounced", bouncer))
 
     async def redirect(self, ids: Sequence[LetterId], to: Address, router: Router) -> list[ActionResult]:
@@ -142,7 +142,7 @@ class QueueAdmin:
         self, ids: Sequence[LetterId], plan: _Plan, results: dict[LetterId, list[ActionResult]]
     ) -> list[LetterId]:
         """Writes the results to `results`; returns the letters that conflict with an attempt."""
-        records = {letter: self._known.pop(letter) for letter in ids if letter in self._known}
+        records = {letter: self._records.pop(letter) for letter in ids if letter in self._records}
         if unread := tuple([letter for letter in ids if letter not in records]):
             found = await self._store.records(Filter(ids=unread, limit=len(unread)))
             records.update({record.letter.id: record for record in found})
@@ -157,10 +157,10 @@ class QueueAdmin:
                 changed.append(letter)
                 settlements.append(settlement)
         troubles = await self._store.settle_together(settlements) if settlements else []
-        for trouble in troubles:
-            if trouble is not None and not isinstance(trouble, Conflict):
-                raise trouble
-        return [letter for letter, trouble in zip(changed, troubles, strict=True) if trouble is not None]
+        for error in troubles:
+            if error is not None and not isinstance(error, Conflict):
+                raise error
+        return [letter for letter, error in zip(changed, troubles, strict=True) if error is not None]
 
     async def _plan(self, record: Record, action: _Action) -> tuple[list[ActionResult], Settlement]:
         """The results of an action, and the settlement to be written."""

@@ -172,26 +172,26 @@ class Attempts:
                 agent = self._agents.local if job.destination == LOCAL else self._agents.relay
                 attempt = await agent.deliver(remaining.letter, remaining.deliveries, watch)
             state_changes = self._state_changes(remaining, attempt, started)
-        except Exception as trouble:  # noqa: BLE001  # any error is a deferral
-            attempt, state_changes = self._failure_result(remaining, trouble, started)
+        except Exception as error:  # noqa: BLE001  # any error is a deferral
+            attempt, state_changes = self._failure_result(remaining, error, started)
         if held.changes:
             state_changes = replace(
                 state_changes, changes=held.changes + state_changes.changes, steps=held.steps + state_changes.steps
             )
         return attempt, state_changes
 
-    def _failure_result(self, job: DeliveryJob, trouble: Exception, started: float) -> tuple[Attempt, StateChanges]:
+    def _failure_result(self, job: DeliveryJob, error: Exception, started: float) -> tuple[Attempt, StateChanges]:
         """Result of an attempt that raised: a hold for a damaged letter, a deferral for every other trouble."""
         letter, count = job.letter, len(job.deliveries)
-        match trouble:
+        match error:
             case Damaged():
-                _log.error("letter %s for %s is held: its content is damaged: %s", letter.id, job.destination, trouble)
-                return Attempt(()), hold_damaged(letter, job.deliveries, trouble, self._clock.now())
+                _log.error("letter %s for %s is held: its content is damaged: %s", letter.id, job.destination, error)
+                return Attempt(()), hold_damaged(letter, job.deliveries, error, self._clock.now())
             case StoreError():
-                self._unreadable.error("letter %s can't be read and is deferred: %s", letter.id, trouble)
+                self._unreadable.error("letter %s can't be read and is deferred: %s", letter.id, error)
                 attempt = Attempt((_UNREADABLE,) * count)
             case _:
-                _log.error("internal error: letter %s for %s is deferred", letter.id, job.destination, exc_info=trouble)
+                _log.error("internal error: letter %s for %s is deferred", letter.id, job.destination, exc_info=error)
                 attempt = Attempt((_BUG,) * count)
         return attempt, self._state_changes(job, attempt, started)
 

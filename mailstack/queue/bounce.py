@@ -99,11 +99,11 @@ class Bouncer:
 
     async def _returned(self, due: ReportDue, original: Letter, *, eight_bit: bool) -> Returned | None:
         """The whole letter after a failure, if it is requested and small enough (RFC 3461 §4.3); else its header section."""
-        asked = original.envelope.parameters
+        parameters = original.envelope.parameters
         # RFC 8689 §5: a letter with REQUIRETLS is never returned whole, even with RET=FULL.
         wants_all = (
             due.kind == "failed"
-            and (("RET", "FULL") in asked or due.to is not None)
+            and (("RET", "FULL") in parameters or due.to is not None)
             and not _requires_tls(original.envelope)
         )
         try:

@@ -43,13 +43,13 @@ class DestinationReputations:
 
     def __init__(self, max_remembered: int = 10_000) -> None:
         self._max_remembered = max_remembered
-        self._known: dict[int, OrderedDict[str, None]] = {SILENT: OrderedDict(), PROVEN: OrderedDict()}
+        self._hosts: dict[int, OrderedDict[str, None]] = {SILENT: OrderedDict(), PROVEN: OrderedDict()}
 
     def lookup(self, destination: str) -> int:
         """The reputation of a destination."""
-        if destination in self._known[PROVEN]:
+        if destination in self._hosts[PROVEN]:
             return PROVEN
-        return SILENT if destination in self._known[SILENT] else UNKNOWN
+        return SILENT if destination in self._hosts[SILENT] else UNKNOWN
 
     def mark_proven(self, destination: str) -> None:
         """Records that a session with the destination ran to its end."""
@@ -60,9 +60,9 @@ class DestinationReputations:
         self._put(destination, SILENT, PROVEN)
 
     def _put(self, destination: str, reputation: int, other: int) -> None:
-        self._known[other].pop(destination, None)
-        known = self._known[reputation]
-        known[destination] = None
-        known.move_to_end(destination)
-        if len(known) > self._max_remembered:
-            known.popitem(last=False)
+        self._hosts[other].pop(destination, None)
+        hosts = self._hosts[reputation]
+        hosts[destination] = None
+        hosts.move_to_end(destination)
+        if len(hosts) > self._max_remembered:
+            hosts.popitem(last=False)

@@ -52,9 +52,9 @@ class ParkedDestinations:
             return
         troubles = await self._store.settle_together(waiting)
         failed = [
-            (one, trouble)
-            for one, trouble in zip(waiting, troubles, strict=True)
-            if trouble is not None and not isinstance(trouble, Conflict)  # another process has it by now
+            (one, error)
+            for one, error in zip(waiting, troubles, strict=True)
+            if error is not None and not isinstance(error, Conflict)  # another process has it by now
         ]
         self._unwritten += [one for one, _ in failed]
         if failed:

@@ -62,7 +62,7 @@ class HoldRules:
 
     def hold_entering(self, letter: Letter, deliveries: Sequence[Delivery], now: float) -> HoldResult:
         """Holds the first deliveries of a letter that match a rule."""
-        return _held(letter, [(one, next(iter(self._reasons(letter, one)), None)) for one in deliveries], now)
+        return _hold_result(letter, [(one, next(iter(self._reasons(letter, one)), None)) for one in deliveries], now)
 
     async def hold_due(self, letter: Letter, deliveries: Sequence[Delivery], now: float) -> HoldResult:
         """Holds due deliveries that match a rule; their current attempt is not counted."""
@@ -75,7 +75,7 @@ class HoldRules:
         )
         if may_be_released:
             released = {**await self._released(letter), **released}
-        return _held(
+        return _hold_result(
             letter, [(one, _first(reasons, released.get(str(one.recipient.address)))) for one, reasons in found], now
         )
 
@@ -159,11 +159,11 @@ def describe(rule: HoldRule) -> str:
 
 def is_held_by(rule: HoldRule, delivery: Delivery) -> bool:
     """Whether this rule holds a delivery. Replies of other hosts have a status, and can't be mistaken for its text."""
-    held = delivery.state is DeliveryState.HELD and delivery.status is None and not delivery.host
-    return held and delivery.text == describe(rule)
+    is_held = delivery.state is DeliveryState.HELD and delivery.status is None and not delivery.host
+    return is_held and delivery.text == describe(rule)
 
 
-def _held(letter: Letter, found: Sequence[tuple[Delivery, _HoldReason | None]], now: float) -> HoldResult:
+def _hold_result(letter: Letter, found: Sequence[tuple[Delivery, _HoldReason | None]], now: float) -> HoldResult:
     changes, steps = [], []
     for delivery, reason in found:
         if reason is None:

@@ -103,8 +103,8 @@ class OutcomeWriter:
             now = self._clock.now()
             claim = self._settings.first_claim(now)
             reports = await self._bouncer.reports(finished.result.reports, finished.job.letter, now, claim)
-        except Exception as trouble:  # noqa: BLE001  # any error ends the attempt
-            if not self._is_worth_another_try(finished, trouble, wait):
+        except Exception as error:  # noqa: BLE001  # any error ends the attempt
+            if not self._is_worth_another_try(finished, error, wait):
                 self._done(finished, stored=False)
                 return
             longer = min(wait * 2, _MAX_WAIT_S)
@@ -128,11 +128,11 @@ class OutcomeWriter:
 
     async def _write_group(self, group: Sequence[FinishedAttempt], wait: float) -> None:
         failed: list[FinishedAttempt] = []
-        for finished, trouble in zip(group, await self._troubles(group), strict=True):
-            if trouble is not None and self._is_worth_another_try(finished, trouble, wait):
+        for finished, error in zip(group, await self._troubles(group), strict=True):
+            if error is not None and self._is_worth_another_try(finished, error, wait):
                 failed.append(finished)
             else:
-                self._done(finished, stored=trouble is None)
+                self._done(finished, stored=error is None)
         if failed:
             longer = min(wait * 2, _MAX_WAIT_S)
             self._later(wait, lambda: self._write_group(failed, longer))
@@ -143,19 +143,19 @@ class OutcomeWriter:
         except Exception as bug:  # noqa: BLE001  # any error ends these attempts
             return [bug] * len(group)
 
-    def _is_worth_another_try(self, finished: FinishedAttempt, trouble: Exception, wait: float) -> bool:
+    def _is_worth_another_try(self, finished: FinishedAttempt, error: Exception, wait: float) -> bool:
         """Whether a failed write is repeated; logs the error."""
         letter = finished.job.letter.id
-        match trouble:
+        match error:
             case Conflict():
-                _log.warning("letter %s: the claim of this attempt is lost to another process: %s", letter, trouble)
+                _log.warning("letter %s: the claim of this attempt is lost to another process: %s", letter, error)
                 return False
             case StoreError():
                 until = min(delivery.lease for delivery in finished.job.deliveries)
-                is_futile = self._stopped or (self._is_stopping and isinstance(trouble, StoreFull))
+                is_futile = self._stopped or (self._is_stopping and isinstance(error, StoreFull))
                 again = not is_futile and self._clock.now() + wait < until
-                _log.error("letter %s: the outcome is not stored%s: %s", letter, " yet" if again else "", trouble)
+                _log.error("letter %s: the outcome is not stored%s: %s", letter, " yet" if again else "", error)
                 return again
             case _:
-                _log.error("internal error: the outcome of letter %s is lost", letter, exc_info=trouble)
+                _log.error("internal error: the outcome of letter %s is lost", letter, exc_info=error)
                 return False

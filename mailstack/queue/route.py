@@ -85,16 +85,16 @@ class Router:
         """
         original = recipient.original or recipient.address
         found: list[Route] = []
-        seen = {recipient.address.key}
+        visited = {recipient.address.key}
         level = [recipient]
         for _ in range(self._max_hops):
             targets: list[Recipient] = []
             for member in level:
                 for address in await self._directory.alias(member.address) or ():
-                    if address.key not in seen:
-                        seen.add(address.key)
+                    if address.key not in visited:
+                        visited.add(address.key)
                         targets.append(Recipient(address, original, recipient.parameters))
-            if len(seen) > self._max_targets:
+            if len(visited) > self._max_targets:
                 return []
             level = []
             for target in targets:

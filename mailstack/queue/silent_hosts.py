@@ -57,8 +57,8 @@ class SilentAttempts:
 
     def start(self, job: DeliveryJob) -> ProgressWatch:
         """Watches the attempt of a job that is under way."""
-        watch, known = ProgressWatch(), self._backlog.is_silent(job)
-        self._watched[watch] = _WatchedAttempt(job, watch.sign, self._clock.steady(), known, known)
+        watch, is_silent = ProgressWatch(), self._backlog.is_silent(job)
+        self._watched[watch] = _WatchedAttempt(job, watch.sign, self._clock.steady(), is_silent, is_silent)
         return watch
 
     def end(self, watch: ProgressWatch) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mailstack.letter import Arrival, Envelope, Letter, LetterId, Recipient
-from mailstack.letter.header import without
+from mailstack.letter.header import strip_fields
 from mailstack.policy import enforce
 from mailstack.policy.authentication.dkim import OutboundSigner
 from mailstack.policy.authentication.results import remove_results_of
@@ -88,7 +88,7 @@ class MxRules:
     async def edit_header(self, section: bytes, letter: LetterId, envelope: Envelope, arrival: Arrival) -> bytes:  # noqa: ARG002
         """Removes the fields that only this server may write: HIDDEN, and forged results (RFC 8601 §5)."""
         self.intake.check_hops(section)
-        return self._without_forged(without(section, HIDDEN))
+        return self._without_forged(strip_fields(section, HIDDEN))
 
     def _without_forged(self, section: bytes) -> bytes:
         """Removes Authentication-Results that claim to come from this server."""

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from mailstack.letter import Address, AddressError, Arrival, Envelope, Letter, LetterId, ReversePath
 from mailstack.letter.address_lists import Authors, authors_in
 from mailstack.letter.envelope import DELIMITERS, XVERP, delimiters_of
-from mailstack.letter.header import count, fields, has, without
+from mailstack.letter.header import count, fields, has, strip_fields
 from mailstack.letter.patterns import fits_address
 from mailstack.letter.trace import date_field, message_id
 from mailstack.policy import enforce, evaluate
@@ -72,7 +72,7 @@ class FromHeaderPolicy:
             return section
         if is_author and await _owns_all(owners, account, authors_in(fields(section), b"sender")):
             return section
-        section = without(section, (b"sender",))
+        section = strip_fields(section, (b"sender",))
         if is_author:
             return section
         return b"Sender: <%b>\r\n%b" % (_address_text(account).encode(), section)
@@ -113,7 +113,7 @@ HIDDEN = (b"bcc", b"return-path", b"mt-priority")
 
 def complete(section: bytes, letter: LetterId, hostname: str, at: float) -> bytes:
     """Adds Date and Message-ID if they are missing, and removes HIDDEN; all other fields stay as they are."""
-    section = without(section, HIDDEN)
+    section = strip_fields(section, HIDDEN)
     added = b""
     if not has(section, b"message-id"):
         added += message_id(letter, hostname)

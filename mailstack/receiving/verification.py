@@ -238,10 +238,10 @@ class SenderVerification:
         """The domains in From. Raises Refusal if readers could see an author that DMARC can't check (RFC 7489 §6.6.1)."""
         authors = authors_in(section)
         domains = tuple(dict.fromkeys(each.with_a_labels.domain.lower() for each in authors.addresses))
-        trouble = authors.trouble or (f"{len(domains)} domains in From" if len(domains) > MAX_AUTHOR_DOMAINS else "")
-        if trouble and self._policy.dmarc and self._policy.malformed_from == "refuse":
-            raise Refusal(MALFORMED_FROM, f"from {host}: {trouble}")
-        return From(domains[:MAX_AUTHOR_DOMAINS], is_certain=not trouble)
+        problem = authors.trouble or (f"{len(domains)} domains in From" if len(domains) > MAX_AUTHOR_DOMAINS else "")
+        if problem and self._policy.dmarc and self._policy.malformed_from == "refuse":
+            raise Refusal(MALFORMED_FROM, f"from {host}: {problem}")
+        return From(domains[:MAX_AUTHOR_DOMAINS], is_certain=not problem)
 
     async def _verify_all(
         self, letter: Letter, arrived: ReceivedOctets, host: str, section: Fields, letter_from: From

@@ -166,8 +166,8 @@ class RelayAgent:
                 reached = None
                 self._count_refused(targets, candidate, refused)
                 continue
-            except (ConnectFailed, SmtpSessionError) as trouble:
-                failures.append(host_trouble(candidate.host, trouble, must_be_tls=tls_request.requires_tls))
+            except (ConnectFailed, SmtpSessionError) as error:
+                failures.append(host_trouble(candidate.host, error, must_be_tls=tls_request.requires_tls))
                 continue
             except Interrupted as interrupted:
                 if interrupted.put_back:

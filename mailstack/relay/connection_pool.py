@@ -93,16 +93,16 @@ class HostBackoff:
 
     def probe_interrupted(self, address: HostPort) -> None:
         """Ends a probe that was interrupted: the next call is the probe."""
-        if (known := self._hosts.get(address)) is not None:
-            known.probed = None
+        if (state := self._hosts.get(address)) is not None:
+            state.probed = None
 
     def failed(self, address: HostPort, reason: str, name: str = "") -> None:
         """Notes a failed call. Calls that were concurrent count once. `name` is the host's name in delay reasons."""
         now = self._clock.steady()
-        known = self._hosts.get(address)
-        if known is not None and known.probed is None and now < known.failed + known.wait:
+        state = self._hosts.get(address)
+        if state is not None and state.probed is None and now < state.failed + state.wait:
             return
-        wait = self._limits.first if known is None else min(known.wait * 2, self._limits.max_wait)
+        wait = self._limits.first if state is None else min(state.wait * 2, self._limits.max_wait)
         self._hosts[address] = _Host(name or address.host, reason, now, wait)
         if len(self._hosts) > self._limits.max_hosts:
             self._hosts.popitem(last=False)

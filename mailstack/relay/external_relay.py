@@ -74,12 +74,12 @@ def _with_fields(octets: bytes, values: Iterable[tuple[bytes, bytes]]) -> bytes:
     end = split(octets)
     found = list(fields(octets[:end]))
     for name, value in values:
-        place = next((at for at, (each, _) in enumerate(found) if each == name.lower()), None)
+        index = next((at for at, (each, _) in enumerate(found) if each == name.lower()), None)
         field = (name.lower(), name + b": " + value + b"\r\n")
-        if place is None:
+        if index is None:
             found.insert(0, field)
         else:
-            found[place] = field
+            found[index] = field
     return b"".join(field for _, field in found) + octets[end:]
 
 

@@ -173,11 +173,11 @@ class Hosts:
         """Key of letters that go to the same hosts by the operator's rules; otherwise the destination itself."""
         if self._routing.source_rules or self._routing.sender_routes.hosts:
             return self._routing.destination_key(destination, sender)
-        if (known := self._keys.get(destination)) is None:
+        if (key := self._keys.get(destination)) is None:
             if len(self._keys) >= _MAX_KEYS:
                 self._keys.clear()
-            known = self._keys[destination] = self._routing.destination_key(destination, None)
-        return known
+            key = self._keys[destination] = self._routing.destination_key(destination, None)
+        return key
 
     def key_of(self, destination: str) -> str | None:
         """The key of a destination alone; None if it depends on the sender."""
@@ -219,11 +219,11 @@ class Hosts:
 
     def _without_own_host(self, destination: str, candidates: Iterable[TargetHost]) -> tuple[TargetHost, ...]:
         """Removes the addresses of this server, which any domain may publish: the letter would loop."""
-        others = tuple([each for each in candidates if not self._is_ours(each.address)])
-        if not others:
+        foreign = tuple([each for each in candidates if not self._is_ours(each.address)])
+        if not foreign:
             text = f"{destination}: mail loops back to this host, which is not configured for the domain"
             raise NoRoute(Failed(ROUTING_LOOP, text))
-        return others
+        return foreign
 
     async def _smart_host_targets(self, smart_hosts: Sequence[SmartHost], reason: str) -> RouteTargets:
         """Addresses of all smart hosts, in their order; a host without an address is skipped if there is another."""

@@ -148,13 +148,13 @@ class SmartHost(Struct, frozen=True):
 
     def with_password(self, password: str) -> SmartHost:
         """The same smart host with a password, if there is a user."""
-        known = self.credentials
-        return replace(self, credentials=replace(known, password=password)) if known else self
+        credentials = self.credentials
+        return replace(self, credentials=replace(credentials, password=password)) if credentials else self
 
     def with_token_file(self, file: Path) -> SmartHost:
         """The same smart host with a token file, if there is a user."""
-        known = self.credentials
-        return replace(self, credentials=replace(known, token_file=file)) if known else self
+        credentials = self.credentials
+        return replace(self, credentials=replace(credentials, token_file=file)) if credentials else self
 
 
 class SenderRoutes(Struct, frozen=True):

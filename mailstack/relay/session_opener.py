@@ -161,9 +161,9 @@ class SessionOpener:
         """Opens a connection. For TLS reports, an MTA-STS policy in testing is tried first as if it were enforced."""
         host = _host(call.candidate)
         if self._results is not None and call.security.testing:
-            if (known := self._testing_failures.get(host)) is not None:
+            if (result_type := self._testing_failures.get(host)) is not None:
                 connection = await self._open_with_fallback(replace(call, domain=""))
-                self._results.count(call.domain, _policy(call), known)
+                self._results.count(call.domain, _policy(call), result_type)
                 return connection
             try:
                 return await self._connect(call, start_tls=True, testing=True)
@@ -268,8 +268,8 @@ class SessionOpener:
             kind, reason = wrong.type, wrong.reason
         failure = None
         if kind:
-            known: ResultType = kind  # type: ignore[assignment]  # of our own words
-            failure = SessionFailure(known, local, host.host, host.address.host, clean(reason))
+            result_type: ResultType = kind  # type: ignore[assignment]  # of our own words
+            failure = SessionFailure(result_type, local, host.host, host.address.host, clean(reason))
             if call.security.testing:
                 self._testing_failures.put(_host(host), failure)
         self._results.count(call.domain, _policy(call), failure)

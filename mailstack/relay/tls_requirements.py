@@ -132,8 +132,8 @@ class TlsRequirements:
             return found, False
         policy = None if self._sts is None else await self._sts.policy(domain)
         if policy is None or policy.mode is Mode.NONE:
-            trouble = None if self._sts is None else self._sts.trouble(domain)
-            return (replace(otherwise, fault=SessionFailure(trouble)) if trouble else None), False
+            problem = None if self._sts is None else self._sts.trouble(domain)
+            return (replace(otherwise, fault=SessionFailure(problem)) if problem else None), False
         # RFC 8461 §4.1, §5.
         named, applied = policy.matches(candidate.host), AppliedPolicy("sts", domain, policy.lines, policy.mx)
         if policy.mode is Mode.TESTING:
@@ -157,8 +157,8 @@ class TlsRequirements:
                 name = f"_{candidate.address.port}._tcp.{found}"
                 if records := await self._resolver.tlsa(name):
                     break
-        except DnsUnavailable as trouble:
-            text = f"{host}: TLSA lookup failed ({trouble})"
+        except DnsUnavailable as error:
+            text = f"{host}: TLSA lookup failed ({error})"
             applied = AppliedPolicy("tlsa", found.lower().rstrip(".") or host)
             raise TlsRequirementNotMet(Deferred(TLS_POLICY, text, host), applied, "dnssec-invalid") from None
         if not records or base is None:
@@ -180,8 +180,8 @@ def _line(record: Tlsa) -> str:
 def _is_usable(record: Tlsa) -> bool:
     """Whether a TLSA record is usable (RFC 7672 §3.1.3): no usage of public CAs, a digest of the right length."""
     length = _LENGTHS.get(record.matching)
-    known = (record.usage, record.selector, record.matching) in _USABLE
-    return known and bool(record.data) and length in (None, len(record.data))
+    is_usable = (record.usage, record.selector, record.matching) in _USABLE
+    return is_usable and bool(record.data) and length in (None, len(record.data))
 
 
 def _with_requiretls(

@@ -143,8 +143,8 @@ class Transactions:
             self._check_offer(attempt, connection)
             try:
                 handover = await self._hand_over(connection, attempt, end_at)
-            except SmtpSessionError as trouble:
-                call.transcript.append(f"-- it had died: {clean(str(trouble))}")
+            except SmtpSessionError as error:
+                call.transcript.append(f"-- it had died: {clean(str(error))}")
         if handover is None:
             handover = await self._hand_over(await self._open(attempt), attempt, end_at)
         # A host with a limit of letters per session is called again for the other recipients (RFC 9422 §4.1). If that
@@ -177,7 +177,7 @@ class Transactions:
         progress.limit(connection.session.limits.recipients)
         connection.domains.add(attempt.domain)
         resumable = connection_lost = False
-        rest: Deferred | Failed = Deferred(TOO_MANY_RECIPIENTS, f"{host} takes too few recipients at a time")
+        default: Deferred | Failed = Deferred(TOO_MANY_RECIPIENTS, f"{host} takes too few recipients at a time")
         stop_timer = self._clock.call_later(max(0.0, end_at - self._clock.steady()), connection.drop)
         try:
             while (batch := progress.batch()) and progress.transactions < self._limits.transactions:
@@ -187,18 +187,18 @@ class Transactions:
                 replies = await self._transact(connection, attempt, batch)
                 progress.settle(batch, replies, connection.session.extensions)
                 attempt.watch.settle()
-        except SmtpSessionError as trouble:
+        except SmtpSessionError as error:
             connection.drop()
-            if connection.letters and not progress.transactions and is_stale(trouble):
+            if connection.letters and not progress.transactions and is_stale(error):
                 raise
-            rest, connection_lost = transaction_trouble(host, trouble), True
-        except StoreError as trouble:
+            default, connection_lost = transaction_trouble(host, error), True
+        except StoreError as error:
             # The final dot was not sent, so the host discards the incomplete letter.
             connection.drop()
             if not progress.outcomes:
                 raise
-            _log.error("letter %s: the content can't be read to its end: %s", attempt.letter.id, trouble)
-            rest, connection_lost = UNREADABLE, True
+            _log.error("letter %s: the content can't be read to its end: %s", attempt.letter.id, error)
+            default, connection_lost = UNREADABLE, True
         except BaseException:
             connection.drop()
             raise
@@ -207,7 +207,7 @@ class Transactions:
         finally:
             stop_timer()
             attempt.call.transcript.extend(connection.new_lines())
-        outcomes = tuple([progress.outcomes.get(number, rest) for number in range(len(attempt.recipients))])
+        outcomes = tuple([progress.outcomes.get(number, default) for number in range(len(attempt.recipients))])
         return Handover(outcomes, _facts(connection, progress), resumable, connection_lost)
 
     async def _transact(

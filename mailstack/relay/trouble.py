@@ -45,46 +45,39 @@ _QUEUED_AS = re.compile(
 # --- session
 
 
-def is_stale(trouble: SmtpSessionError) -> bool:
+def is_stale(error: SmtpSessionError) -> bool:
     """Whether an idle connection was closed before its next use, so that a new one may send the letter.
 
     False once the final dot may have been sent: the host may have accepted the letter (RFC 1047).
     """
-    return trouble.stage in _BEFORE_ANY_CONTENT and (trouble.reply is None or trouble.reply.code == 421)
+    return error.stage in _BEFORE_ANY_CONTENT and (error.reply is None or error.reply.code == 421)
 
 
 # --- host
 
 
-def is_down(trouble: ConnectFailed | SmtpSessionError) -> bool:
+def is_down(error: ConnectFailed | SmtpSessionError) -> bool:
     """Whether the host gave no response, so that it gets a back-off."""
-    return isinstance(trouble, ConnectFailed) or (trouble.reply is None and trouble.stage in _BEFORE_ANY_LETTER)
+    return isinstance(error, ConnectFailed) or (error.reply is None and error.stage in _BEFORE_ANY_LETTER)
 
 
-def host_trouble(
-    host: str, trouble: ConnectFailed | SmtpSessionError, *, must_be_tls: bool = False
-) -> Deferred | Failed:
+def host_trouble(host: str, error: ConnectFailed | SmtpSessionError, *, must_be_tls: bool = False) -> Deferred | Failed:
     """Outcome of an error at a host, if there is no other host.
 
     5yz at the greeting or EHLO is permanent (RFC 5321 §3.1, RFC 7504). STARTTLS and AUTH fail by settings that can be
     repaired, so the letter waits. With `must_be_tls` it is returned at once (RFC 8689 §4.2.1).
     """
-    if (
-        must_be_tls
-        and isinstance(trouble, SmtpSessionError)
-        and trouble.stage == "starttls"
-        and _is_final(trouble.reply)
-    ):
-        return Failed(ENCRYPTION_NEEDED, f"Encryption needed: {_no_reply_text(host, trouble)}", host)
-    if isinstance(trouble, ConnectFailed):
-        return Deferred(NO_ANSWER, clean(f"{host}: {trouble}"), host)
-    if trouble.reply is None:
-        status = Status(4, *_SUBJECTS[trouble.stage]) if trouble.stage in _REPAIRABLE else CONNECTION_LOST
-        return Deferred(status, _no_reply_text(host, trouble), host)
-    status = status_of(trouble.reply, trouble.stage)
-    if trouble.stage in _REPAIRABLE or status.kind != 5:
-        return Deferred(Status(4, status.subject, status.detail), quoted_reply(host, trouble.reply), host)
-    return Failed(status, quoted_reply(host, trouble.reply), host)
+    if must_be_tls and isinstance(error, SmtpSessionError) and error.stage == "starttls" and _is_final(error.reply):
+        return Failed(ENCRYPTION_NEEDED, f"Encryption needed: {_no_reply_text(host, error)}", host)
+    if isinstance(error, ConnectFailed):
+        return Deferred(NO_ANSWER, clean(f"{host}: {error}"), host)
+    if error.reply is None:
+        status = Status(4, *_SUBJECTS[error.stage]) if error.stage in _REPAIRABLE else CONNECTION_LOST
+        return Deferred(status, _no_reply_text(host, error), host)
+    status = status_of(error.reply, error.stage)
+    if error.stage in _REPAIRABLE or status.kind != 5:
+        return Deferred(Status(4, status.subject, status.detail), quoted_reply(host, error.reply), host)
+    return Failed(status, quoted_reply(host, error.reply), host)
 
 
 def all_hosts_trouble(outcomes: Sequence[Deferred | Failed]) -> Deferred | Failed:
@@ -100,11 +93,11 @@ def all_hosts_trouble(outcomes: Sequence[Deferred | Failed]) -> Deferred | Faile
 # --- letter
 
 
-def transaction_trouble(host: str, trouble: SmtpSessionError) -> Deferred | Failed:
+def transaction_trouble(host: str, error: SmtpSessionError) -> Deferred | Failed:
     """Outcome of all recipients without one, after the end of the transaction."""
-    if trouble.reply is not None:
-        return refused(host, trouble.reply, trouble.stage)
-    return Deferred(CONNECTION_LOST, _no_reply_text(host, trouble), host)
+    if error.reply is not None:
+        return refused(host, error.reply, error.stage)
+    return Deferred(CONNECTION_LOST, _no_reply_text(host, error), host)
 
 
 # --- recipient
@@ -172,8 +165,8 @@ def _is_final(reply: Reply | None) -> bool:
     return reply is None or 500 <= reply.code < 600
 
 
-def _no_reply_text(host: str, trouble: SmtpSessionError) -> str:
-    text = f"{host}: {trouble.reason or 'the connection was lost'} (at {trouble.stage})"
-    if trouble.stage == "final":
+def _no_reply_text(host: str, error: SmtpSessionError) -> str:
+    text = f"{host}: {error.reason or 'the connection was lost'} (at {error.stage})"
+    if error.stage == "final":
         text += "; the host may have accepted the letter"
     return clean(text)

@@ -48,7 +48,7 @@ class SessionTranscript:
         self._waiting = {"C": b"", "S": b""}
         self._content = ""
         """Side that sends content: "C" after 354 and BDAT, "S" after the first line of the reply to RETR and TOP."""
-        self._left: int | None = None
+        self._remaining: int | None = None
         """Remaining octets of the BDAT chunk; None: the content ends with its final dot."""
         self._size = 0
         self._challenged = False
@@ -59,7 +59,7 @@ class SessionTranscript:
     def event(self, text: str) -> None:
         """Records an event of the connection."""
         self._flush()
-        self._tell(Line(self._now(), "-", text))
+        self._add(Line(self._now(), "-", text))
 
     def feed(self, side: str, octets: bytes) -> None:
         """Records octets of one side: "S" for the server, "C" for the client."""
@@ -70,28 +70,28 @@ class SessionTranscript:
                 if not whole:
                     break
                 continue
-            line, ended, rest = octets.partition(b"\n")
+            line, ended, remaining = octets.partition(b"\n")
             if not ended:
                 octets = octets[:_MAX_LINE]
                 break
-            octets = rest
-            self._say(side, line.rstrip(b"\r").decode("utf-8", "backslashreplace"))
+            octets = remaining
+            self._add_text(side, line.rstrip(b"\r").decode("utf-8", "backslashreplace"))
         self._waiting[side] = octets
 
-    def _tell(self, line: Line) -> None:
+    def _add(self, line: Line) -> None:
         self.lines.append(line)
 
-    def _say(self, side: str, text: str) -> None:
+    def _add_text(self, side: str, text: str) -> None:
         verb = text[:4].upper()
-        self._tell(Line(self._now(), side, self._discreet(side, verb, text)))
+        self._add(Line(self._now(), side, self._discreet(side, verb, text)))
         if side == "S" and verb == "354 ":
-            self._begin("C", None)
+            self._start_content("C", None)
         elif side == "C" and verb == "BDAT":
             size = text[4:].partition("LAST")[0].strip()
             if size.isdecimal() and len(size) < 16:
-                self._begin("C", int(size))
-        elif side == "S" and verb.startswith("+OK") and self._asked() in {"RETR", "TOP "}:
-            self._begin("S", None)
+                self._start_content("C", int(size))
+        elif side == "S" and verb.startswith("+OK") and self._last_command() in {"RETR", "TOP "}:
+            self._start_content("S", None)
 
     def _discreet(self, side: str, verb: str, text: str) -> str:
         """Text of a line without passwords, challenges and responses."""
@@ -106,31 +106,31 @@ class SessionTranscript:
             return " ".join((*words[:2], _LEFT_OUT))
         return f"{words[0]} {_LEFT_OUT}" if verb == "PASS" else text
 
-    def _asked(self) -> str:
+    def _last_command(self) -> str:
         """First four characters of the client's latest line."""
         return next((line.text[:4].upper() for line in reversed(self.lines) if line.side == "C"), "")
 
-    def _begin(self, side: str, size: int | None) -> None:
-        self._content, self._left, self._size = side, size, 0
+    def _start_content(self, side: str, size: int | None) -> None:
+        self._content, self._remaining, self._size = side, size, 0
 
     def _skip(self, octets: bytes) -> tuple[bytes, bool]:
         """Octets after the content, and whether the content is complete; a possible part of its end stays buffered."""
-        if self._left is not None:
-            taken = min(self._left, len(octets))
-            self._left -= taken
-            self._size += taken
-            octets, whole = octets[taken:], not self._left
+        if self._remaining is not None:
+            count = min(self._remaining, len(octets))
+            self._remaining -= count
+            self._size += count
+            octets, whole = octets[count:], not self._remaining
         elif self._size == 0 and octets.startswith(_DOT[2:]):
             octets, whole = octets[3:], True
         elif (end := octets.find(_DOT)) >= 0:
             self._size += end + 2
             octets, whole = octets[end + len(_DOT) :], True
         else:
-            kept = max(0, len(octets) - len(_DOT) + 1)
-            self._size += kept
-            octets, whole = octets[kept:], False
+            sent = max(0, len(octets) - len(_DOT) + 1)
+            self._size += sent
+            octets, whole = octets[sent:], False
         if whole:
-            self._tell(Line(self._now(), self._content, f"({self._size} octets)"))
+            self._add(Line(self._now(), self._content, f"({self._size} octets)"))
             self._content = ""
         return octets, whole
 
@@ -139,7 +139,7 @@ class SessionTranscript:
         for side, octets in self._waiting.items():
             size = len(octets) + (self._size if self._content == side else 0)
             if size:
-                self._tell(Line(self._now(), side, f"({size} octets, incomplete)"))
+                self._add(Line(self._now(), side, f"({size} octets, incomplete)"))
         self._waiting = {"C": b"", "S": b""}
         self._content = ""
 
@@ -169,10 +169,10 @@ class RecordingPeer(PeerWrapper[Any]):
         self, server_name: str | None = None, *, verify: bool = False, dane: Dane | None = None
     ) -> bool:
         self._dialogue.event("TLS handshake")
-        done = await self._peer.start_tls(server_name, verify=verify, dane=dane)
-        if not done:
+        succeeded = await self._peer.start_tls(server_name, verify=verify, dane=dane)
+        if not succeeded:
             self._end(f"TLS failed: {self._peer.tls_failure}")
-        return done
+        return succeeded
 
     def close(self) -> None:
         if not self._dialogue.over:
@@ -184,8 +184,8 @@ class RecordingPeer(PeerWrapper[Any]):
             self._end("aborted")
         self._peer.abort()
 
-    def _end(self, how: str) -> None:
-        self._dialogue.event(how)
+    def _end(self, ending: str) -> None:
+        self._dialogue.event(ending)
         self._dialogue.over = True
 
 
@@ -230,28 +230,30 @@ class ProtocolLog:
         """Records a session (mailstack.server.runtime.PeerHook)."""
         self._count += 1
         client = f"{peer.remote.host}:{peer.remote.port}"
-        said = ProtocolLogEntry("", server, service, client, self._count, "")
-        return record_server_session(peer, engine, _Live(said, self._now, self._tell))
+        entry = ProtocolLogEntry("", server, service, client, self._count, "")
+        return record_server_session(peer, engine, _Live(entry, self._now, self._publish))
 
-    def _tell(self, said: ProtocolLogEntry) -> None:
-        self.lines.append(said)
+    def _publish(self, entry: ProtocolLogEntry) -> None:
+        self.lines.append(entry)
         if self._feed.has_streams:
-            self._feed.publish("dialogue", said)
+            self._feed.publish("dialogue", entry)
 
 
 class _Live(SessionTranscript):
     """Transcript that publishes its lines, and stores only a few."""
 
     def __init__(
-        self, said: ProtocolLogEntry, now: Callable[[], float], tell: Callable[[ProtocolLogEntry], None]
+        self, entry: ProtocolLogEntry, now: Callable[[], float], publish: Callable[[ProtocolLogEntry], None]
     ) -> None:
-        super().__init__(said.connection, said.client, said.server, now)
-        self._said = said
-        self._heard = tell
+        super().__init__(entry.connection, entry.client, entry.server, now)
+        self._entry = entry
+        self._publish = publish
 
-    def _tell(self, line: Line) -> None:
+    def _add(self, line: Line) -> None:
         self.lines.append(line)
         del self.lines[:-_TRANSCRIPT_LINES]
-        said = self._said
+        entry = self._entry
         text = f"{line.side}: {line.text}"[:MAX_LINE_LENGTH]
-        self._heard(ProtocolLogEntry(iso8601(line.at), said.server, said.service, said.client, said.connection, text))
+        self._publish(
+            ProtocolLogEntry(iso8601(line.at), entry.server, entry.service, entry.client, entry.connection, text)
+        )

@@ -97,12 +97,12 @@ class ListenerKit:
         for deferred in waiting:
             deferred.callback(None)
 
-    def start_when_open(self, begin: Conversation) -> Coroutine[Any, Any, None]:
+    def start_when_open(self, conversation: Conversation) -> Coroutine[Any, Any, None]:
         """Session that starts with `open`: ports are bound before the server is ready, and before it drops root."""
-        return begin() if self._is_open else self._wait_and_start(begin)
+        return conversation() if self._is_open else self._wait_and_start(conversation)
 
-    async def _wait_and_start(self, begin: Conversation) -> None:
+    async def _wait_and_start(self, conversation: Conversation) -> None:
         deferred: Deferred[None] = Deferred()
         self._pending.append(deferred)
         await deferred
-        await begin()
+        await conversation()

@@ -64,7 +64,7 @@ class Pop3Listeners:
         store, clock = self._storage.maildrops or self._storage.store, kit.runtime.clock
 
         def converse(peer: NetPeer[Pop3Event], engine: Pop3ServerEngine) -> Coroutine[Any, Any, None]:
-            begin = partial(
+            start = partial(
                 read_maildrop,
                 kit.wrap_peer(peer, engine, service),
                 engine,
@@ -81,7 +81,7 @@ class Pop3Listeners:
                 sessions=self._sessions,
                 log_out=peer.log_out,
             )
-            return kit.start_when_open(begin)
+            return kit.start_when_open(start)
 
         async def turn_away(peer: NetPeer[Pop3Event], engine: Pop3ServerEngine, reply: Reply) -> None:
             peer.send(engine.err(reply.text, Code.SYS_TEMP))

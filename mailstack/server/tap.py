@@ -96,14 +96,14 @@ class _ToTwistedLog(io.TextIOBase):
         return len(lines)
 
 
-def _cannot_start(why: CannotStart) -> None:
+def _cannot_start(error: CannotStart) -> None:
     """End twistd with the reason on its log and exit status 1."""
-    _log.critical("{why}", why=str(why))
+    _log.critical("{why}", why=str(error))
     from twisted.internet import reactor
 
     running: Any = reactor
     if not running.running:
-        sys.exit(f"mailstack: {why}")
+        sys.exit(f"mailstack: {error}")
     # The reactor catches all exceptions, and twistd would exit with status 0.
     atexit.register(_exit_with_1)
     running.stop()

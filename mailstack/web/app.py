@@ -38,12 +38,12 @@ async def protocol_factory(bound: Mapping[str, int], context: ApiContext) -> Pro
     ca_file = private_ca_directory(config) / "ca.pem" if made_by_mailstack(config) else None
     signer = ProfileSigner(context.requests.in_thread, certificate_files(config)[0])
     services = services_from_config(config, bound)
-    shown = PublicServerInfo(config, services, reactor.seconds, options.shown_accounts, ca_file, signer.sign)
+    info = PublicServerInfo(config, services, reactor.seconds, options.shown_accounts, ca_file, signer.sign)
     web = config.web
     max_uploads = max(web.max_upload, web.max_uploads)
     bounds = HttpLimits(web.max_body, web.request_timeout, config.limits.session_time, web.max_upload, max_uploads)
     extension = None if options.extend is None else await options.extend(context.requests.stream_limits)
-    return http_factory(reactor, build_site(shown, context, extension), bounds)
+    return http_factory(reactor, build_site(info, context, extension), bounds)
 
 
 def http_factory(reactor: Any, site: Site, bounds: HttpLimits) -> ProtocolFactory:

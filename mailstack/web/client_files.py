@@ -72,8 +72,8 @@ class PublicServerInfo(Struct, frozen=True):
 
     def domain(self, name: str) -> str | None:
         """Return the local domain of this name, or None."""
-        wanted = name.lower().rstrip(".")
-        return wanted if wanted in self.domains else None
+        host = name.lower().rstrip(".")
+        return host if host in self.domains else None
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -120,11 +120,11 @@ class ClientFiles:
         """Return Outlook's settings. An error is reported in the XML; the HTTP status is always 200."""
         server = self._server
         try:
-            wanted = parse_autodiscover(request.body)
-            address = Address.parse(wanted.address)
+            device = parse_autodiscover(request.body)
+            address = Address.parse(device.address)
         except (BadAutodiscoverRequest, AddressError):
             return self._error(INVALID)
-        if wanted.schema != OUTLOOK_SCHEMA:
+        if device.schema != OUTLOOK_SCHEMA:
             return self._error(UNSUPPORTED)
         if server.domain(address.ascii_domain) is None:
             return self._error(UNKNOWN)

@@ -197,11 +197,11 @@ def _body(draft: LetterDraft) -> Composed:
     return body_of(draft.text, draft.html, inline, attached)
 
 
-def _file(attached: DraftAttachment, place: str) -> Composed:
+def _file(attached: DraftAttachment, position: str) -> Composed:
     """Build the MIME part of an attachment. Raises HttpError 400."""
     content_id = "".join(attached.content_id.split()).removeprefix("<").removesuffix(">")
-    fields = disposition(place, " ".join(attached.filename.split()))
-    if place == "inline":
+    fields = disposition(position, " ".join(attached.filename.split()))
+    if position == "inline":
         if not content_id.isascii() or not content_id.isprintable():
             raise HttpError(400, f"{content_id[:60]!r} is not a valid Content-ID")
         fields += folded("Content-ID", [f"<{content_id}>"])

@@ -116,12 +116,12 @@ class SetupPages:
         """Return the form with the address and the client."""
         server = self._server
         options = "".join(f'<option value="{escape(each.name)}">{escape(each.title)}</option>' for each in GUIDES)
-        shown = address or (server.accounts[0][0] if server.accounts else "")
+        example = address or (server.accounts[0][0] if server.accounts else "")
         hint = escape(f"you@{next(iter(server.domains), 'home.test')}")
         form = (
             '<form action="setup" method="get">'
             '<label>Your address <input name="address" type="email" required autocomplete="email" '
-            f'placeholder="{hint}" value="{escape(shown)}"></label>'
+            f'placeholder="{hint}" value="{escape(example)}"></label>'
             f'<label>Your client <select name="client">{options}</select></label>'
             "<button>Show the steps</button></form>"
         )

@@ -192,12 +192,12 @@ def parse_target(target: bytes, host: str, *, is_secure: bool) -> RequestTarget:
     text = target.decode("ascii")
     authority = host.strip()
     if not text.startswith("/"):
-        scheme, separator, rest = text.partition("://")
+        scheme, separator, remainder = text.partition("://")
         schemes = ("http", "https") if is_secure else ("http",)
         if not separator or scheme.lower() not in schemes:
             raise ValueError("RFC 9112 §3.2: neither origin form nor absolute form of this connection's scheme")
-        end = min((at for at in (rest.find("/"), rest.find("?")) if at >= 0), default=len(rest))
-        authority, text = rest[:end], rest[end:]
+        end = min((at for at in (remainder.find("/"), remainder.find("?")) if at >= 0), default=len(remainder))
+        authority, text = remainder[:end], remainder[end:]
         if not authority or "@" in authority:
             raise ValueError("RFC 9110 §4.2.1, §4.2.4: an http URI has a host, and no user information")
         if not text.startswith("/"):
@@ -298,9 +298,9 @@ def _is_variable(part: str) -> bool:
 def _find(node: _Node, segments: Sequence[str], *, literal: bool = False) -> dict[str, HttpRoute]:
     if not segments:
         return node.routes
-    part, rest = segments[0], segments[1:]
-    if (following := node.literal.get(part)) and (found := _find(following, rest, literal=literal)):
+    part, following_parts = segments[0], segments[1:]
+    if (following := node.literal.get(part)) and (found := _find(following, following_parts, literal=literal)):
         return found
     if node.variable is None or not part or literal:
         return {}
-    return _find(node.variable, rest)
+    return _find(node.variable, following_parts)

@@ -48,8 +48,8 @@ class LetterReader:
         """Run work in a thread if it has to process many `octets`."""
         if octets <= INLINE_OCTETS:
             return work()
-        done: T = await self.in_thread(work)
-        return done
+        result: T = await self.in_thread(work)
+        return result
 
 
 _REFERENCE = re.compile(r"cid:([^\s\"'<>()]{1,998})", re.IGNORECASE)
@@ -76,8 +76,8 @@ def policy(*, remote: bool) -> str:
     The frame has the page's origin, because its images have Cross-Origin-Resource-Policy. Without scripts that is
     harmless.
     """
-    shown = REMOTE if remote else NOTHING_REMOTE
-    return f"default-src 'none'; {shown}; base-uri 'none'; form-action 'none'; frame-ancestors 'self'; sandbox allow-same-origin allow-popups allow-popups-to-escape-sandbox"
+    policy = REMOTE if remote else NOTHING_REMOTE
+    return f"default-src 'none'; {policy}; base-uri 'none'; form-action 'none'; frame-ancestors 'self'; sandbox allow-same-origin allow-popups allow-popups-to-escape-sandbox"
 
 
 def html_page(reading: ParsedLetter, parts: str, *, remote: bool = False) -> Response:

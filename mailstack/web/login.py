@@ -155,11 +155,11 @@ class Login:
         token = _token(request)
         if token and (session := self._signer.verify(token)) is not None and await self._is_valid(session, token):
             return self._user_of(AccountLogin(session.account, session.stamp, _digest(token)))
-        kind, _, given = request.fields.get("authorization", "").partition(" ")
+        kind, _, credentials = request.fields.get("authorization", "").partition(" ")
         if kind.lower() != "basic":
             raise _unauthorized(request, "Login required: send a user name and a password.")
         try:
-            name, colon, password = b64decode(given.strip(), validate=True).decode().partition(":")
+            name, colon, password = b64decode(credentials.strip(), validate=True).decode().partition(":")
         except (binascii.Error, ValueError):
             raise _unauthorized(request, "The Authorization field is not valid for Basic (RFC 7617).") from None
         if not colon:
@@ -172,8 +172,8 @@ class Login:
             return False
         try:
             if session.stamp is not None:
-                known = await self._accounts.credentials([session.account])
-                if known.get(session.account, "") != session.stamp:
+                current = await self._accounts.credentials([session.account])
+                if current.get(session.account, "") != session.stamp:
                     return False
             return not await self._accounts.logged_out([_digest(token)])
         except StoreError:

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from mailstack.letter import Address, AddressError, Arrival, Envelope, LetterId, Recipient, ReversePath, new_letter_id
 from mailstack.letter.envelope import HostPort
-from mailstack.letter.header import split, without
+from mailstack.letter.header import split, strip_fields
 from mailstack.protocols.connection import Clock
 from mailstack.protocols.smtp.commands import Mail, Rcpt
 from mailstack.protocols.smtp.incoming_content import IncomingContent
@@ -87,7 +87,7 @@ class WebSubmission:
         content = IncomingContent(self._rules, letter := new_letter_id(now), envelope, arrival, limit)
         end = split(octets)
         try:
-            await content.write(without(octets[:end], _PRIVATE_FIELDS))
+            await content.write(strip_fields(octets[:end], _PRIVATE_FIELDS))
             for at in range(end, len(octets), CHUNK):
                 await content.write(octets[at : at + CHUNK])
             whole = await content.finish()

@@ -39,7 +39,7 @@ def _header(octets: bytes) -> None:
     assert b"".join([field for _, field in found]) == section
     names = {name for name, _ in found if name}
     for name in sorted(names)[:8]:
-        rest = header.without(section, {name})
+        rest = header.strip_fields(section, {name})
         assert not any(each == name for each, _ in header.fields(rest))
         assert len(rest) < len(section)
         assert header.has(section, name)

@@ -165,7 +165,7 @@ def test_what_is_known_is_read_again_only_where_an_attempt_came_between(rig):
     ids = [letter.id for letter in letters]
     known = run(rig.store.records(Filter(ids=tuple(ids))))
     rig.relay.answer()
-    acts = run(QueueAdmin(rig.store, rig.clock.now, known=known).hold(ids))
+    acts = run(QueueAdmin(rig.store, rig.clock.now, records=known).hold(ids))
     assert [act.refusal_reason for act in acts] == ["it is relayed already", "", ""]
     assert [rig.steps(letter).count("held") for letter in letters] == [0, 1, 1]
 

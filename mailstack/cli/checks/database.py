@@ -26,9 +26,9 @@ def check_database(config: Config) -> tuple[list[Finding], bool]:
             state = schema.state(connection, schema.migrations())
             if state is None:
                 return [*found, good("store", "its tables are created at the first start")], False
-            others = process_leases.live_owners(connection)
-            found.append(good("nodes", ", ".join(others) if others else "none is running"))
-            nodes = len({owner.partition("#")[0] for owner in others})
+            owners = process_leases.live_owners(connection)
+            found.append(good("nodes", ", ".join(owners) if owners else "none is running"))
+            nodes = len({owner.partition("#")[0] for owner in owners})
             if nodes > 1:
                 told = f"each of {nodes} nodes counts on its own, so a client that connects to all of them gets {nodes} times the limits"
                 found.append(good("limits", told))

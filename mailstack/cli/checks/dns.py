@@ -103,8 +103,8 @@ Check = Callable[[DnsRecord, Published], Coroutine[Any, Any, Finding | None]]
 
 async def check_published(config: Config, names: Published) -> list[Finding]:
     """Compares the published records, except MX, with the output of `mailstack dns`. Raises DnsUnavailable."""
-    wanted = publication(config, publication_facts(config, services_from_config(config)))
-    records = [record for domain, record in wanted.all() if not is_private(domain or config.hostname)]
+    expected = publication(config, publication_facts(config, services_from_config(config)))
+    records = [record for domain, record in expected.all() if not is_private(domain or config.hostname)]
     found = [await CHECKS[record.type](record, names) for record in records if record.type in CHECKS]
     return [finding for finding in found if finding is not None]
 
@@ -112,7 +112,7 @@ async def check_published(config: Config, names: Published) -> list[Finding]:
 async def _text(record: DnsRecord, names: Published) -> Finding:
     """Finds a TXT record by its first tag; only STS and DKIM records must agree beyond it."""
     part, tag = _part(record), record.data.split(";")[0].split(" ")[0]
-    texts = [text for text in await _asked(names.txt, record) if text.lower().startswith(tag.lower())]
+    texts = [text for text in await _lookup(names.txt, record) if text.lower().startswith(tag.lower())]
     if not texts:
         return warning(part, f'{tag} is missing; publish TXT "{record.data}" ({record.reason})')
     if len(texts) > 1:
@@ -130,13 +130,13 @@ def _fields(text: str) -> list[str]:
 
 async def _service(record: DnsRecord, names: Published) -> Finding | None:
     """Compares the target only; a denied service may be unpublished."""
-    targets = [text.split(" ", 2)[2].lower() for text in await _asked(names.srv, record)]
-    ours = record.data.split(" ", 2)[2].lower()
-    if ours in targets:
+    targets = [text.split(" ", 2)[2].lower() for text in await _lookup(names.srv, record)]
+    target = record.data.split(" ", 2)[2].lower()
+    if target in targets:
         return good(_part(record), f"SRV {record.data}")
     if targets:
         return warning(_part(record), f"SRV points to {', '.join(targets)}; publish SRV {record.data}")
-    if ours == "0 .":
+    if target == "0 .":
         return None
     return warning(_part(record), f"SRV is missing; publish SRV {record.data} ({record.reason})")
 
@@ -144,10 +144,10 @@ async def _service(record: DnsRecord, names: Published) -> Finding | None:
 async def _alias(record: DnsRecord, names: Published) -> Finding:
     """Accepts a CNAME and address records alike."""
     here = await _addresses(record.data.rstrip("."), names)
-    there = await _addresses(record.name.rstrip("."), names)
-    if here & there:
+    addresses = await _addresses(record.name.rstrip("."), names)
+    if here & addresses:
         return good(_part(record), f"points to {record.data.rstrip('.')}")
-    found = f"points to {', '.join(sorted(there))}" if there else "is missing"
+    found = f"points to {', '.join(sorted(addresses))}" if addresses else "is missing"
     return warning(_part(record), f"{found}; publish CNAME {record.data} ({record.reason})")
 
 
@@ -156,8 +156,8 @@ async def _key(record: DnsRecord, names: Published) -> Finding | None:
     found = await names.tlsa(record.name.rstrip("."))
     if not found:
         return None
-    ours = record.data.split(" ")[3]
-    if any((each.usage, each.selector, each.matching, each.data.hex()) == (3, 1, 1, ours) for each in found):
+    key = record.data.split(" ")[3]
+    if any((each.usage, each.selector, each.matching, each.data.hex()) == (3, 1, 1, key) for each in found):
         return good(_part(record), "TLSA matches the key of the certificate")
     if all((each.usage, each.selector, each.matching) == (3, 1, 1) for each in found):
         return warning(
@@ -169,7 +169,7 @@ async def _key(record: DnsRecord, names: Published) -> Finding | None:
 CHECKS: dict[str, Check] = {"TXT": _text, "SRV": _service, "CNAME": _alias, "TLSA": _key}
 
 
-async def _asked(ask: Callable[[str], Coroutine[Any, Any, Sequence[str]]], record: DnsRecord) -> Sequence[str]:
+async def _lookup(ask: Callable[[str], Coroutine[Any, Any, Sequence[str]]], record: DnsRecord) -> Sequence[str]:
     try:
         return await ask(record.name.rstrip("."))
     except NoSuchDomain:

@@ -40,10 +40,11 @@ CERTIFICATE = "certificate"
 def check_certificate(config: Config, now: float | None = None) -> Iterator[Finding]:
     """Checks the configured or the self-made certificates; `now` is in seconds since 1970."""
     now = time.time() if now is None else now
-    shown, ours = certificate_files(config), private_ca_directory(config)
+    shown, own_ca = certificate_files(config), private_ca_directory(config)
     if made_by_mailstack(config) and not shown[0].certificate.exists():
         yield good(
-            CERTIFICATE, f"none is configured: a private CA and a certificate are created in {ours} at the first start"
+            CERTIFICATE,
+            f"none is configured: a private CA and a certificate are created in {own_ca} at the first start",
         )
         return
     try:
@@ -59,7 +60,7 @@ def check_certificate(config: Config, now: float | None = None) -> Iterator[Find
     if missing := _not_covered(shown, config):
         yield warning(CERTIFICATE, f"no certificate covers {', '.join(missing)}, so clients will reject the connection")
     if made_by_mailstack(config):
-        yield warning(CERTIFICATE, f"it is signed by a private CA: clients must trust {ours / 'ca.pem'}")
+        yield warning(CERTIFICATE, f"it is signed by a private CA: clients must trust {own_ca / 'ca.pem'}")
 
 
 def _not_covered(shown: list[CertificateFiles], config: Config) -> list[str]:
@@ -155,8 +156,8 @@ def _ask_names(config: Config) -> list[Finding]:
     async def ask(reactor: Any) -> list[Finding]:
         names = system_names(reactor, [(server.host, server.port) for server in config.relay.nameservers])
         questions = [check_names(config, names), check_published(config, names)]
-        asked = [Deferred.fromCoroutine(_in_time(question, reactor)) for question in questions]
-        exchanges, published = [await answer for answer in asked]
+        answers = [Deferred.fromCoroutine(_in_time(question, reactor)) for question in questions]
+        exchanges, published = [await answer for answer in answers]
         texts = {finding.text for finding in exchanges}
         return [*exchanges, *(finding for finding in published if finding.text not in texts)]
 

@@ -94,15 +94,15 @@ def _is_loopback(host: str) -> bool:
 
 def _greeting(config: Config, service: str, host: str, port: int, timeout: float) -> str:
     """First octets from the program on a port; "" if nothing arrives within `timeout` seconds."""
-    asked = f"GET / HTTP/1.0\r\nHost: {config.hostname}\r\n\r\n" if service in CLIENT_FIRST else ""
+    request = f"GET / HTTP/1.0\r\nHost: {config.hostname}\r\n\r\n" if service in CLIENT_FIRST else ""
     # The certificate is not verified: the peer is only identified, and gets no data.
     context = ssl._create_unverified_context()  # noqa: S323, SLF001
     try:
         with socket.create_connection((host, port), timeout) as plain:
             if service not in IMPLICIT_TLS:
-                return _command(plain, asked)
+                return _command(plain, request)
             with context.wrap_socket(plain) as secure:
-                return _command(secure, asked)
+                return _command(secure, request)
     except (OSError, ValueError):
         return ""
 
@@ -192,8 +192,8 @@ def _people(config: Config, accounts: list[Account], aliases: set[str]) -> Itera
         )
     else:
         yield good("accounts", f"accounts: {len(accounts)}, aliases: {len(aliases)}")
-    known = {account.address for account in accounts} | aliases
-    for address in sorted(known):
+    addresses = {account.address for account in accounts} | aliases
+    for address in sorted(addresses):
         domain = address.rpartition("@")[2]
         if domain not in config.domains:
             yield warning("accounts", f"{address} gets no letters: {domain} is not in `domains`")

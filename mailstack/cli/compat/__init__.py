@@ -15,6 +15,6 @@ from mailstack.sandbox.dev import DevSettings
 
 def overrides_for(peer: str, settings: DevSettings, words: Sequence[str], environ: Mapping[str, str]) -> DevOverrides:
     """Overrides of a tool's options and variables. Raises CommandError for invalid ones."""
-    wish = DevOverrides(peer, settings)
-    {"mailpit": mailpit, "mailhog": mailhog, "greenmail": greenmail}[peer].read(words, environ, wish)
-    return wish
+    overrides = DevOverrides(peer, settings)
+    {"mailpit": mailpit, "mailhog": mailhog, "greenmail": greenmail}[peer].read(words, environ, overrides)
+    return overrides

@@ -8,12 +8,12 @@ from functools import partial
 from mailstack.cli.compat.options import DevOverrides, Option, read_options
 
 
-def _api(wish: DevOverrides, option: str, value: str) -> None:
+def _api(overrides: DevOverrides, option: str, value: str) -> None:
     """Sets the address of the pages too, because MailHog has one for both."""
-    if "web" not in wish.told:
-        wish.listen(option, value, "web", 8025)
-    elif not value.endswith(f":{wish.at['web'].port}"):
-        wish.not_supported(option, f"the API is where the pages are, at port {wish.at['web'].port}")
+    if "web" not in overrides.warned:
+        overrides.listen(option, value, "web", 8025)
+    elif not value.endswith(f":{overrides.at['web'].port}"):
+        overrides.not_supported(option, f"the API is where the pages are, at port {overrides.at['web'].port}")
 
 
 OPTIONS = (
@@ -26,7 +26,7 @@ OPTIONS = (
 """Supported options of MailHog's last version; `removed` lists the unsupported ones."""
 
 
-def read(words: Sequence[str], environ: Mapping[str, str], wish: DevOverrides) -> None:
+def read(words: Sequence[str], environ: Mapping[str, str], overrides: DevOverrides) -> None:
     """Reads options and variables over MailHog's ports, which are opened on loopback only."""
-    wish.at = {"capture": wish.local(1025), "web": wish.local(8025)}
-    read_options(OPTIONS, words, environ, wish, "MH_")
+    overrides.at = {"capture": overrides.local(1025), "web": overrides.local(8025)}
+    read_options(OPTIONS, words, environ, overrides, "MH_")

@@ -34,21 +34,21 @@ class RelayVariables(Struct, frozen=True):
     preserve_message_ids: bool = False
 
 
-def _relay_number(name: str, wish: DevOverrides, option: str, value: str) -> None:
-    wish.relay[name] = wish.number(option, value, 1)
+def _relay_number(name: str, overrides: DevOverrides, option: str, value: str) -> None:
+    overrides.relay[name] = overrides.number(option, value, 1)
 
 
-def _relay_text(name: str, wish: DevOverrides, _option: str, value: str) -> None:
-    wish.relay[name] = value
+def _relay_text(name: str, overrides: DevOverrides, _option: str, value: str) -> None:
+    overrides.relay[name] = value
 
 
-def _relay_switch(name: str, wish: DevOverrides, _option: str, _value: str) -> None:
-    wish.relay[name] = True
+def _relay_switch(name: str, overrides: DevOverrides, _option: str, _value: str) -> None:
+    overrides.relay[name] = True
 
 
-def _automatic_relay(wish: DevOverrides, option: str, value: str) -> None:
+def _automatic_relay(overrides: DevOverrides, option: str, value: str) -> None:
     """Relays captured letters: all of them, or those for recipients that match a pattern."""
-    wish.relayed[option] = value
+    overrides.relayed[option] = value
 
 
 _READERS = {int: _relay_number, str: _relay_text, bool: _relay_switch}
@@ -66,20 +66,20 @@ RELAY_OPTIONS = (
 )
 
 
-def set_relay(wish: DevOverrides) -> None:
+def set_relay(overrides: DevOverrides) -> None:
     """Sets the relay that the variables describe. Raises CommandError."""
-    relay = _outlet(RelayVariables(**wish.relay))
+    relay = _outlet(RelayVariables(**overrides.relay))
     if relay is None:
-        if wish.relayed:
-            raise CommandError(f"{next(iter(wish.relayed))} needs a relay: set MP_SMTP_RELAY_HOST")
+        if overrides.relayed:
+            raise CommandError(f"{next(iter(overrides.relayed))} needs a relay: set MP_SMTP_RELAY_HOST")
         return
-    patterns = [wish.pattern(option, value) for option, value in wish.relayed.items() if value]
-    all_leave = "" in wish.relayed.values()
-    wish.set(relay=relay, relay_all=all_leave, relay_matching=patterns[-1] if patterns else "")
+    patterns = [overrides.pattern(option, value) for option, value in overrides.relayed.items() if value]
+    all_leave = "" in overrides.relayed.values()
+    overrides.set(relay=relay, relay_all=all_leave, relay_matching=patterns[-1] if patterns else "")
     what = "all captured letters" if all_leave else "released letters"
     if patterns and not all_leave:
         what = f"released letters, and captured ones for addresses with {patterns[-1]!r},"
-    wish.said.append(f"LETTERS LEAVE THIS MACHINE: {what} go to {relay.host}:{relay.port}, as configured")
+    overrides.messages.append(f"LETTERS LEAVE THIS MACHINE: {what} go to {relay.host}:{relay.port}, as configured")
 
 
 def _outlet(relay: RelayVariables) -> ExternalRelay | None:
@@ -142,33 +142,33 @@ UNLIMITED = (1 << 31) - 1
 """Maximum octets of a letter; 0: no limit."""
 
 
-def _max(wish: DevOverrides, option: str, value: str) -> None:
-    wish.set(max_letters=wish.number(option, value) or None)
+def _max(overrides: DevOverrides, option: str, value: str) -> None:
+    overrides.set(max_letters=overrides.number(option, value) or None)
 
 
-def _max_age(wish: DevOverrides, option: str, value: str) -> None:
-    wish.set(max_age=wish.duration(option, value))
+def _max_age(overrides: DevOverrides, option: str, value: str) -> None:
+    overrides.set(max_age=overrides.duration(option, value))
 
 
-def _max_size(wish: DevOverrides, option: str, value: str) -> None:
-    wish.set(max_size=min(wish.number(option, value) * 1024 * 1024 or UNLIMITED, UNLIMITED))
+def _max_size(overrides: DevOverrides, option: str, value: str) -> None:
+    overrides.set(max_size=min(overrides.number(option, value) * 1024 * 1024 or UNLIMITED, UNLIMITED))
 
 
-def _max_recipients(wish: DevOverrides, option: str, value: str) -> None:
-    wish.set(max_recipients=wish.number(option, value, 1))
+def _max_recipients(overrides: DevOverrides, option: str, value: str) -> None:
+    overrides.set(max_recipients=overrides.number(option, value, 1))
 
 
-def _allowed(wish: DevOverrides, option: str, value: str) -> None:
-    wish.set(allowed_recipients=wish.pattern(option, value))
+def _allowed(overrides: DevOverrides, option: str, value: str) -> None:
+    overrides.set(allowed_recipients=overrides.pattern(option, value))
 
 
-def _anyone_sends(wish: DevOverrides, _option: str, _value: str) -> None:
-    wish.set(open_send=True)
+def _anyone_sends(overrides: DevOverrides, _option: str, _value: str) -> None:
+    overrides.set(open_send=True)
 
 
-def _any_login(wish: DevOverrides, _option: str, _value: str) -> None:
+def _any_login(overrides: DevOverrides, _option: str, _value: str) -> None:
     """Accepts any login if no option names one. The order of the options does not matter."""
-    wish.any_login = True
+    overrides.any_login = True
 
 
 def _text(name: str, do: object, short: str = "", variable: str = "") -> Option:
@@ -204,13 +204,13 @@ OPTIONS = (
 """Supported options of Mailpit 1.30; `removed` lists the unsupported ones."""
 
 
-def read(words: Sequence[str], environ: Mapping[str, str], wish: DevOverrides) -> None:
+def read(words: Sequence[str], environ: Mapping[str, str], overrides: DevOverrides) -> None:
     """Reads options and variables over Mailpit's ports and limits. Raises CommandError."""
-    wish.at = {"capture": wish.local(1025), "web": wish.local(8025), "pop3": wish.local(1110)}
-    wish.set(max_letters=MAX_MESSAGES, clear_logins=True)
-    read_options(OPTIONS, words, environ, wish, "MP_")
-    set_relay(wish)
-    if wish.asks("open_send") and wish.asks("send_logins"):
+    overrides.at = {"capture": overrides.local(1025), "web": overrides.local(8025), "pop3": overrides.local(1110)}
+    overrides.set(max_letters=MAX_MESSAGES, clear_logins=True)
+    read_options(OPTIONS, words, environ, overrides, "MP_")
+    set_relay(overrides)
+    if overrides.asks("open_send") and overrides.asks("send_logins"):
         raise CommandError("--send-api-auth-accept-any and --send-api-auth-file exclude each other; leave one out")
-    if wish.any_login and wish.asks("smtp_logins"):
+    if overrides.any_login and overrides.asks("smtp_logins"):
         raise CommandError("--smtp-auth-accept-any and --smtp-auth-file exclude each other; leave one out")

@@ -28,11 +28,11 @@ class DevOverrides:
 
     def __init__(self, peer: str, settings: DevSettings) -> None:
         self.peer = peer
-        self.said: list[str] = []
+        self.messages: list[str] = []
         """Lines for the user: options that are not supported, and letters that leave the machine."""
         self.at: dict[str, HostPort] = {}
         """Addresses of services."""
-        self.told: set[str] = set()
+        self.warned: set[str] = set()
         """Services with an address from an option."""
         self.accounts: list[tuple[str, str]] = []
         """Addresses and passwords of more accounts."""
@@ -52,14 +52,14 @@ class DevOverrides:
 
         `own_ports`: services that the tool lacks have mailstack's usual ports, else free ones.
         """
-        rest = {} if own_ports else {name: self.local(0) for name in PORTS}
+        ports = {} if own_ports else {name: self.local(0) for name in PORTS}
         web = self.at["web"].host if "web" in self.at else self._settings.host
         if not is_loopback(web) and not self._settings.open and not self.asks("web_logins"):
-            self.said.append(f"the pages listen on {web}: log in with the address and password of an account")
+            self.messages.append(f"the pages listen on {web}: log in with the address and password of an account")
         return replace(
             self._settings,
             compat=self.peer,
-            at={**rest, **self.at},
+            at={**ports, **self.at},
             users=tuple(self.accounts),
             login_names=self.login_names,
             web_hosts=(*self._settings.web_hosts, self.peer),
@@ -76,7 +76,7 @@ class DevOverrides:
 
     def not_supported(self, option: str, advice: str) -> None:
         """Reports an option that is not supported, with what to use instead."""
-        self.said.append(f"{option} is not supported: {advice}")
+        self.messages.append(f"{option} is not supported: {advice}")
 
     def local(self, port: int) -> HostPort:
         """Port of the host that mailstack's own --host names."""
@@ -90,7 +90,7 @@ class DevOverrides:
         if text.startswith("unix:") or not port.isascii() or not port.isdigit() or int(port) > 65535:
             raise CommandError(f"{option}: {text!r} is not an address such as 127.0.0.1:{usual}")
         self.at[service] = HostPort("127.0.0.1" if host == "localhost" else host, int(port))
-        self.told.add(service)
+        self.warned.add(service)
 
     def logins(self, option: str, text: str, field: str) -> None:
         """Sets logins that are separated by spaces, as variables have them."""
@@ -235,19 +235,19 @@ class Option(Struct, frozen=True):
 
 
 def read_options(
-    table: Sequence[Option], words: Sequence[str], environ: Mapping[str, str], wish: DevOverrides, prefix: str
+    table: Sequence[Option], words: Sequence[str], environ: Mapping[str, str], overrides: DevOverrides, prefix: str
 ) -> None:
-    """Reads variables, then options, which override them. Raises CommandError for an unknown option."""
+    """Reads variables, then removed, which override them. Raises CommandError for an unknown option."""
     variables = {each.variable or variable_of(prefix, each.name): each for each in table}
     for name in sorted(environ):
         value = environ[name]
         if name in variables:
-            _apply(variables[name], wish, name, value)
+            _apply(variables[name], overrides, name, value)
         elif value and name.startswith(prefix):
-            known = _removed(wish.peer, name.removeprefix(prefix).lower().replace("_", "-"))
-            _apply(known or Option(name, _unknown), wish, name, value)
-    for given, option, value in _given(table, words, wish.peer):
-        _apply(option, wish, given, value)
+            removed = _removed(overrides.peer, name.removeprefix(prefix).lower().replace("_", "-"))
+            _apply(removed or Option(name, _unknown), overrides, name, value)
+    for option_text, option, value in _parsed(table, words, overrides.peer):
+        _apply(option, overrides, option_text, value)
 
 
 def variable_of(prefix: str, name: str) -> str:
@@ -255,8 +255,8 @@ def variable_of(prefix: str, name: str) -> str:
     return prefix + name.upper().replace("-", "_")
 
 
-def _unknown(wish: DevOverrides, name: str, _: str) -> None:
-    wish.not_supported(name, f"{wish.peer} has no such variable")
+def _unknown(overrides: DevOverrides, name: str, _: str) -> None:
+    overrides.not_supported(name, f"{overrides.peer} has no such variable")
 
 
 def _removed(peer: str, name: str) -> Option | None:
@@ -265,39 +265,39 @@ def _removed(peer: str, name: str) -> Option | None:
         return None
     advice, takes_value = found
 
-    def say(wish: DevOverrides, option: str, _: str) -> None:
+    def say(overrides: DevOverrides, option: str, _: str) -> None:
         if advice:
-            wish.not_supported(option, advice)
+            overrides.not_supported(option, advice)
 
     return Option(name, say, kind="text" if takes_value else "switch")
 
 
-def _apply(option: Option, wish: DevOverrides, given: str, value: str) -> None:
+def _apply(option: Option, overrides: DevOverrides, option_text: str, value: str) -> None:
     if option.kind == "switch":
         if value.lower() in _NO:
             return
         if value.lower() not in _YES:
-            raise CommandError(f"{given}: {value!r} is neither true nor false")
+            raise CommandError(f"{option_text}: {value!r} is neither true nor false")
         value = ""
     elif not value:
         return  # an empty value counts as absent, like an empty variable
-    option.do(wish, given, value)
+    option.do(overrides, option_text, value)
 
 
-def _given(table: Sequence[Option], words: Sequence[str], peer: str) -> Iterator[tuple[str, Option, str]]:
+def _parsed(table: Sequence[Option], words: Sequence[str], peer: str) -> Iterator[tuple[str, Option, str]]:
     """Options in the syntax of pflag and Go: --name value, --name=value, -n value, -name value."""
-    known = {option.name: option for option in table}
+    options = {option.name: option for option in table}
     short = {option.short: option for option in table if option.short}
-    rest = list(words)
-    while rest:
-        word = rest.pop(0)
+    remaining = list(words)
+    while remaining:
+        word = remaining.pop(0)
         name, equals, value = word.lstrip("-").partition("=")
-        option = known.get(name) or (short.get(name) if not word.startswith("--") else None) or _removed(peer, name)
+        option = options.get(name) or (short.get(name) if not word.startswith("--") else None) or _removed(peer, name)
         if not word.startswith("-") or option is None:
             raise CommandError(f"{word!r} is not an option of {peer}; write mailstack's own options before --")
         if option.kind == "switch":
             yield word.partition("=")[0], option, value if equals else "true"
         else:
-            if not equals and not rest:
+            if not equals and not remaining:
                 raise CommandError(f"{word} needs a value")
-            yield word.partition("=")[0], option, value if equals else rest.pop(0)
+            yield word.partition("=")[0], option, value if equals else remaining.pop(0)

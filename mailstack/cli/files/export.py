@@ -67,8 +67,8 @@ def dump_from(url: str, folder: LetterWriter, *, as_json: bool) -> None:
             f"{url}: {error.code} {error.reason}; is it the URL of the web interface, without a login?"
         ) from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        why = error.reason if isinstance(error, URLError) else error
-        raise CommandError(f"{url} returned no letters: {why}") from None
+        reason = error.reason if isinstance(error, URLError) else error
+        raise CommandError(f"{url} returned no letters: {reason}") from None
     tally.end("exported", {"exported": "exported", "known": "there already", "damaged": "damaged"})
 
 
@@ -111,10 +111,10 @@ def _messages(base: str) -> Iterator[tuple[str, str, float]]:
 
 def _response_octets(answer: IO[bytes]) -> Iterator[bytes]:
     """Pieces of a response. Raises ValueError if it is too large."""
-    left = MAX_SIZE
+    octets_left = MAX_SIZE
     while octets := answer.read(_PIECE):
-        left -= len(octets)
-        if left < 0:
+        octets_left -= len(octets)
+        if octets_left < 0:
             raise ValueError(f"a message has more than {MAX_SIZE} octets")
         yield octets
 
@@ -193,13 +193,13 @@ def give(
 ) -> None:
     """Writes all letters and prints the counts; damaged letters are reported and skipped. Raises CommandError."""
     tally = Tally(as_json=as_json)
-    wanted = [(letter, entry.uid) for letter, entry in letters.items() if not folder.has(letter, entry.size)]
-    for letter in letters.keys() - {letter for letter, _ in wanted}:
+    new_letters = [(letter, entry.uid) for letter, entry in letters.items() if not folder.has(letter, entry.size)]
+    for letter in letters.keys() - {letter for letter, _ in new_letters}:
         tally.count("known", "", letter)
     try:
-        with progress_bar("Exporting", len(wanted), as_json=as_json) as step:
-            for start in range(0, len(wanted), BATCH):
-                some = wanted[start : start + BATCH]
+        with progress_bar("Exporting", len(new_letters), as_json=as_json) as step:
+            for start in range(0, len(new_letters), BATCH):
+                some = new_letters[start : start + BATCH]
                 facts = _facts_of(server, [letter for letter, _ in some])
                 for letter, uid in some:
                     _one(server, mailbox, letter, uid, facts.get(letter, _Facts("", 0.0)), folder, tally)

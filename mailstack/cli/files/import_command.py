@@ -82,9 +82,10 @@ def scan_paths(paths: Sequence[Path], *, since: float | None = None) -> ScanResu
         scanned = detect(paths, since=since)
     except OSError as error:
         raise CommandError(f"{error.filename or paths[0]}: {error.strerror or error}") from error
-    for left in scanned.subfolders:
+    for folder in scanned.subfolders:
         click.echo(
-            clean(f"mailstack: {left} is another mailbox, and was skipped; import it with a PATH of its own"), err=True
+            clean(f"mailstack: {folder} is another mailbox, and was skipped; import it with a PATH of its own"),
+            err=True,
         )
     for stranger in scanned.other_files:
         click.echo(clean(f"mailstack: {stranger} has no letter and was skipped"), err=True)

@@ -105,17 +105,17 @@ class Importer:
         before, turn = self._turn, Deferred[None]()
         self._turn = turn
         try:
-            taken = await self._prepared(found, now)
+            prepared = await self._prepared(found, now)
             await before
-            if isinstance(taken, ImportResult):
-                return taken
-            accepting = Deferred.fromCoroutine(self._store.accept(taken))
+            if isinstance(prepared, ImportResult):
+                return prepared
+            accepting = Deferred.fromCoroutine(self._store.accept(prepared))
         finally:
             turn.callback(None)
         await accepting
-        for placement in taken.placements:
+        for placement in prepared.placements:
             self._pending_octets[placement.mailbox] -= placement.size
-        return ImportResult("imported", taken.letter.id)
+        return ImportResult("imported", prepared.letter.id)
 
     async def _prepared(self, found: FoundFile, now: float) -> ImportResult | Acceptance:
         try:

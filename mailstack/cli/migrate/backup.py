@@ -58,15 +58,15 @@ def back_up(directory: Path, to: IO[bytes]) -> Saved:
     """
     if not (directory / DATABASE).is_file():
         raise CannotMove(f"{directory} holds no SQLite store: there is no {DATABASE}")
-    with _place_beside(directory) as place:
-        database = _moment(directory, place)
+    with _place_beside(directory) as folder:
+        database = _moment(directory, folder)
         with closing(sqlite3.connect(database)) as connection, tarfile.open(fileobj=to, mode="w|") as tar:
             letters = _count(connection)
             faults = list(integrity_of(connection, DATABASE))
             tar.add(database, DATABASE)
-            contents = _Contents(connection, directory / CONTENTS if place.parent != directory else place, tar)
+            contents = _Contents(connection, directory / CONTENTS if folder.parent != directory else folder, tar)
             faults += contents.add_all()
-            faults += _add_belongings(directory, place, tar)
+            faults += _add_belongings(directory, folder, tar)
             return Saved(letters, contents.added, contents.elsewhere, tar.offset, tuple(faults))
 
 
@@ -143,7 +143,7 @@ def _add_content(at: Path, name: str, digest: str | None, size: int | None, tar:
 
 def _where(connection: sqlite3.Connection, letter: str) -> str:
     """Mailboxes and waiting recipients of a letter in brackets, to follow its id."""
-    places = [str(place) for (place,) in connection.execute(sql.REFERENCES, (letter, letter))]
+    places = [str(folder) for (folder,) in connection.execute(sql.REFERENCES, (letter, letter))]
     return f" ({', '.join(places)})" if places else ""
 
 
@@ -156,21 +156,21 @@ def _place_beside(directory: Path) -> Iterator[Path]:
         with tempfile.TemporaryDirectory(prefix=LINKS) as other:
             yield Path(other)
         return
-    for left in directory.glob(f"{LINKS}*"):
-        with suppress(OSError), _locked(left):
-            shutil.rmtree(left)
-    place = Path(tempfile.mkdtemp(prefix=LINKS, dir=directory))
+    for leftover in directory.glob(f"{LINKS}*"):
+        with suppress(OSError), _locked(leftover):
+            shutil.rmtree(leftover)
+    folder = Path(tempfile.mkdtemp(prefix=LINKS, dir=directory))
     try:
-        with _locked(place):
-            yield place
+        with _locked(folder):
+            yield folder
     finally:
-        shutil.rmtree(place, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
-def _locked(place: Path) -> Iterator[None]:
+def _locked(folder: Path) -> Iterator[None]:
     """Raises OSError when another backup is being written there."""
-    descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
@@ -178,24 +178,24 @@ def _locked(place: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _moment(directory: Path, place: Path) -> Path:
-    """Copies the database as of one moment, and links every file that it names into `place`.
+def _moment(directory: Path, folder: Path) -> Path:
+    """Copies the database as of one moment, and links every file that it names into `folder`.
 
     A file is created before its row, and removed after it. A file that is missing in two successive tries, while rows of
     both name it, is lost.
     """
-    contents, database = directory / CONTENTS, place / DATABASE
-    is_beside, missing = place.parent == directory, set[str]()
+    contents, database = directory / CONTENTS, folder / DATABASE
+    is_beside, missing = folder.parent == directory, set[str]()
     for _ in range(TRIES):
         for file in contents.glob("*/*") if is_beside else ():
             if is_name(file.name):
-                _link(file, path_of(place, file.name))
+                _link(file, path_of(folder, file.name))
         copy_database(directory / DATABASE, database)
         with closing(sqlite3.connect(database, isolation_level=None)) as connection:
             names = _names(connection)
             before, missing = missing, set()
             if is_beside:
-                missing = {name for name in names if not _link(path_of(contents, name), path_of(place, name))}
+                missing = {name for name in names if not _link(path_of(contents, name), path_of(folder, name))}
             if missing <= before:
                 # One file, without a write-ahead log.
                 connection.execute("PRAGMA journal_mode = DELETE")
@@ -212,25 +212,25 @@ def _names(connection: sqlite3.Connection) -> list[str]:
     return []
 
 
-def _link(file: Path, there: Path) -> bool:
+def _link(file: Path, target: Path) -> bool:
     """Links a content for the backup; returns whether it exists."""
-    if there.exists():
+    if target.exists():
         return True
-    there.parent.mkdir(mode=0o700, exist_ok=True)
+    target.parent.mkdir(mode=0o700, exist_ok=True)
     try:
-        os.link(file, there)
+        os.link(file, target)
     except FileNotFoundError:
         return False
     return True
 
 
-def _add_belongings(directory: Path, place: Path, tar: tarfile.TarFile) -> Iterator[str]:
+def _add_belongings(directory: Path, folder: Path, tar: tarfile.TarFile) -> Iterator[str]:
     """Adds keys, caches and the index; yields a line for each unreadable file."""
     for inside in belongings(directory):
         path = directory / inside
         try:
             if inside.name == INDEX:
-                path = place / INDEX
+                path = folder / INDEX
                 copy_database(directory / inside, path)
             octets = path.read_bytes()
             entry = tar.gettarinfo(path, str(inside))

@@ -52,8 +52,8 @@ class _DatabaseEndpoint:
 
     def _lock(self, mode: str) -> None:
         """Start the transaction, and lock all tables in it, if the server supports that. Raises CannotMove."""
-        begin = "BEGIN ISOLATION LEVEL REPEATABLE READ"
-        self._connection.raw.execute(begin)
+        statement = "BEGIN ISOLATION LEVEL REPEATABLE READ"
+        self._connection.raw.execute(statement)
         try:
             self._connection.raw.execute(f"LOCK TABLE {_LOCKED} IN {mode} MODE NOWAIT".encode())
         except psycopg.errors.LockNotAvailable:
@@ -63,7 +63,7 @@ class _DatabaseEndpoint:
         except (psycopg.errors.FeatureNotSupported, psycopg.errors.SyntaxError):
             # Other servers with PostgreSQL's protocol: verification finds concurrent changes.
             self._connection.roll_back()
-            self._connection.raw.execute(begin)
+            self._connection.raw.execute(statement)
         self._refuse_if_served()
 
     def _refuse_if_served(self) -> None:
@@ -94,7 +94,7 @@ class _DatabaseEndpoint:
 
     def places(self, letter: str) -> list[str]:
         with _store_errors():
-            return [place for (place,) in self._connection.execute(sql.REFERENCES, (letter, letter)).fetchall()]
+            return [name for (name,) in self._connection.execute(sql.REFERENCES, (letter, letter)).fetchall()]
 
     def integrity(self) -> Iterator[str]:
         """Checks nothing: PostgreSQL verifies pages on reading, if its data_checksums are on."""

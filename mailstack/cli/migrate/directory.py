@@ -43,11 +43,11 @@ class _Directory:
         self.directory = directory
         self._objects = objects
         self.name = str(directory.resolve())
-        self._held = ExitStack()
+        self._locks = ExitStack()
         try:
             self._connection = self._open()
         except BaseException:
-            self._held.close()
+            self._locks.close()
             raise
 
     def _open(self) -> sqlite3.Connection:
@@ -58,15 +58,15 @@ class _Directory:
         if not os.access(self.directory, os.W_OK):
             return
         try:
-            self._held.callback(os.close, lock_server_file(self.directory / "lock"))
+            self._locks.callback(os.close, lock_server_file(self.directory / "lock"))
         except StoreError as error:
             raise CannotMove(
                 f"{error}: stop it first (SIGTERM stops it after its sessions; its queue is kept)"
             ) from error
-        self._held.enter_context(Turn(self.directory / TURN, TURN_TIMEOUT_S).acquired())
+        self._locks.enter_context(Turn(self.directory / TURN, TURN_TIMEOUT_S).acquired())
 
     def close(self) -> None:
-        self._held.close()
+        self._locks.close()
 
     def count(self, table: Table) -> int:
         with _store_errors():
@@ -86,7 +86,7 @@ class _Directory:
 
     def places(self, letter: str) -> list[str]:
         try:
-            return [place for (place,) in self._connection.execute(sql.REFERENCES, (letter, letter))]
+            return [name for (name,) in self._connection.execute(sql.REFERENCES, (letter, letter))]
         except sqlite3.Error:
             return []  # `integrity` reports a damaged database
 
@@ -110,9 +110,9 @@ class DirectorySource(_Directory):
         self._lock()
         with _store_errors():
             database = ReadableDatabase(self.directory / DATABASE)
-            self._held.callback(database.close)
+            self._locks.callback(database.close)
             connection = database.connect()
-            self._held.callback(connection.close)
+            self._locks.callback(connection.close)
             version, newest = version_of(connection), migrations()[-1].version
         if version != newest:
             raise CannotMove(
@@ -137,12 +137,12 @@ class DirectoryTarget(_Directory):
             self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             (self.directory / CONTENTS).mkdir(mode=0o700, exist_ok=True)
             self._lock()
-            self._held.callback(part.unlink, missing_ok=True)
+            self._locks.callback(part.unlink, missing_ok=True)
             part.unlink(missing_ok=True)
             # Letters and password hashes are private, even if the directory is readable by other users.
             os.close(os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
             connection = sqlite3.connect(part, isolation_level=None)
-            self._held.callback(connection.close)
+            self._locks.callback(connection.close)
             # A file that is unfinished is removed, so that it needs no journal and one fsync.
             connection.execute("PRAGMA journal_mode = OFF")
             connection.execute("PRAGMA synchronous = OFF")
@@ -252,16 +252,16 @@ def copy_belongings(source: Path, target: Path) -> list[Path]:
     """Copy missing data files, each atomically, and return their names. Raises OSError, sqlite3.Error."""
     copied = []
     for inside in belongings(source):
-        there = target / inside
-        if there.exists():
+        copy = target / inside
+        if copy.exists():
             continue
-        there.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        part = there.with_name(f"{there.name}.part")
+        copy.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        part = copy.with_name(f"{copy.name}.part")
         if inside.name == INDEX:
             copy_database(source / inside, part)
         else:
             shutil.copy2(source / inside, part)
-        part.replace(there)
+        part.replace(copy)
         copied.append(inside)
     return copied
 

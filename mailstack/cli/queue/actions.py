@@ -186,7 +186,7 @@ def act(
         if not chosen.confirmed and not (asks == "filters" and chosen.every):
             confirm(f"{verb} {_summary(narrowed(records, chosen.selection))}?")
         # The queue may have changed during the confirmation prompt.
-        operator = QueueAdmin(server.store, target.now, selects=takes, known=records if chosen.confirmed else ())
+        operator = QueueAdmin(server.store, target.now, selects=takes, records=records if chosen.confirmed else ())
         letters = [record.letter.id for record in records]
         groups = [letters[at : at + BATCH_SIZE] for at in range(0, len(letters), BATCH_SIZE)]
         _print_counts((server.run(action(server, operator, group)) for group in groups), done, len(records))
@@ -224,10 +224,10 @@ def _print_counts(results: Iterable[list[ActionResult]], done: str, count: int) 
         click.echo(clean(_done_text(each, done)))
     letters = len({each.letter for each in successes})
     click.echo(f"{done}: {_count(letters, 'letter')} to {_count(len(successes), 'recipient')}")
-    left = [each for each in acts if not each.done and "already" not in each.refusal_reason]
-    if left:
+    failures = [each for each in acts if not each.done and "already" not in each.refusal_reason]
+    if failures:
         raise CommandError(
-            f"{_count(len(left), 'recipient')} not changed; the first: {left[0].letter}: {left[0].refusal_reason}"
+            f"{_count(len(failures), 'recipient')} not changed; the first: {failures[0].letter}: {failures[0].refusal_reason}"
         )
 
 

@@ -53,8 +53,8 @@ class DelayContext(Struct, frozen=True):
             return []
         attempted = _last(steps, "attempted", delivery)
         found = [*self._turn(letter, delivery), *self._down(_last(steps, "routed", delivery))]
-        if why := self.orders.get(delivery.number):
-            found.append(Reason("order", f"it will be held at its next attempt: {why}"))
+        if reason := self.orders.get(delivery.number):
+            found.append(Reason("order", f"it will be held at its next attempt: {reason}"))
         if policy := attempted.get("policy"):
             found.append(Reason("tls", f"TLS with {attempted.get('host') or 'its host'}: {policy}"))
         return found
@@ -63,11 +63,11 @@ class DelayContext(Struct, frozen=True):
         """Waits for a free slot of the destination."""
         own = self.lines.get(delivery.number)
         name = own or destination_key(self.target, delivery.destination, letter.envelope.sender)
-        told = [f"; {each.text}" for each in self.conditions if each.kind == "busy" and each.name == name]
+        texts = [f"; {each.text}" for each in self.conditions if each.kind == "busy" and each.name == name]
         if own:
-            text = f"it waits for a free slot of {name}{''.join(told)}"
+            text = f"it waits for a free slot of {name}{''.join(texts)}"
             return [Reason("in line", text)]
-        return [Reason("busy", f"{name} has no free slot{each}") for each in told]
+        return [Reason("busy", f"{name} has no free slot{each}") for each in texts]
 
     def _down(self, routed: Mapping[str, Any]) -> list[Reason]:
         """Hosts of the last routing that are backed off."""
@@ -180,7 +180,7 @@ def explain(
     """Explains a delivery at the time `now`; `reasons` come from its context."""
     match delivery.state:
         case DeliveryState.HELD:
-            return _held(letter, delivery, schedule)
+            return _explain_held(letter, delivery, schedule)
         case DeliveryState.QUEUED:
             return _queued(letter, delivery, schedule, now, {each.kind for each in reasons})
         case state:
@@ -196,14 +196,14 @@ _ENDED = {
 }
 
 
-def _held(letter: Letter, delivery: Delivery, schedule: RetrySchedule) -> Explanation:
-    why = delivery.text if delivery.status is None and delivery.text else "an operator holds it"
+def _explain_held(letter: Letter, delivery: Delivery, schedule: RetrySchedule) -> Explanation:
+    reason = delivery.text if delivery.status is None and delivery.text else "an operator holds it"
     end = released_at(letter) + schedule.give_up_after
     then = (
         f"Nothing, until `mailstack queue release {letter.id}`: then it is attempted at once. It doesn't expire"
         f" while it is held, but if an attempt after {local_text(end)} fails, it bounces."
     )
-    return Explanation(f"Held: {why}.", then)
+    return Explanation(f"Held: {reason}.", then)
 
 
 def _queued(

@@ -183,14 +183,14 @@ def show(target: TargetServer, id: str, as_json: bool) -> None:  # noqa: A002 - 
       mailstack queue show 1kq2v7m4e80c3xz
       mailstack queue show 1kq2v7m4e80c3xz --json | jq '.deliveries[].explanation'
     """
-    wanted = letter_id(id)
+    letter = letter_id(id)
     with OpenStore(target, only_reads=True) as server:
-        records = server.run(server.store.records(Filter(ids=(wanted,), limit=1)))
+        records = server.run(server.store.records(Filter(ids=(letter,), limit=1)))
         if not records:
-            raise unknown_letter(wanted)
+            raise unknown_letter(letter)
         details = _LetterDetails(
             records[0],
-            server.run(server.store.steps(wanted)),
+            server.run(server.store.steps(letter)),
             schedule_of(target),
             load_context(target, server, records[0]),
         )
@@ -225,11 +225,11 @@ def schedule_of(target: TargetServer) -> RetrySchedule:
 def _document(details: _LetterDetails, now: float) -> dict[str, Any]:
     record, schedule = details.record, details.schedule
     document = record_json(record)
-    for shown, delivery in zip(document["deliveries"], record.deliveries, strict=True):
+    for entry, delivery in zip(document["deliveries"], record.deliveries, strict=True):
         reasons = details.reasons(delivery)
         explanation = explain(record.letter, delivery, schedule, now, reasons)
         because = [each.json(None if each.until is None else iso8601(each.until)) for each in reasons]
-        shown["explanation"] = {"now": explanation.now, "then": explanation.then, "because": because}
+        entry["explanation"] = {"now": explanation.now, "then": explanation.then, "because": because}
     envelope = record.letter.envelope
     document["envelope"] = {
         "body": envelope.body,

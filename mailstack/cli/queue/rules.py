@@ -126,7 +126,7 @@ def release_held(target: TargetServer, server: OpenStore, rule: HoldRule) -> int
         if any(is_held_by(rule, delivery) for delivery in record.deliveries)
     ]
     operator = QueueAdmin(
-        server.store, target.now, selects=lambda _, delivery: is_held_by(rule, delivery), known=records
+        server.store, target.now, selects=lambda _, delivery: is_held_by(rule, delivery), records=records
     )
     acts = server.run(operator.release([record.letter.id for record in records], rule=rule.name))
     return sum(act.done for act in acts)

@@ -124,7 +124,7 @@ class Changes:
         self._began = began
         self._last = began
         self._marks: dict[LetterId, _Mark] = {}
-        self._told: dict[LetterId, list[Step]] = {}
+        self._printed: dict[LetterId, list[Step]] = {}
         self.waiting: list[Record] = []
         """Letters waiting at the last poll, newest first."""
         self._first = True
@@ -143,7 +143,7 @@ class Changes:
         new = [step for record in here.values() for step in self._of(record)]
         for letter in gone:
             self._marks.pop(letter, None)
-            self._told.pop(letter, None)
+            self._printed.pop(letter, None)
         self._first = False
         return sorted(new, key=lambda step: step.at)
 
@@ -152,12 +152,12 @@ class Changes:
         mark = tuple([(one.state, one.attempts, one.due, one.claimed_by) for one in record.deliveries])
         if self._marks.get(letter) == mark:
             return []
-        known = letter in self._marks
+        is_known = letter in self._marks
         self._marks[letter] = mark
-        if self._first and not known and record.letter.arrival.at < self._began:
+        if self._first and not is_known and record.letter.arrival.at < self._began:
             return []
         steps = self._server.run(self._server.store.steps(letter))
-        told = self._told.setdefault(letter, [])
-        new = [step for step in steps if step.at >= self._began and step not in told]
-        told += new
+        printed = self._printed.setdefault(letter, [])
+        new = [step for step in steps if step.at >= self._began and step not in printed]
+        printed += new
         return new

@@ -57,17 +57,17 @@ def run(arguments: list[str], config: Path | None = None, data: Path | None = No
             return OK  # aliases are in the store: there is no file to rebuild
         return _do(_place(config, data), options, sys.stdin.buffer)
     except SendmailError as ended:
-        code, why = ended.code, str(ended)
+        code, reason = ended.code, str(ended)
     except CommandError as refused:
-        code, why = TEMPFAIL, refused.format_message()
+        code, reason = TEMPFAIL, refused.format_message()
     except PermissionError as error:
-        code, why = (
+        code, reason = (
             NOPERM,
             f"{error}; see docs/howto/use-as-sendmail.md for letters of users other than that of the server",
         )
     except OSError as error:
-        code, why = TEMPFAIL, str(error)
-    click.echo(f"sendmail: {' '.join(why.split())}", err=True)
+        code, reason = TEMPFAIL, str(error)
+    click.echo(f"sendmail: {' '.join(reason.split())}", err=True)
     return code
 
 
@@ -161,12 +161,12 @@ class Unparsed(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         mine: list[str] = []
-        rest = list(args)
-        while rest and rest[0] in {"-c", "--config", "--data", "--help"}:
-            mine += rest[: 1 if rest[0] == "--help" else 2]
-            rest = rest[1 if rest[0] == "--help" else 2 :]
+        remaining = list(args)
+        while remaining and remaining[0] in {"-c", "--config", "--data", "--help"}:
+            mine += remaining[: 1 if remaining[0] == "--help" else 2]
+            remaining = remaining[1 if remaining[0] == "--help" else 2 :]
         super().parse_args(ctx, mine)
-        ctx.params["arguments"] = rest
+        ctx.params["arguments"] = remaining
         return []
 
 
@@ -221,8 +221,8 @@ def _entry(record: Record, now: float) -> Iterator[str]:
     arrived = time.strftime("%a %b %e %H:%M:%S", time.localtime(letter.arrival.at))
     owed = [delivery for delivery in record.deliveries if delivery.state in OWED]
     active = any(delivery.claimed_by is not None and delivery.lease > now for delivery in owed)
-    held = all(delivery.state is DeliveryState.HELD for delivery in owed)
-    mark = "*" if active else "!" if held else " "
+    is_held = all(delivery.state is DeliveryState.HELD for delivery in owed)
+    mark = "*" if active else "!" if is_held else " "
     yield f"{letter.id}{mark} {letter.content.size:>8} {arrived}  {sender_text(letter.envelope) or 'MAILER-DAEMON'}"
     for reason, recipients in _by_reason([(last_word(one), str(one.recipient.address)) for one in owed]):
         if reason:

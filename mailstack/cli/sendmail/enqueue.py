@@ -99,14 +99,14 @@ def prepare(octets: bytes, options: SendmailOptions, person: Person, domain: str
 def _recipients(section: bytes, options: SendmailOptions, domain: str) -> list[Address]:
     named = [address for word in options.recipients for address in _read(word.encode(errors="surrogateescape"), domain)]
     if options.from_header:
-        wanted = _RESENT if any(has(section, name) for name in _RESENT) else _TO
+        names = _RESENT if any(has(section, name) for name in _RESENT) else _TO
         for name, field in fields(section):
-            if name in wanted:
+            if name in names:
                 named += _read(field.partition(b":")[2], domain)
     found = list({address.key: address for address in named}.values())
     if not found:
-        why = "To, Cc and Bcc have no recipients" if options.from_header else "no recipients; add them, or use -t"
-        raise SendmailError(USAGE, why)
+        reason = "To, Cc and Bcc have no recipients" if options.from_header else "no recipients; add them, or use -t"
+        raise SendmailError(USAGE, reason)
     if len(found) > MAX_RECIPIENTS:
         raise SendmailError(USAGE, f"more than {MAX_RECIPIENTS} recipients")
     return found
@@ -135,8 +135,8 @@ def _from(options: SendmailOptions, person: Person, sender: Address | None, doma
     """Generated From field of a letter without one."""
     name = options.name or person.name
     author = str(sender) if sender is not None else f"{person.user}@{domain}"
-    shown = "".join([each for each in name if each.isprintable()])
-    return mailbox_field("From", [(shown, author)]) if shown else f"From: <{author}>\r\n".encode()
+    printable = "".join([each for each in name if each.isprintable()])
+    return mailbox_field("From", [(printable, author)]) if printable else f"From: <{author}>\r\n".encode()
 
 
 def _envelope(

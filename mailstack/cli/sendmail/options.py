@@ -48,28 +48,28 @@ def parse(arguments: list[str]) -> SendmailOptions:
         # A field of a web form: text after the line break could be read as another address.
         raise SendmailError(USAGE, f"an argument contains a line break: {bad!r:.200}")
     options = SendmailOptions()
-    rest = list(arguments)
-    while rest:
-        word = rest.pop(0)
+    remaining = list(arguments)
+    while remaining:
+        word = remaining.pop(0)
         if word == "--":
             break
         if not word.startswith("-") or word == "-":
-            rest.insert(0, word)
+            remaining.insert(0, word)
             break
-        _parse_option(options, word[1:], rest)
-    options.recipients = tuple(rest)
+        _parse_option(options, word[1:], remaining)
+    options.recipients = tuple(remaining)
     return options
 
 
-def _parse_option(options: SendmailOptions, word: str, rest: list[str]) -> None:
+def _parse_option(options: SendmailOptions, word: str, remaining: list[str]) -> None:
     """Parses one word: several flags, up to an option with a value."""
     while word:
         letter, word = word[0], word[1:]
         if letter in _WITH_VALUE and not (letter == "o" and not word):
             if not word and letter not in _IN_ONE_WORD:
-                if not rest:
+                if not remaining:
                     raise SendmailError(USAGE, f"-{letter} requires a value")
-                word = rest.pop(0)
+                word = remaining.pop(0)
             _set(options, letter, word)
             return
         _flag(options, letter)
@@ -157,6 +157,6 @@ CONFIG = 78
 class SendmailError(Exception):
     """Error with the exit code of the command; str() is the message."""
 
-    def __init__(self, code: int, why: str) -> None:
-        super().__init__(why)
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
         self.code = code

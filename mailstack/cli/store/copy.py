@@ -159,41 +159,41 @@ def copy(from_: str, to: str, objects_from: Path | None, objects_to: Path | None
     _report(here, there, directories is not None, files, staying, damaged, as_json=as_json)
 
 
-def _copy(here: StoreEndpoint, there: RestoreTarget, *, as_json: bool) -> list[str]:
+def _copy(source: StoreEndpoint, target: RestoreTarget, *, as_json: bool) -> list[str]:
     """Return the damaged contents. Raises CommandError for a copy that differs."""
     from mailstack.cli.migrate.dump import restore, sums
 
     damaged: list[str] = []
     with table_progress(as_json=as_json) as on_progress:
-        before = restore(here, there, on_progress, damaged.append)
-        after = sums(there, "compared", on_progress, lambda _: None)
+        before = restore(source, target, on_progress, damaged.append)
+        after = sums(target, "compared", on_progress, lambda _: None)
     if different := [table for table in before if before[table] != after[table]]:
         raise CommandError(
-            f"the copy differs in: {', '.join(different)}. A disk is faulty, or {here.name} was changed meanwhile;"
-            f" {there.name} is still empty"
+            f"the copy differs in: {', '.join(different)}. A disk is faulty, or {source.name} was changed meanwhile;"
+            f" {target.name} is still empty"
         )
     return damaged
 
 
-def _check_database(here: StoreEndpoint) -> None:
+def _check_database(source: StoreEndpoint) -> None:
     """Raises CommandError for a database with damaged indexes or pages: its copy would lack rows silently."""
-    if faults := list(here.integrity()):
+    if faults := list(source.integrity()):
         raise CommandError(
-            f"{here.name} is damaged, and was not copied; the first of {len(faults)} faults: {faults[0]}."
+            f"{source.name} is damaged, and was not copied; the first of {len(faults)} faults: {faults[0]}."
             " `mailstack store verify` lists all; see docs/howto/rescue-letters.md"
         )
 
 
-def _copy_data_files(here: Path, there: Path) -> list[str]:
+def _copy_data_files(source: Path, target: Path) -> list[str]:
     import sqlite3
 
     from mailstack.cli.migrate.directory import copy_belongings
 
     try:
-        return [str(path) for path in copy_belongings(here, there)]
+        return [str(path) for path in copy_belongings(source, target)]
     except sqlite3.Error as error:
         raise CommandError(
-            f"the index of {here} cannot be copied: {error}; remove it, and the server rebuilds it"
+            f"the index of {source} cannot be copied: {error}; remove it, and the server rebuilds it"
         ) from error
 
 
@@ -205,8 +205,8 @@ def _set_owner(to: Path, from_: Path | None) -> None:
 
 
 def _report(
-    here: StoreEndpoint,
-    there: StoreEndpoint,
+    source: StoreEndpoint,
+    target: StoreEndpoint,
     has_data_files: bool,
     files: Sequence[str],
     staying: int,
@@ -221,10 +221,10 @@ def _report(
         else:
             click.echo(f"not copied: {fault}", err=True)
     if as_json:
-        done = {"from": here.name, "to": there.name, "files": files, "objects": staying, "damaged": len(damaged)}
-        print_json({"step": "done", **done})
+        result = {"from": source.name, "to": target.name, "files": files, "objects": staying, "damaged": len(damaged)}
+        print_json({"step": "done", **result})
     else:
-        click.echo(f"copied and compared: {here.name} to {there.name}. Never start a server on {here.name} again")
+        click.echo(f"copied and compared: {source.name} to {target.name}. Never start a server on {source.name} again")
         if files:
             click.echo(f"also copied: {', '.join(files)}")
         elif not has_data_files:
@@ -235,5 +235,5 @@ def _report(
             )
     if damaged:
         raise CommandError(
-            f"{len(damaged)} contents are damaged in {here.name}, and missing in the copy; they are listed above"
+            f"{len(damaged)} contents are damaged in {source.name}, and missing in the copy; they are listed above"
         )

@@ -41,16 +41,18 @@ def add(target: TargetServer, address: str, password_file: Path | None, weak: bo
       mailstack user add -c mailstack.toml alice@home.test
       pass show alice | mailstack user add alice@home.test --password-file -
     """
-    wanted = local_address(address, target.domains)
-    kept = _hash(read_password(password_file), target, wanted.key, weak=weak)
+    parsed = local_address(address, target.domains)
+    stored = _hash(read_password(password_file), target, parsed.key, weak=weak)
 
     with OpenStore(target) as server:
-        if server.run(server.store.accounts.get(wanted.key)) is not None:
+        if server.run(server.store.accounts.get(parsed.key)) is not None:
             raise CommandError(
-                f"{wanted.key} exists already; `mailstack user password {wanted.key}` changes its password"
+                f"{parsed.key} exists already; `mailstack user password {parsed.key}` changes its password"
             )
-        server.run(server.store.accounts.add([Account(wanted.key, kept.password_hash, time.time(), scram=kept.scram)]))
-    click.echo(f"{wanted.key} is added")
+        server.run(
+            server.store.accounts.add([Account(parsed.key, stored.password_hash, time.time(), scram=stored.scram)])
+        )
+    click.echo(f"{parsed.key} is added")
 
 
 @click.command("list")
@@ -69,7 +71,7 @@ def list_(target: TargetServer, as_json: bool) -> None:
     with OpenStore(target, only_reads=True) as server:
         accounts = sorted(server.run(server.store.accounts.all()), key=lambda account: account.address)
         aliases = server.run(server.store.accounts.aliases())
-        held = server.run(server.store.mailboxes())
+        mailboxes = server.run(server.store.mailboxes())
     names = {account.address: [alias for alias, to in aliases if account.address in to] for account in accounts}
     if as_json:
         for account in accounts:
@@ -78,7 +80,7 @@ def list_(target: TargetServer, as_json: bool) -> None:
                     "address": account.address,
                     "created": iso8601(account.created),
                     "aliases": names[account.address],
-                    "octets": held.get(account.address, 0),
+                    "octets": mailboxes.get(account.address, 0),
                     "quota": account.quota,
                 }
             )
@@ -87,7 +89,7 @@ def list_(target: TargetServer, as_json: bool) -> None:
         (
             a.address,
             local_text(a.created),
-            size_text(held.get(a.address, 0)),
+            size_text(mailboxes.get(a.address, 0)),
             quota_text(a.quota),
             ", ".join(names[a.address]),
         )
@@ -112,18 +114,18 @@ def quota(target: TargetServer, address: str, size: str | None) -> None:
       mailstack user quota alice@home.test
       mailstack user quota alice@home.test 2GiB
     """
-    wanted = parse_address(address, target.domains)
+    parsed = parse_address(address, target.domains)
     limit = None if size is None else read_quota(size)
 
     with OpenStore(target) as server:
-        account = server.run(server.store.accounts.get(wanted.key))
+        account = server.run(server.store.accounts.get(parsed.key))
         if account is None:
-            raise _unknown(wanted.key)
+            raise _unknown(parsed.key)
         if size is not None:
-            server.run(server.store.accounts.set_quota(wanted.key, limit))
-        held = server.run(server.store.octets_in(wanted.key))
+            server.run(server.store.accounts.set_quota(parsed.key, limit))
+        used = server.run(server.store.octets_in(parsed.key))
     now = account.quota if size is None else limit
-    click.echo(f"{wanted.key} holds {size_text(held)}; quota: {quota_text(now)}")
+    click.echo(f"{parsed.key} holds {size_text(used)}; quota: {quota_text(now)}")
 
 
 @click.command()
@@ -140,15 +142,15 @@ def password(target: TargetServer, address: str, password_file: Path | None, wea
     Example:
       mailstack user password alice@home.test
     """
-    wanted = parse_address(address, target.domains)
-    kept = _hash(read_password(password_file), target, wanted.key, weak=weak)
+    parsed = parse_address(address, target.domains)
+    stored = _hash(read_password(password_file), target, parsed.key, weak=weak)
 
     with OpenStore(target) as server:
         try:
-            server.run(server.store.accounts.set_password(wanted.key, kept.password_hash, kept.scram))
+            server.run(server.store.accounts.set_password(parsed.key, stored.password_hash, stored.scram))
         except KeyError:
-            raise _unknown(wanted.key) from None
-    click.echo(f"{wanted.key} has a new password")
+            raise _unknown(parsed.key) from None
+    click.echo(f"{parsed.key} has a new password")
 
 
 @click.command()
@@ -165,17 +167,17 @@ def kick(target: TargetServer, address: str, as_json: bool) -> None:
     Example:
       mailstack user kick alice@home.test
     """
-    wanted = parse_address(address, target.domains)
+    parsed = parse_address(address, target.domains)
 
     with OpenStore(target) as server:
         try:
-            server.run(server.store.accounts.end_sessions(wanted.key))
+            server.run(server.store.accounts.end_sessions(parsed.key))
         except KeyError:
-            raise _unknown(wanted.key) from None
+            raise _unknown(parsed.key) from None
     if as_json:
-        print_json({"address": wanted.key, "ended": True})
+        print_json({"address": parsed.key, "ended": True})
     else:
-        click.echo(f"the sessions of {wanted.key} have ended")
+        click.echo(f"the sessions of {parsed.key} have ended")
 
 
 @click.command()
@@ -192,17 +194,17 @@ def remove(target: TargetServer, address: str, yes: bool) -> None:
       mailstack user remove alice@home.test
       mailstack user remove alice@home.test --yes
     """
-    wanted = parse_address(address, target.domains)
+    parsed = parse_address(address, target.domains)
     with OpenStore(target) as server:
-        if server.run(server.store.accounts.get(wanted.key)) is None:
-            raise _unknown(wanted.key)
+        if server.run(server.store.accounts.get(parsed.key)) is None:
+            raise _unknown(parsed.key)
         if not yes:
-            confirm(f"Remove {wanted.key} and every letter in its mailbox?")
+            confirm(f"Remove {parsed.key} and every letter in its mailbox?")
         try:
-            server.run(server.store.accounts.remove(wanted.key))
+            server.run(server.store.accounts.remove(parsed.key))
         except KeyError:
-            raise _unknown(wanted.key) from None
-    click.echo(f"{wanted.key} and its mailbox are removed")
+            raise _unknown(parsed.key) from None
+    click.echo(f"{parsed.key} and its mailbox are removed")
 
 
 def _unknown(address: str) -> CommandError:

@@ -46,22 +46,22 @@ def add(target: TargetServer, address: str, name: str) -> None:
     """
     if not name.strip() or len(name) > MAX_NAME or not name.isprintable():
         raise CommandError(f"a name must be printable, and have at most {MAX_NAME} characters")
-    wanted = parse_address(address, target.domains)
+    owner = parse_address(address, target.domains)
 
     made = new_app_password()
-    kept = digest(wanted.key, made)
-    assert kept is not None, "a generated password is valid"
+    stored = digest(owner.key, made)
+    assert stored is not None, "a generated password is valid"
     with OpenStore(target) as server:
         try:
-            server.run(server.store.accounts.add_app_password(AppPassword(wanted.key, name, kept, time.time())))
+            server.run(server.store.accounts.add_app_password(AppPassword(owner.key, name, stored, time.time())))
         except KeyError:
-            raise CommandError(f"there is no account {wanted.key}; `mailstack user list` lists them") from None
+            raise CommandError(f"there is no account {owner.key}; `mailstack user list` lists them") from None
         except Conflict:
             raise CommandError(
-                f"{wanted.key} has an app password {name!r} already; remove it, or choose another name"
+                f"{owner.key} has an app password {name!r} already; remove it, or choose another name"
             ) from None
     click.echo(made)
-    click.echo(f"This is {wanted.key}'s password for {name}; it is not shown again.", err=True)
+    click.echo(f"This is {owner.key}'s password for {name}; it is not shown again.", err=True)
 
 
 @app_password.command("list")
@@ -75,16 +75,16 @@ def list_(target: TargetServer, address: str, as_json: bool) -> None:
     Example:
       mailstack user app-password list alice@home.test
     """
-    wanted = parse_address(address, target.domains)
+    owner = parse_address(address, target.domains)
 
     with OpenStore(target, only_reads=True) as server:
-        known = server.run(server.store.accounts.app_passwords(wanted.key))
+        existing = server.run(server.store.accounts.app_passwords(owner.key))
     if as_json:
-        for each in known:
+        for each in existing:
             print_json({"name": each.name, "created": iso8601(each.created)})
         return
-    rows = [(each.name, local_text(each.created)) for each in known]
-    print_table(("app password", "since"), rows, empty=f"{wanted.key} has no app passwords")
+    rows = [(each.name, local_text(each.created)) for each in existing]
+    print_table(("app password", "since"), rows, empty=f"{owner.key} has no app passwords")
 
 
 @app_password.command()
@@ -101,19 +101,19 @@ def remove(target: TargetServer, address: str, name: str, yes: bool) -> None:
     Example:
       mailstack user app-password remove alice@home.test phone
     """
-    wanted = parse_address(address, target.domains)
+    owner = parse_address(address, target.domains)
 
-    unknown = CommandError(f"{wanted.key} has no app password {name!r}")
+    unknown = CommandError(f"{owner.key} has no app password {name!r}")
     with OpenStore(target) as server:
-        if name not in {each.name for each in server.run(server.store.accounts.app_passwords(wanted.key))}:
+        if name not in {each.name for each in server.run(server.store.accounts.app_passwords(owner.key))}:
             raise unknown
         if not yes:
-            confirm(f"Revoke the app password {clean(name)} of {wanted.key}?")
+            confirm(f"Revoke the app password {clean(name)} of {owner.key}?")
         try:
-            server.run(server.store.accounts.remove_app_password(wanted.key, name))
+            server.run(server.store.accounts.remove_app_password(owner.key, name))
         except KeyError:
             raise unknown from None
-    click.echo(f"{wanted.key} can no longer log in with the password for {name}")
+    click.echo(f"{owner.key} can no longer log in with the password for {name}")
 
 
 @click.command()
@@ -140,12 +140,12 @@ def token(
         raise CommandError(
             "only a dev environment issues tokens; this server accepts those of the [accounts.oauth] issuer"
         )
-    wanted = parse_address(address, target.domains)
+    owner = parse_address(address, target.domains)
 
     changes = {name: value for name, value in (("scope", scope), ("aud", audience)) if value is not None}
     begins = time.time() - (86400.0 + lasting if expired else 0.0)
     try:
-        click.echo(Issuer(target.data / "issuer").token(wanted.key, begins, lifetime=lasting, **changes))
+        click.echo(Issuer(target.data / "issuer").token(owner.key, begins, lifetime=lasting, **changes))
     except OSError as error:
         raise CommandError(f"{target.data}: {error.strerror}") from error
 

@@ -57,14 +57,14 @@ def import_users(target: TargetServer, file: Path, weak: bool) -> None:
         OpenStore(target) as server,
         PasswordHashes(target.bcrypt_rounds, target.scram_iterations, max_pending=len(entries) + 1) as hashing,
     ):
-        known = {account.address: account for account in server.run(server.store.accounts.all())}
-        new = [entry for entry in entries if entry.address not in known]
-        check_known(hashing, [(entry, known[entry.address]) for entry in entries if entry.address in known])
+        existing = {account.address: account for account in server.run(server.store.accounts.all())}
+        new = [entry for entry in entries if entry.address not in existing]
+        check_known(hashing, [(entry, existing[entry.address]) for entry in entries if entry.address in existing])
         check_new(new, target, weak=weak)
         now = time.time()
         accounts = [
-            Account(entry.address, kept.password_hash, now, scram=kept.scram)
-            for entry, kept in zip(new, hash_all(hashing, new), strict=True)
+            Account(entry.address, stored.password_hash, now, scram=stored.scram)
+            for entry, stored in zip(new, hash_all(hashing, new), strict=True)
         ]
         if accounts:
             server.run(server.store.accounts.add(accounts))
@@ -126,10 +126,10 @@ def check_new(entries: Sequence[ImportedUser], target: TargetServer, *, weak: bo
 
 def hash_all(hashing: PasswordHashes, entries: Sequence[ImportedUser]) -> Iterator[StoredPassword]:
     """Hashes of the passwords, in order. Raises CommandError for an unusable one."""
-    kept = hashing.hash_each([entry.password for entry in entries])
+    hashes = hashing.hash_each([entry.password for entry in entries])
     for entry in _watched(entries):
         try:
-            yield next(kept)
+            yield next(hashes)
         except PasswordError as error:
             raise CommandError(f"{entry.where}: {error}. Nothing was imported") from None
 

@@ -184,8 +184,8 @@ def extract(archived: ArchivedLetter) -> NewItem:
     parsed = parse(archived.octets)
     named = (*parsed.to, *parsed.cc, *parsed.bcc)
     recipients = tuple(str(each.address) for each in letter.envelope.recipients)
-    known = {key_of(one.address) for one in named}
-    blind = tuple(Correspondent("", address) for address in recipients if key_of(address) not in known)
+    keys = {key_of(one.address) for one in named}
+    blind = tuple(Correspondent("", address) for address in recipients if key_of(address) not in keys)
     sender = letter.envelope.sender
     item = Item(
         number=archived.number,
@@ -193,11 +193,11 @@ def extract(archived: ArchivedLetter) -> NewItem:
         arrived=letter.arrival.at,
         size=letter.content.size,
         subject=parsed.subject[:MAX_SHOWN_TEXT],
-        author=next(iter(_shown(parsed.authors)), None),
-        to=_shown(parsed.to),
-        cc=_shown(parsed.cc),
-        bcc=_shown((*parsed.bcc, *blind)),
-        reply_to=_shown(parsed.reply_to),
+        author=next(iter(_displayed(parsed.authors)), None),
+        to=_displayed(parsed.to),
+        cc=_displayed(parsed.cc),
+        bcc=_displayed((*parsed.bcc, *blind)),
+        reply_to=_displayed(parsed.reply_to),
         message_id=parsed.message_id[:MAX_SHOWN_TEXT],
         sender="" if sender is None else str(sender),
         recipients=recipients,
@@ -211,7 +211,7 @@ def extract(archived: ArchivedLetter) -> NewItem:
     return NewItem(item, tuple(_addresses(item, parsed)), parsed.readable[:MAX_SEARCHED_TEXT])
 
 
-def _shown(people: Sequence[Correspondent]) -> tuple[Correspondent, ...]:
+def _displayed(people: Sequence[Correspondent]) -> tuple[Correspondent, ...]:
     return tuple(
         Correspondent(one.name[:MAX_SHOWN_TEXT], one.address[:MAX_SHOWN_TEXT]) for one in people[:MAX_SHOWN_PEOPLE]
     )

@@ -78,24 +78,24 @@ class LetterIndex:
         self._is_open = True
         try:
             await self._open()
-        except StoreFull as trouble:
-            self._open_later(trouble)
+        except StoreFull as error:
+            self._open_later(error)
 
     async def _open(self) -> None:
         await self._indexer.start()
         if self._is_primary and self._is_open:
             self._poll()
 
-    def _open_later(self, trouble: StoreError) -> None:
-        self._limited_log.error("the index of letters can't be opened yet: %s", trouble)
+    def _open_later(self, error: StoreError) -> None:
+        self._limited_log.error("the index of letters can't be opened yet: %s", error)
         self._cancel_poll = self._clock.call_later(RETRY_S, lambda: self._clock.spawn(self._reopen()))
 
     async def _reopen(self) -> None:
         try:
             await self._open()
-        except StoreError as trouble:
+        except StoreError as error:
             if self._is_open:
-                self._open_later(trouble)
+                self._open_later(error)
 
     async def stop(self) -> None:
         """Stops the indexer after its current batch, and closes the database."""

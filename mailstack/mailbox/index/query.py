@@ -142,9 +142,9 @@ def _term(text: str, now: float, zone: tzinfo) -> Term | None:
     if what is not None:
         return Term(what, negated)
     if filtered is not None and _is_unknown(filtered[1].lower(), filtered[2]):
-        known = ", ".join(f"{name}:" for name in _NAMES)
+        filters = ", ".join(f"{name}:" for name in _NAMES)
         raise BadQuery(
-            f'unknown filter {filtered[1][:40]}:; the filters are {known}. Write text in quotes: "{_bare(body)[:40]}"'
+            f'unknown filter {filtered[1][:40]}:; the filters are {filters}. Write text in quotes: "{_bare(body)[:40]}"'
         )
     words = _bare(body).casefold()
     return Term(Words(words), negated) if words else None
@@ -188,8 +188,8 @@ def _flag(name: str, value: str) -> Flag | InState:
         return InState(_STATES[value])
     if (flag := _FLAGS.get((name, value))) is not None:
         return Flag(flag)
-    known = [*(f"{kind}:{word}" for kind, word in _FLAGS), *(f"is:{state}" for state in _STATES)]
-    raise BadQuery(f"unknown filter {name}:{value[:40]}; use one of {', '.join(known)}")
+    words = [*(f"{kind}:{word}" for kind, word in _FLAGS), *(f"is:{state}" for state in _STATES)]
+    raise BadQuery(f"unknown filter {name}:{value[:40]}; use one of {', '.join(words)}")
 
 
 def _size(text: str) -> int:

@@ -127,8 +127,8 @@ class Pop3Transaction:
     async def _scan(self, text: str, slices: Iterator[bytes]) -> None:
         """Sends a listing of the maildrop; other sessions run after each chunk."""
         self._dialogue.send(self._engine.start(text))
-        for place, octets in enumerate(slices):
-            if place:
+        for number, octets in enumerate(slices):
+            if number:
                 await self._dialogue.pause(0)
             self._dialogue.send(self._engine.feed(octets))
             await self._dialogue.drain()

@@ -29,10 +29,10 @@ def remove_signature(field: bytes) -> bytes:
     """Signature field with an empty b= and without its final CRLF (RFC 6376 §3.7)."""
     name, colon, value = field.partition(b":")
     pieces = value.removesuffix(b"\r\n").split(b";")
-    for place, piece in enumerate(pieces):
+    for index, piece in enumerate(pieces):
         tag, equals, _ = piece.partition(b"=")
         if tag.strip() == b"b":
-            pieces[place] = tag + equals
+            pieces[index] = tag + equals
     return name + colon + b";".join(pieces)
 
 
@@ -47,12 +47,12 @@ class SignedFields:
 
     def octets(self, names: Iterable[str], *, relaxed: bool) -> bytes:
         """Canonical octets of these fields; a missing field has none."""
-        left = {name: len(fields) for name, fields in self._fields.items()}
+        unread = {name: len(fields) for name, fields in self._fields.items()}
         chosen = []
         for name in names:
-            if left.get(name):
-                left[name] -= 1
-                chosen.append(canonical_field(self._fields[name][left[name]], relaxed=relaxed))
+            if unread.get(name):
+                unread[name] -= 1
+                chosen.append(canonical_field(self._fields[name][unread[name]], relaxed=relaxed))
         return b"".join(chosen)
 
 
@@ -79,42 +79,42 @@ class BodyHash:
 
     def __init__(self, form: BodyForm) -> None:
         self._relaxed = form.relaxed
-        self._left = form.length
+        self._remaining = form.length
         self._hash = hashlib.sha256()
         self._ends = 0
         """Number of line ends that are hashed only if text follows."""
-        self._held = b""
+        self._blanks = b""
         """Octets that depend on the next piece: blanks, a CR."""
-        self._begun = False
+        self._started = False
         self._is_covered = True
 
     def update(self, octets: bytes) -> None:
         """Hash the next piece of the body."""
-        data = self._held + octets
+        data = self._blanks + octets
         if self._relaxed:
             data = _compress_blanks(data).replace(b" \r\n", b"\r\n")
         end = _end_of_text(data)
         if end:
-            text, rest = data[:end], data[end:]
+            text, remaining = data[:end], data[end:]
             self._flush_ends()
             self._add(text)
-            self._begun = True
+            self._started = True
         else:
-            rest = data
-        ends = rest.count(b"\r\n")
+            remaining = data
+        ends = remaining.count(b"\r\n")
         self._ends += ends
-        self._held = rest[2 * ends :]
+        self._blanks = remaining[2 * ends :]
 
     def finish(self) -> HashedBody:
         """Result after the last piece."""
-        held = self._held.strip(b" ") if self._relaxed else self._held
-        if held:
+        blanks = self._blanks.strip(b" ") if self._relaxed else self._blanks
+        if blanks:
             self._flush_ends()
-            self._add(held)
-            self._begun = True
-        if self._begun or not self._relaxed:
+            self._add(blanks)
+            self._started = True
+        if self._started or not self._relaxed:
             self._add(b"\r\n")
-        return HashedBody(self._hash.digest(), self._is_covered, bool(self._left))
+        return HashedBody(self._hash.digest(), self._is_covered, bool(self._remaining))
 
     def _flush_ends(self) -> None:
         while self._ends:
@@ -123,11 +123,11 @@ class BodyHash:
             self._ends -= count
 
     def _add(self, octets: bytes) -> None:
-        if self._left is not None:
-            if len(octets) > self._left:
+        if self._remaining is not None:
+            if len(octets) > self._remaining:
                 self._is_covered = False
-                octets = octets[: self._left]
-            self._left -= len(octets)
+                octets = octets[: self._remaining]
+            self._remaining -= len(octets)
         self._hash.update(octets)
 
 

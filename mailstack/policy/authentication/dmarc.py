@@ -176,14 +176,14 @@ class Dmarc:
     async def organization(self, domain: str) -> str:
         """Organizational domain, found by the policies of the domain and those above it."""
         found = domain
-        for place, name in enumerate(_walk(domain)):
+        for position, name in enumerate(_walk(domain)):
             policy = await self._policy(name)
             if policy is None:
                 continue
             if policy.is_public_suffix is False:
                 return name
             if policy.is_public_suffix:
-                return domain if not place else _child_of(domain, name)
+                return domain if not position else _child_of(domain, name)
             found = name
         return found
 

@@ -103,7 +103,7 @@ class Pop3ClientEngine:
 
     def _text(self, body: DotUnstuffer) -> Pop3ClientEvent | Signal:
         while self._lines:
-            text = body.feed(self._lines.take(CHUNK))
+            text = body.feed(self._lines.read(CHUNK))
             if body.ended:
                 self._body, self._ended = None, True
                 self._lines.unread(body.remainder)

@@ -18,7 +18,7 @@ _BARE_LF = re.compile(rb"(?<!\r)\n")
 _STUFFED_BARE_LF = re.compile(rb"(?<!\r)\n(?:\.(?=\.))?")
 
 
-def without_pairs(octets: bytes) -> bytes:
+def strip_crlf_pairs(octets: bytes) -> bytes:
     """The octets with CRLF replaced by blanks; any CR or LF in the result is a bare one."""
     # Counting single octets would be half as fast.
     return octets.replace(b"\r\n", b"  ")
@@ -52,7 +52,7 @@ class LineChecker:
         # cut. Checks below a rank that was reached are skipped.
         if self._bare_line:
             return
-        unpaired = without_pairs(raw) if unpaired is None else unpaired
+        unpaired = strip_crlf_pairs(raw) if unpaired is None else unpaired
         if b"\n" in unpaired or b"\r" in unpaired:
             self._bare_line = self._number_of_bare_line(raw)
         elif self._max_line and not self._line_is_long:
@@ -98,13 +98,13 @@ class BdatReader:
     __slots__ = (
         "_at_line_start",
         "_faults",
-        "_held",
         "_is_bare",
         "_last",
-        "_left",
         "_lines",
         "_max_size",
         "_normalizes",
+        "_pending",
+        "_remaining",
         "size",
     )
 
@@ -119,11 +119,11 @@ class BdatReader:
         """Octets received so far."""
         self._lines = lines
         self._faults = None if binary else LineChecker(max_line)
-        self._left = 0
+        self._remaining = 0
         self._last = False
         self._at_line_start = True
         # A final CR; its LF may be the first octet of the next piece or chunk.
-        self._held = b""
+        self._pending = b""
         self._is_bare = False
         self._normalizes = normalizes
         self._max_size = max_size if normalizes else 0
@@ -142,15 +142,15 @@ class BdatReader:
 
     def start_chunk(self, size: int, *, last: bool) -> None:
         """Read the next `size` octets of the stream as content."""
-        self._left, self._last = size, last
+        self._remaining, self._last = size, last
 
     def next_event(self) -> Chunk | EndOfData | Signal:
         """The next piece, the end of the chunk, or NEED_DATA. Pieces stop at the first fault."""
-        while self._left:
-            octets = self._lines.take(self._left)
+        while self._remaining:
+            octets = self._lines.read(self._remaining)
             if not octets:
                 return NEED_DATA
-            self._left -= len(octets)
+            self._remaining -= len(octets)
             self.size += len(octets)
             if (piece := self._checked(octets)) is not None:
                 return piece
@@ -171,14 +171,14 @@ class BdatReader:
         faults = self._faults
         if faults is None:
             return Chunk(octets)
-        octets = self._held + octets
-        self._held = b"\r" if octets.endswith(b"\r") and (self._left or not self._last) else b""
-        if self._held:
+        octets = self._pending + octets
+        self._pending = b"\r" if octets.endswith(b"\r") and (self._remaining or not self._last) else b""
+        if self._pending:
             octets = octets[:-1]
         if not octets:
             return None
         unpaired = None
-        if self._normalizes and b"\n" in (unpaired := without_pairs(octets)):
+        if self._normalizes and b"\n" in (unpaired := strip_crlf_pairs(octets)):
             before, octets, unpaired, self._is_bare = len(octets), normalized(octets, stuffed=False), None, True
             self.size += len(octets) - before
         faults.check(octets, octets, unpaired=unpaired)
@@ -190,8 +190,8 @@ class BdatReader:
         faults = self._faults
         if faults is None or faults.any:
             return None
-        if self._held:
-            faults.check(self._held, self._held)
+        if self._pending:
+            faults.check(self._pending, self._pending)
             return None
         if self._at_line_start:
             return None

@@ -10,7 +10,7 @@ import re
 
 from mailstack.protocols.connection import NEED_DATA, Signal
 from mailstack.protocols.line_buffer import LineBuffer
-from mailstack.protocols.smtp.bdat_reader import LineChecker, normalized, without_pairs
+from mailstack.protocols.smtp.bdat_reader import LineChecker, normalized, strip_crlf_pairs
 from mailstack.protocols.smtp.commands import Chunk, EndOfData
 from mailstack.protocols.smtp.extensions.extension import Capabilities
 from mailstack.protocols.smtp.extensions.size import too_large
@@ -75,7 +75,7 @@ class DataReader:
                 raw, octets = raw[2:], octets[2:]
                 self._first = False
             unpaired = None
-            if self._normalizes and b"\n" in (unpaired := without_pairs(raw)):
+            if self._normalizes and b"\n" in (unpaired := strip_crlf_pairs(raw)):
                 raw = octets = normalized(octets)
                 unpaired, self._is_bare = None, True
             self._size += len(octets)
@@ -94,13 +94,13 @@ class DataReader:
         end = lines.find(_END) if lines.find(b".") >= 0 else -1
         if end >= 0:
             self._ended = True
-            raw = lines.take(end + 2)
-            lines.take(3)
+            raw = lines.read(end + 2)
+            lines.read(3)
             return raw
         for beginning in self._open_ends:
             if lines.endswith(beginning):
-                return lines.take(len(lines) - len(beginning))
-        return lines.take(len(lines))
+                return lines.read(len(lines) - len(beginning))
+        return lines.read(len(lines))
 
     @property
     def _is_too_large(self) -> bool:
@@ -163,11 +163,11 @@ class BareLfDataReader:
         if (end := lines.search(_BARE_LF_END)) is not None:
             self._ended = True
             first, behind = end.end("line"), end.end() - end.end("line")
-            raw = lines.take(first)
-            lines.take(behind)
+            raw = lines.read(first)
+            lines.read(behind)
             return raw
         unsettled = lines.search(_UNSETTLED)
-        return lines.take(len(lines) if unsettled is None else unsettled.start())
+        return lines.read(len(lines) if unsettled is None else unsettled.start())
 
     def _normalized(self, raw: bytes) -> bytes:
         """The octets with CRLF line ends and unstuffed dots."""

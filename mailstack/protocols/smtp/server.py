@@ -158,7 +158,7 @@ class ServerEngine:
     def _next_line_event(self) -> ServerEvent | Signal:
         self._name = ""
         if self._skipping:
-            self._skipping -= len(self._lines.take(self._skipping))
+            self._skipping -= len(self._lines.read(self._skipping))
             if self._skipping:
                 return NEED_DATA
         try:

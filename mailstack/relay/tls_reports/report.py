@@ -54,24 +54,24 @@ class TlsReport(Struct, frozen=True):
 
 def report_on(domain: str, day: int, counts: Sequence[TlsCount], reporting: Reporting) -> TlsReport:
     """The report. The same counts give the same report and id, so that a receiver can detect duplicates."""
-    begin, end = day * DAY, (day + 1) * DAY - 1
+    start, end = day * DAY, (day + 1) * DAY - 1
     digest = hashlib.sha256(f"{reporting.domain} {domain} {day}".encode()).hexdigest()[:16]
-    report_id = f"{datetime.fromtimestamp(begin, UTC):%Y-%m-%d}.{digest}@{reporting.domain}"
+    report_id = f"{datetime.fromtimestamp(start, UTC):%Y-%m-%d}.{digest}@{reporting.domain}"
     octets = msgspec.json.encode(document(domain, day, counts, reporting, report_id))
-    name = f"{reporting.domain}!{domain}!{begin}!{end}!{digest}.json.gz"
+    name = f"{reporting.domain}!{domain}!{start}!{end}!{digest}.json.gz"
     return TlsReport(domain, day, report_id, name, gzip.compress(octets, mtime=0))
 
 
 def document(domain: str, day: int, counts: Sequence[TlsCount], reporting: Reporting, report_id: str) -> dict[str, Any]:
     """The JSON document (§4.4)."""
-    begin, end = day * DAY, (day + 1) * DAY - 1
+    start, end = day * DAY, (day + 1) * DAY - 1
     policies: dict[AppliedPolicy, list[TlsCount]] = {}
     for each in counts:
         if (each.domain, each.day) == (domain, day):
             policies.setdefault(each.policy, []).append(each)
     return {
         "organization-name": reporting.organization,
-        "date-range": {"start-datetime": iso8601_seconds(begin), "end-datetime": iso8601_seconds(end)},
+        "date-range": {"start-datetime": iso8601_seconds(start), "end-datetime": iso8601_seconds(end)},
         "contact-info": reporting.contact,
         "report-id": report_id,
         "policies": [_policy(policy, found) for policy, found in policies.items()],
@@ -180,10 +180,10 @@ def read_record(texts: Iterable[str]) -> tuple[Rua, ...]:
 def _read_uri(text: str) -> Rua | None:
     if not _URI.match(text):
         return None
-    scheme, _, rest = text.partition(":")
+    scheme, _, address = text.partition(":")
     if scheme.lower() == "mailto":
         try:
-            mailbox = Address.parse(unquote(rest.partition("?")[0]))
+            mailbox = Address.parse(unquote(address.partition("?")[0]))
         except AddressError:
             return None
         return Rua(text, mailbox) if mailbox.is_ascii else None

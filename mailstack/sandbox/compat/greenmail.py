@@ -125,12 +125,12 @@ class _Users:
         return json_response([self._user(account.address) for account in await self._store.accounts.all()])
 
     async def add(self, request: Request) -> Response:
-        wanted = decode_body(request, NewUser)
+        user = decode_body(request, NewUser)
         try:
-            address = Address.parse(wanted.email.strip())
+            address = Address.parse(user.email.strip())
         except AddressError as error:
-            return _reply(f"Can not create user: {wanted.email[:100]!r} is no address: {error}", 400)
-        login = wanted.login.strip()
+            return _reply(f"Can not create user: {user.email[:100]!r} is no address: {error}", 400)
+        login = user.login.strip()
         if login.lower() in {address.key, str(address).lower()} or self._key(login) == address.key:
             login = ""
         if "@" in login or not login.isprintable() or len(login) > MAX_LOGIN:
@@ -138,7 +138,7 @@ class _Users:
         if self._names.address_of(login) is not None:
             return _reply(f"Can not create user: the login {login} is there already", 400)
         try:
-            await self._accounts.add(str(address), wanted.password)
+            await self._accounts.add(str(address), user.password)
         except Conflict:
             return _reply(f"Can not create user: {address} is there already", 400)
         except ValueError as error:
@@ -149,8 +149,8 @@ class _Users:
 
     async def remove(self, request: Request) -> Response:
         name = request.variables["user"]
-        known = {account.address for account in await self._store.accounts.all()}
-        if (key := self._key(name)) not in known:
+        existing = {account.address for account in await self._store.accounts.all()}
+        if (key := self._key(name)) not in existing:
             return _reply(f"User '{name[:100]}' not found", 400)
         await self._accounts.remove(key)
         return _reply(f"User '{name[:100]}' deleted")
@@ -195,8 +195,8 @@ def _encode(uid: int, octets: bytes) -> bytes:
     reading = parse(octets)
     source = octets.decode("utf-8", "replace")
     content_type = reading.first("Content-Type") or "text/plain"
-    shown = GreenMailMessage(str(uid), reading.first("Message-ID"), reading.subject, content_type, source)
-    return msgspec.json.encode(shown)
+    message = GreenMailMessage(str(uid), reading.first("Message-ID"), reading.subject, content_type, source)
+    return msgspec.json.encode(message)
 
 
 class _Service:

@@ -252,12 +252,12 @@ class _Messages:
 
     async def release(self, request: Request) -> Response:
         """Releases a letter through the queue, and ignores the server in the request."""
-        wanted = decode_body(request, MailHogRelease)
+        target = decode_body(request, MailHogRelease)
         item = await find_letter(self._index, request.variables["id"])
         octets = await self._reader.octets(item)
         try:
             await self._context.outward.submit(
-                item.sender, [wanted.email], octets, copied=CopySource(item.id, RELEASED)
+                item.sender, [target.email], octets, copied=CopySource(item.id, RELEASED)
             )
         except Refusal as refusal:
             raise HttpError(400, str(refusal.reply)) from None
@@ -293,28 +293,28 @@ class _Messages:
         for start in range(0, len(items), AT_ONCE):
             some = items[start : start + AT_ONCE]
             records = await self._index.records(some)
-            held: list[tuple[Item, bytes]] = []
+            contents: list[tuple[Item, bytes]] = []
             for item in some:
                 with suppress(HttpError):  # removed since
-                    held.append((item, await self._reader.octets(item)))
-                if held and (item is some[-1] or sum(len(octets) for _, octets in held) > MAX_HELD):
-                    shown: list[bytes] = await self._context.in_thread(partial(_encode, held, records))
-                    yield between + b",".join(shown)
-                    between, held = b",", []
+                    contents.append((item, await self._reader.octets(item)))
+                if contents and (item is some[-1] or sum(len(octets) for _, octets in contents) > MAX_HELD):
+                    encoded: list[bytes] = await self._context.in_thread(partial(_encode, contents, records))
+                    yield between + b",".join(encoded)
+                    between, contents = b",", []
         yield end
 
     async def encode(self, item: Item) -> bytes:
         """Letter in JSON. Raises HttpError 404."""
         records = await self._index.records([item])
         octets = await self._reader.octets(item)
-        (shown,) = await self._reader.do(lambda: _encode([(item, octets)], records), len(octets))
-        return shown
+        (encoded,) = await self._reader.do(lambda: _encode([(item, octets)], records), len(octets))
+        return encoded
 
 
-def _encode(held: Sequence[tuple[Item, bytes]], records: Mapping[LetterId, Record]) -> list[bytes]:
+def _encode(contents: Sequence[tuple[Item, bytes]], records: Mapping[LetterId, Record]) -> list[bytes]:
     """Letters in JSON; takes time in proportion to their octets."""
     found = []
-    for item, octets in held:
+    for item, octets in contents:
         record = records.get(item.id)
         found.append(msgspec.json.encode(message(item, octets, record.letter.arrival.helo if record else "")))
     return found

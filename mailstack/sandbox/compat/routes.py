@@ -86,8 +86,8 @@ def tool_routes(
 ) -> tuple[HttpRoute, ...]:
     """Routes of all three tools. `mailhog_first`: MailHog wins where Mailpit has the same path."""
     hog = mailhog_routes(context, is_first=mailhog_first)
-    known = {(route.method, route.path) for route in hog}
-    pit = (route for route in mailpit_routes(context) if (route.method, route.path) not in known)
+    names = {(route.method, route.path) for route in hog}
+    pit = (route for route in mailpit_routes(context) if (route.method, route.path) not in names)
     return (*pit, *hog, *greenmail_routes(accounts, context.reader), *_removed())
 
 

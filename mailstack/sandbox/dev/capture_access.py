@@ -172,8 +172,8 @@ class SharedInbox:
         last = 0
         while batch := await self._store.entries(ARCHIVE, last, BATCH):
             last = batch[-1].uid
-            shown = await self._index.find(ItemFilter(numbers=tuple(entry.uid for entry in batch)), BATCH)
-            numbers = {item.number for item in shown.items}
+            items = await self._index.find(ItemFilter(numbers=tuple(entry.uid for entry in batch)), BATCH)
+            numbers = {item.number for item in items.items}
             entries += [entry for entry in batch if entry.uid in numbers]
         return Maildrop(ARCHIVE, 1, entries)
 

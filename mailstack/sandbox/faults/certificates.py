@@ -64,9 +64,9 @@ def issue(directory: Path, name: str, kind: Kind, authority: x509.Name, authorit
     """Writes a certificate for a DNS name and its key as PEM files. Raises OSError."""
     key = new_key(authority_key)
     names: list[x509.GeneralName] = [x509.DNSName(OTHER_NAME)] if kind == "wrong-name" else alternative_names(name)
-    shown = OTHER_NAME if kind == "wrong-name" else name
+    certificate_name = OTHER_NAME if kind == "wrong-name" else name
     own = kind == "self-signed"
-    subject = common_name(shown)
+    subject = common_name(certificate_name)
     builder = certificate_builder(
         subject, subject if own else authority, key, f"{name}/{kind}", OVER if kind == "expired" else END
     )

@@ -140,8 +140,8 @@ class FaultyPeer(PeerWrapper[Any], ABC):
         elif rule.drop == "before":
             self._break()
         elif rule.reply or rule.garbage:
-            said = f"{rule.reply}\r\n" if rule.reply else rule.garbage
-            self._peer.send(said.encode("latin-1", "replace"))
+            octets = f"{rule.reply}\r\n" if rule.reply else rule.garbage
+            self._peer.send(octets.encode("latin-1", "replace"))
             self._hang_up = bool(rule.reply)
         else:
             self._peer.send(greeting)

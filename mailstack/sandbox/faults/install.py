@@ -223,14 +223,14 @@ Shown = Callable[[str, Certificate], IOpenSSLServerConnectionCreator]
 class FaultyTls:
     """TLS contexts of a server (mailstack.server.runtime.TlsContexts), with faults in those of SMTP and POP3."""
 
-    def __init__(self, contexts: Any, faults: Faults, server: str, shown: Shown | None) -> None:
+    def __init__(self, contexts: Any, faults: Faults, server: str, chooser: Shown | None) -> None:
         self._contexts = contexts
         self._faults = faults
         self._server = server
-        self._shown = shown
+        self._chooser = chooser
 
     def context(self, service: str) -> IOpenSSLServerConnectionCreator:
-        return FaultyContext(self._contexts.context(service), self._faults, self._server, service, self._shown)
+        return FaultyContext(self._contexts.context(service), self._faults, self._server, service, self._chooser)
 
     def for_web(self) -> IOpenSSLServerConnectionCreator:
         web: IOpenSSLServerConnectionCreator = self._contexts.for_web()
@@ -247,13 +247,13 @@ class FaultyContext:
         faults: Faults,
         mail_server: str,
         service: str,
-        shown: Shown | None,
+        chooser: Shown | None,
     ) -> None:
         self._context = context
         self._faults = faults
         self._server = mail_server
         self._service = service
-        self._shown = shown
+        self._chooser = chooser
 
     def serverConnectionForTLS(self, protocol: Any) -> SSL.Connection:  # noqa: N802 (Twisted's name)
         rule = None
@@ -262,8 +262,8 @@ class FaultyContext:
             rule = self._faults.choose(FaultContext("tls", self._server, self._service))
         if rule is None:
             return self._context.serverConnectionForTLS(protocol)
-        if rule.tls == "refused" or self._shown is None:
+        if rule.tls == "refused" or self._chooser is None:
             # Without a certificate no cipher is shared, so the handshake fails.
             return SSL.Connection(SSL.Context(SSL.TLS_SERVER_METHOD), None)
         assert rule.tls != ""
-        return self._shown(self._server, rule.tls).serverConnectionForTLS(protocol)
+        return self._chooser(self._server, rule.tls).serverConnectionForTLS(protocol)

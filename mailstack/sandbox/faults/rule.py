@@ -135,13 +135,13 @@ class Fault(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknow
 
     def _check_actions(self) -> None:
         kind = self.kind
-        given = {name for names in _ACTIONS.values() for name in names if getattr(self, name)}
-        if not given - ({"octets"} if self.at == "content" else set()):
+        actions = {name for names in _ACTIONS.values() for name in names if getattr(self, name)}
+        if not actions - ({"octets"} if self.at == "content" else set()):
             raise ValueError(f"the rule has no effect: give one of {', '.join(sorted(_ACTIONS[kind]))}")
-        for name in sorted(given):
+        for name in sorted(actions):
             if name not in _ACTIONS[kind] or self.at not in _ONLY_AT.get(name, STEPS):
                 raise ValueError(f"{name} is not possible at {self.at}")
-        main = given - {"delay", "octets", "speed"} - ({"reply", "drop"} if {"reply", "drop"} <= given else set())
+        main = actions - {"delay", "octets", "speed"} - ({"reply", "drop"} if {"reply", "drop"} <= actions else set())
         if len(main) > 1:
             raise ValueError(f"{' and '.join(sorted(main))} can't be combined: give one of them")
         if self.reply and kind == "smtp" and _NEGATIVE.fullmatch(self.reply) is None:
@@ -177,20 +177,20 @@ class Fault(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknow
         return found
 
     @classmethod
-    def from_json(cls, given: Mapping[str, Any]) -> Fault:
+    def from_json(cls, values: Mapping[str, Any]) -> Fault:
         """Rule from JSON, TOML or keyword arguments. Raises msgspec.ValidationError, a ValueError that names the field."""
-        return msgspec.convert(given, cls)
+        return msgspec.convert(values, cls)
 
 
 def read_rules(octets: bytes) -> tuple[Fault, ...]:
     """Parses rules in TOML. Raises ValueError with the number of the wrong rule and the reason."""
     try:
-        given = tomllib.loads(octets.decode())
+        rules = tomllib.loads(octets.decode())
     except UnicodeDecodeError as error:
         raise ValueError("not a text in UTF-8") from error
-    tables = given.pop("fault", [])
-    if given or not isinstance(tables, list):
-        raise ValueError(f"{', '.join(given) or 'fault'}: a file of faults has [[fault]] tables, and nothing else")
+    tables = rules.pop("fault", [])
+    if rules or not isinstance(tables, list):
+        raise ValueError(f"{', '.join(rules) or 'fault'}: a file of faults has [[fault]] tables, and nothing else")
     return _rules(tables)
 
 
@@ -198,10 +198,10 @@ def read_json_rules(octets: bytes) -> tuple[Fault, ...]:
     """Parses rules in JSON. Raises ValueError with the number of the wrong rule and the reason."""
     try:
         # ValidationError is a ValueError.
-        given = msgspec.json.decode(octets, type=list[dict[str, Any]])
+        rules = msgspec.json.decode(octets, type=list[dict[str, Any]])
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
-    return _rules(given)
+    return _rules(rules)
 
 
 def _rules(given: list[Any]) -> tuple[Fault, ...]:

@@ -212,7 +212,7 @@ class FaultyPop3(FaultyPeer):
         super().__init__(peer, point)
         self._engine = engine
         self._counts: Counter[str] = Counter()
-        self._left = 0
+        self._remaining = 0
         """Octets of the reply until the connection is dropped."""
 
     async def _inject(self, event: Any) -> Any:
@@ -227,7 +227,7 @@ class FaultyPop3(FaultyPeer):
         rule = self._find(at)
         if rule is None:
             return event
-        self._left = rule.octets
+        self._remaining = rule.octets
         return await self._apply(event, rule)
 
     def _find(self, at: str, fits: Callable[[Fault], bool] = lambda _: True) -> Fault | None:
@@ -248,9 +248,9 @@ class FaultyPop3(FaultyPeer):
 
     def _alter(self, octets: bytes, rule: Fault) -> bytes:
         if rule.octets:
-            octets = octets[: self._left]
-            self._left -= len(octets)
-            if not self._left:
+            octets = octets[: self._remaining]
+            self._remaining -= len(octets)
+            if not self._remaining:
                 self._peer.send(octets)
                 self._break()
                 return b""
@@ -258,8 +258,8 @@ class FaultyPop3(FaultyPeer):
             pattern = _SIZES[rule.at]
             return pattern.sub(lambda found: found[1] + b"%d" % int(int(found[2]) * rule.sizes), octets, count=0)
         elif rule.without:
-            kept = [line for line in octets.split(b"\r\n") if line.partition(b" ")[0].decode() not in _verbs(rule)]
-            return b"\r\n".join(kept)
+            lines = [line for line in octets.split(b"\r\n") if line.partition(b" ")[0].decode() not in _verbs(rule)]
+            return b"\r\n".join(lines)
         return octets
 
 

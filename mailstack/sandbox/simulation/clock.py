@@ -30,8 +30,8 @@ class DelayedCall:
     __slots__ = (
         "_clock",
         "_due",
+        "_heap_order",
         "_order",
-        "_place",
         "_place_time",
         "args",
         "called",
@@ -51,7 +51,7 @@ class DelayedCall:
     ) -> None:
         self._clock = clock
         self._due = due
-        self._order = self._place = clock._next_order()
+        self._order = self._heap_order = clock._next_order()
         self._place_time = due
         self.func = func
         self.args = args
@@ -140,20 +140,22 @@ class VirtualClock:
         calls = [
             call
             for _, order, call in self._heap
-            if order == call._place and call.active() and type(call) is DelayedCall
+            if order == call._heap_order and call.active() and type(call) is DelayedCall
         ]
         return sorted(calls, key=lambda call: (call._due, call._order))
 
     def calls_of(self, owner: object) -> list[DelayedCall]:
         """Pending calls of an owner."""
-        return [call for _, order, call in self._heap if call.owner is owner and order == call._place and call.active()]
+        return [
+            call for _, order, call in self._heap if call.owner is owner and order == call._heap_order and call.active()
+        ]
 
     def next_time(self) -> float:
         """Time of the next call; infinity without calls."""
         heap = self._heap
         while heap:
             when, order, call = heap[0]
-            if order == call._place and not call.cancelled:
+            if order == call._heap_order and not call.cancelled:
                 if order == call._order:
                     return when
                 heappop(heap)
@@ -182,7 +184,7 @@ class VirtualClock:
         return order
 
     def _push(self, call: DelayedCall) -> DelayedCall:
-        call._place = call._order
+        call._heap_order = call._order
         call._place_time = call._due
         heappush(self._heap, (call._due, call._order, call))
         return call
@@ -198,7 +200,7 @@ class VirtualClock:
         """Counts a stale entry, and sweeps the heap when most entries are stale."""
         self._stale += 1
         if self._stale > _STALE_BEFORE_SWEEP and self._stale * 2 > len(self._heap):
-            self._heap = [place for place in self._heap if place[1] == place[2]._place and not place[2].cancelled]
+            self._heap = [entry for entry in self._heap if entry[1] == entry[2]._heap_order and not entry[2].cancelled]
             heapify(self._heap)
             self._stale = 0
 

@@ -105,10 +105,10 @@ class Internet:
             submission=SubmissionSettings(check_from="allow"),
         )
         host = self.reactor.host(address or self._free("servers"))
-        shown = self.ca.context(hostname, certificate) if isinstance(certificate, str) else certificate
-        kept = _STORES[store](self.reactor, host) if isinstance(store, str) else store
+        tls = self.ca.context(hostname, certificate) if isinstance(certificate, str) else certificate
+        opened = _STORES[store](self.reactor, host) if isinstance(store, str) else store
         self._world.add_server(host, hostname)
-        server = SimulatedServer(self._world, host, replace(config, **settings), kept, accounts, aliases or {}, shown)
+        server = SimulatedServer(self._world, host, replace(config, **settings), opened, accounts, aliases or {}, tls)
         self.servers[hostname] = server
         self.result_of(server.set_up())
         for each in domains:

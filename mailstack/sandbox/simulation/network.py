@@ -136,10 +136,10 @@ class Machine:
 
     def free_port(self) -> int:
         """Free port. Raises OSError."""
-        taken = {port for _, port in self._listeners}
+        ports = {port for _, port in self._listeners}
         for _ in EPHEMERAL:
             self._last_port = self._last_port + 1 if self._last_port + 1 in EPHEMERAL else EPHEMERAL.start
-            if self._last_port not in taken:
+            if self._last_port not in ports:
                 return self._last_port
         raise OSError("no port is free")
 
@@ -173,7 +173,7 @@ class Network:
         self._seed = seed
         self._machines: dict[str, Machine] = {}
         self._paths: dict[frozenset[str], Path] = {}
-        self._held: dict[frozenset[str], list[tuple[Callable[..., Any], tuple[object, ...]]]] = {}
+        self._delayed: dict[frozenset[str], list[tuple[Callable[..., Any], tuple[object, ...]]]] = {}
         """Segments held back by a partition, by pair of addresses."""
         self._last_number = 0
 
@@ -211,13 +211,13 @@ class Network:
 
     def part(self, one: str, other: str) -> None:
         """Partitions the network between two addresses until `heal`; segments under way still arrive."""
-        self._held.setdefault(frozenset((canonical(one), canonical(other))), [])
+        self._delayed.setdefault(frozenset((canonical(one), canonical(other))), [])
 
     def heal(self, one: str, other: str) -> None:
         """Ends a partition: delayed segments are retransmitted in order."""
         ends = frozenset((canonical(one), canonical(other)))
         latency = self.path(one, other).latency
-        for do, args in self._held.pop(ends, []):
+        for do, args in self._delayed.pop(ends, []):
             self.after(latency, do, *args)
 
     def reset(self, one: str, other: str) -> None:
@@ -229,11 +229,11 @@ class Network:
 
     def carry(self, source: str, destination: str, at: float, do: Callable[..., Any], *args: object) -> None:
         """Schedules an arrival at another address; during a partition it is held back until `heal`."""
-        held = self._held.get(frozenset((source, destination))) if self._held else None
-        if held is None:
+        delayed = self._delayed.get(frozenset((source, destination))) if self._delayed else None
+        if delayed is None:
             self.clock.call_internally(at, do, *args)
         else:
-            held.append((do, args))
+            delayed.append((do, args))
 
     def enter(self, socket: NetworkSocket) -> int:
         """Assigns a number to a new socket, like a file descriptor."""

@@ -67,16 +67,16 @@ class Poll:
     def removeAll(self) -> list[IReadDescriptor | IWriteDescriptor]:
         """Removes and returns all readers and writers."""
         removed = list(dict.fromkeys([*self._readers, *self._writers]))
-        for known in (self._readers, self._writers, self._waiting, self._ready):
-            known.clear()
+        for sockets in (self._readers, self._writers, self._waiting, self._ready):
+            sockets.clear()
         return removed
 
     def remove_machine(self, machine: Machine) -> list[Any]:
         """Removes and returns the readers and writers of a machine, without notifying them."""
         gone = [
             each
-            for known in (self._readers, self._writers)
-            for each, socket in known.items()
+            for sockets in (self._readers, self._writers)
+            for each, socket in sockets.items()
             if socket.machine is machine
         ]
         for descriptor in gone:
@@ -101,9 +101,11 @@ class Poll:
         self._waiting[socket] = descriptor
         self._check_ready(descriptor)
 
-    def _remove(self, descriptor: Any, these: dict[Any, NetworkSocket], others: dict[Any, NetworkSocket]) -> None:
-        socket = these.pop(descriptor, None)
-        if socket is not None and descriptor not in others:
+    def _remove(
+        self, descriptor: Any, watched: dict[Any, NetworkSocket], other_watched: dict[Any, NetworkSocket]
+    ) -> None:
+        socket = watched.pop(descriptor, None)
+        if socket is not None and descriptor not in other_watched:
             self._waiting.pop(socket, None)
 
     def _on_ready(self, socket: NetworkSocket) -> None:

@@ -200,8 +200,8 @@ class CrashableStore:
 
 def crashable(store: Store, process: SimulatedProcess) -> Store:
     """Store as one process sees it."""
-    seen: Any = CrashableStore(store, process)
-    return seen  # type: ignore[no-any-return]
+    crashable: Any = CrashableStore(store, process)
+    return crashable  # type: ignore[no-any-return]
 
 
 def _nothing() -> None:

@@ -164,8 +164,8 @@ class Stage(Struct, frozen=True):
 
     def __str__(self) -> str:
         words = [str(self.facts[name]) for name in _SHOWN_FACTS if self.facts.get(name)]
-        told = [word for at, word in enumerate(words) if not any(word in other for other in words[at + 1 :])]
-        return f"{elapsed_text(self.at)}  {self.server:<16}  {self.step:<9}  {', '.join(told)}".rstrip()
+        unique = [word for at, word in enumerate(words) if not any(word in other for other in words[at + 1 :])]
+        return f"{elapsed_text(self.at)}  {self.server:<16}  {self.step:<9}  {', '.join(unique)}".rstrip()
 
 
 class SimulatedJourney(Struct, frozen=True):
@@ -192,8 +192,8 @@ class SimulatedJourney(Struct, frozen=True):
     @property
     def reports(self) -> tuple[LetterId, ...]:
         """Ids of the reports to the sender; each has a journey of its own."""
-        told = [LetterId(stage.facts["report"]) for stage in self.stages if stage.facts.get("report")]
-        return tuple(dict.fromkeys(told))
+        reports = [LetterId(stage.facts["report"]) for stage in self.stages if stage.facts.get("report")]
+        return tuple(dict.fromkeys(reports))
 
     def only(self, *steps: str) -> tuple[Stage, ...]:
         """Steps with these names: `journey.only("deferred")`."""
@@ -203,7 +203,7 @@ class SimulatedJourney(Struct, frozen=True):
 async def follow(letter: LetterId, stores: Iterable[Store], start: float) -> SimulatedJourney:
     """Follows a letter from its first server, by its id there, through all servers that it was relayed to."""
     stores = list(dict.fromkeys(stores))
-    waiting, known = deque([letter]), {letter}
+    waiting, letters = deque([letter]), {letter}
     steps: list[Step] = []
     while waiting:
         following = waiting.popleft()
@@ -213,8 +213,8 @@ async def follow(letter: LetterId, stores: Iterable[Store], start: float) -> Sim
             # The remote id comes from a reply: it is only looked up, not trusted.
             for step in here:
                 led = step.facts.get("remote_id")
-                if led and led not in known and len(known) < MAX_HOPS:
-                    known.add(LetterId(str(led)))
+                if led and led not in letters and len(letters) < MAX_HOPS:
+                    letters.add(LetterId(str(led)))
                     waiting.append(LetterId(str(led)))
     steps.sort(key=lambda step: step.at)
     return SimulatedJourney(

@@ -155,12 +155,14 @@ class SimulatedAuthor(SimulatedUser):
         session = await self.session()
         replies = await session.transact(envelope, recipients, Octets(content))
         await session.quit()
-        said = {str(recipient.address): reply for recipient, reply in zip(recipients, replies, strict=True)}
-        taken = next((reply for reply in replies if reply.positive), None)
-        found = _QUEUED_AS.search(taken.text) if taken is not None else None
+        replies_by_address = {
+            str(recipient.address): reply for recipient, reply in zip(recipients, replies, strict=True)
+        }
+        accepted = next((reply for reply in replies if reply.positive), None)
+        found = _QUEUED_AS.search(accepted.text) if accepted is not None else None
         if found is None:
             raise SubmissionRefused(replies)
-        return SubmittedLetter(LetterId(found[1]), said)
+        return SubmittedLetter(LetterId(found[1]), replies_by_address)
 
     async def session(self) -> SmtpClientSession:
         """Authenticated SMTP session with the server."""

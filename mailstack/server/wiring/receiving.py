@@ -86,17 +86,19 @@ def account_policies(
     config: Config, clock: Clock, lookups: Lookups, is_local: Callable[[Address], bool], table: CounterTable
 ) -> tuple[tuple[SenderPolicy, ...], tuple[RecipientPolicy, ...]]:
     """Policies of submission for a sender and for a recipient (RFC 6409 §3.2, §6.2)."""
-    ours, relay = config.submission, config.relay
+    settings, relay = config.submission, config.relay
     at_sender: list[SenderPolicy] = []
     at_recipient: list[RecipientPolicy] = []
-    if ours.letters_per_hour or ours.recipients_per_hour:
-        rates = Rates(clock.steady, ours.letters_per_hour, ours.recipients_per_hour, table=table, service="submission")
+    if settings.letters_per_hour or settings.recipients_per_hour:
+        rates = Rates(
+            clock.steady, settings.letters_per_hour, settings.recipients_per_hour, table=table, service="submission"
+        )
         at_sender.append(rates.at_sender)
         at_recipient.append(rates.at_recipient)
     if relay.allowed_domains and relay.when_not_allowed == "refuse":
         at_recipient.append(AllowedDomains(relay.allowed_domains, is_local).at_recipient)
     # A smart host resolves domains by its own DNS.
-    if ours.recipient_domain and not relay.smart_host:
+    if settings.recipient_domain and not relay.smart_host:
         domains = RecipientDomain(lookups, lambda to: not is_local(to) and relay.routes.find(to.domain) is None)
         at_recipient.append(domains.at_recipient)
     return tuple(at_sender), tuple(at_recipient)
@@ -113,25 +115,25 @@ def checks(
     config: Config, lookups: Lookups, in_thread: InThread, now: Callable[[], float], chance: Callable[[], float]
 ) -> SenderVerification | None:
     """Verification of inbound letters. None: all checks are off. `chance` returns numbers in [0, 1)."""
-    ours = config.authentication
-    if not (ours.spf or ours.dkim or ours.dmarc or ours.arc):
+    settings = config.authentication
+    if not (settings.spf or settings.dkim or settings.dmarc or settings.arc):
         return None
     demands = VerificationPolicy(
-        spf=ours.spf,
-        dkim=ours.dkim,
-        dmarc=ours.dmarc,
-        arc=ours.arc,
-        trusted=parse_networks(ours.trusted),
-        spf_fail=ours.spf_fail,
-        dkim_fail=ours.dkim_fail,
-        dmarc_reject=ours.dmarc_reject,
-        malformed_from=ours.malformed_from,
-        temperror=ours.temperror,
-        trusted_sealers=frozenset(ours.trusted_sealers),
-        signatures=ours.signatures,
+        spf=settings.spf,
+        dkim=settings.dkim,
+        dmarc=settings.dmarc,
+        arc=settings.arc,
+        trusted=parse_networks(settings.trusted),
+        spf_fail=settings.spf_fail,
+        dkim_fail=settings.dkim_fail,
+        dmarc_reject=settings.dmarc_reject,
+        malformed_from=settings.malformed_from,
+        temperror=settings.temperror,
+        trusted_sealers=frozenset(settings.trusted_sealers),
+        signatures=settings.signatures,
     )
     return SenderVerification(
-        config.hostname, lookups, in_thread, now, demands, gather=gather, timeout=ours.timeout, chance=chance
+        config.hostname, lookups, in_thread, now, demands, gather=gather, timeout=settings.timeout, chance=chance
     )
 
 

@@ -49,14 +49,14 @@ def server_store(config: Config, reactor: Any, slot: WorkerSlot, location: Locat
 
 def database_address(config: Config) -> DatabaseAddress:
     """Address of the PostgreSQL database."""
-    ours = config.postgresql
-    return DatabaseAddress(config.store.url, ours.schema, ours.connect_timeout, ours.timeout)
+    settings = config.postgresql
+    return DatabaseAddress(config.store.url, settings.schema, settings.connect_timeout, settings.timeout)
 
 
 def content_objects(config: Config, reactor: CallsFromThreads) -> ContentObjects | None:
     """Object store for large contents. None: they stay in the store. Raises StoreError."""
-    ours = config.contents
-    if not ours.bucket:
+    settings = config.contents
+    if not settings.bucket:
         return None
     # Only a server with an object store loads it.
     from mailstack.store.objects.contents import ContentObjects  # noqa: PLC0415
@@ -65,10 +65,10 @@ def content_objects(config: Config, reactor: CallsFromThreads) -> ContentObjects
         reactor,
         place_of(config),
         config.data,
-        threads=ours.connections,
-        patience=ours.patience,
-        orphan_age=ours.orphan_age,
-        writable=not ours.only_read,
+        threads=settings.connections,
+        patience=settings.patience,
+        orphan_age=settings.orphan_age,
+        writable=not settings.only_read,
     )
 
 
@@ -76,18 +76,18 @@ def place_of(config: Config) -> Place:
     """Address of the bucket. Raises StoreError."""
     from mailstack.store.objects.bucket import Place  # noqa: PLC0415
 
-    ours = config.contents
+    settings = config.contents
     return Place(
-        ours.bucket,
-        ours.endpoint,
-        ours.region,
-        ours.prefix,
-        ours.access_key,
+        settings.bucket,
+        settings.endpoint,
+        settings.region,
+        settings.prefix,
+        settings.access_key,
         _secret(config),
-        ours.ca_file,
-        ours.connect_timeout,
-        ours.timeout,
-        ours.attempts,
+        settings.ca_file,
+        settings.connect_timeout,
+        settings.timeout,
+        settings.attempts,
     )
 
 

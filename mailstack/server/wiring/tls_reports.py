@@ -35,9 +35,9 @@ INTERNAL = parse_networks(
 
 def reporting_of(config: Config) -> Reporting:
     """Identity of this server in its reports."""
-    author, ours = tls_report_author(config), config.tls_reports
+    author, settings = tls_report_author(config), config.tls_reports
     return Reporting(
-        ours.organization or author.ascii_domain.lower(), ours.contact or str(author.with_a_labels), author
+        settings.organization or author.ascii_domain.lower(), settings.contact or str(author.with_a_labels), author
     )
 
 

@@ -116,10 +116,10 @@ class _LogForwarder(Protocol):
         self._partial = b""
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802
-        whole, newline, rest = (self._partial + data).rpartition(b"\n")
-        if len(rest) > _MAX_LINE:
-            whole, newline, rest = whole + newline + rest, b"", b""
-        self._partial = rest
+        whole, newline, partial = (self._partial + data).rpartition(b"\n")
+        if len(partial) > _MAX_LINE:
+            whole, newline, partial = whole + newline + partial, b"", b""
+        self._partial = partial
         if whole:
             self._stream.write(whole.decode(errors="replace") + "\n")
             self._stream.flush()

@@ -104,13 +104,13 @@ _NO_ROOM = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 class SharedEndpoint:
     """An endpoint that is bound already."""
 
-    def __init__(self, reactor: Any, taken: socket.socket, is_ahead: Callable[[], bool]) -> None:
+    def __init__(self, reactor: Any, listening: socket.socket, is_ahead: Callable[[], bool]) -> None:
         self._reactor = reactor
-        self._taken = taken
+        self._listening = listening
         self._is_ahead = is_ahead
 
     def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:  # noqa: N803 - Twisted's name
-        return succeed(Accepting(self._reactor, self._taken, protocolFactory, self._is_ahead))
+        return succeed(Accepting(self._reactor, self._listening, protocolFactory, self._is_ahead))
 
 
 @implementer(IListeningPort, IReadDescriptor)
@@ -120,15 +120,15 @@ class Accepting:
     """
 
     def __init__(
-        self, reactor: Any, taken: socket.socket, factory: IProtocolFactory, is_ahead: Callable[[], bool]
+        self, reactor: Any, listening: socket.socket, factory: IProtocolFactory, is_ahead: Callable[[], bool]
     ) -> None:
         """`is_ahead`: whether this process has enough connections for now, and another process has fewer."""
         self._reactor = reactor
-        self._taken = taken
+        self._listening = listening
         self._factory = factory
         self._is_ahead = is_ahead
         self._waited = False
-        self._rest: Any = None
+        self._paused: Any = None
         self.startListening()
 
     def startListening(self) -> None:  # noqa: N802
@@ -137,25 +137,27 @@ class Accepting:
 
     def stopListening(self) -> Deferred[None] | None:  # noqa: N802
         """Accept no more; other workers still do."""
-        if self._rest is not None:
-            self._rest.cancel()
-            self._rest = None
-        if self._taken.fileno() >= 0:
+        if self._paused is not None:
+            self._paused.cancel()
+            self._paused = None
+        if self._listening.fileno() >= 0:
             self._reactor.removeReader(self)
-            self._taken.close()
+            self._listening.close()
             self._factory.doStop()
         return None
 
     def getHost(self) -> IPv4Address | IPv6Address | UNIXAddress:  # noqa: N802
-        name = self._taken.getsockname()
-        if self._taken.family == socket.AF_INET:
+        name = self._listening.getsockname()
+        if self._listening.family == socket.AF_INET:
             return IPv4Address("TCP", *name)
-        return IPv6Address("TCP", *name) if self._taken.family == socket.AF_INET6 else UNIXAddress(os.fsencode(name))
+        return (
+            IPv6Address("TCP", *name) if self._listening.family == socket.AF_INET6 else UNIXAddress(os.fsencode(name))
+        )
 
     # --- for the reactor
 
     def fileno(self) -> int:
-        return self._taken.fileno()
+        return self._listening.fileno()
 
     def logPrefix(self) -> str:  # noqa: N802
         return "accepting"
@@ -170,7 +172,7 @@ class Accepting:
             return
         self._waited = False
         try:
-            accepted, _ = self._taken.accept()
+            accepted, _ = self._listening.accept()
         except OSError as error:
             # Otherwise another worker was faster, or the client has disconnected.
             if error.errno in _NO_ROOM:
@@ -186,8 +188,8 @@ class Accepting:
 
     def _pause(self, seconds: float) -> None:
         self._reactor.removeReader(self)
-        self._rest = self._reactor.callLater(seconds, self._go_on)
+        self._paused = self._reactor.callLater(seconds, self._resume)
 
-    def _go_on(self) -> None:
-        self._rest = None
+    def _resume(self) -> None:
+        self._paused = None
         self._reactor.addReader(self)

@@ -159,8 +159,8 @@ class AccountPages:
         return json_response(AccountList([self._account_info(each) for each in page], len(found), following))
 
     def _account_info(self, account: Account) -> AccountInfo:
-        known = dict(self._context.options.shown_accounts)
-        return AccountInfo(account.address, iso8601(account.created), account.quota, known.get(account.address))
+        passwords = dict(self._context.options.shown_accounts)
+        return AccountInfo(account.address, iso8601(account.created), account.quota, passwords.get(account.address))
 
     async def add(self, request: Request) -> Response:
         wanted = decode_json(request, NewAccount)
@@ -230,9 +230,9 @@ class AccountPages:
         return json_response(AliasList([AliasInfo(address, list(to)) for address, to in page], len(found), following))
 
     async def set_alias(self, request: Request) -> Response:
-        wanted = decode_json(request, AliasInfo)
-        address = self._local_address(wanted.address)
-        targets = [str(_address(target)) for target in wanted.targets]
+        alias = decode_json(request, AliasInfo)
+        address = self._local_address(alias.address)
+        targets = [str(_address(target)) for target in alias.targets]
         if not targets:
             raise HttpError(
                 400, 'targets is empty; an alias needs at least one: {"address": "sales@…", "targets": ["alice@…"]}'
@@ -263,12 +263,12 @@ class AccountPages:
         names = sorted(name for name in {*octets, *counts} if own in {None, name})
         nothing = MailboxCount("", 0, 0)
         page, following = page_by_name(request, names, str)
-        shown = [
+        listed = [
             MailboxInfo(name, octets.get(name, 0), found.total, found.unread)
             for name in page
             for found in (counts.get(name, nothing),)
         ]
-        return json_response(MailboxList(shown, len(names), following))
+        return json_response(MailboxList(listed, len(names), following))
 
     async def empty(self, request: Request) -> Response:
         key = _address(request.variables["address"]).key

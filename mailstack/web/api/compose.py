@@ -103,22 +103,22 @@ class ComposePages:
     async def send(self, request: Request) -> Response:
         require_json(request)
         size, limits = len(request.body), self._limits
-        wanted = await self._reader.do(
+        new_letter = await self._reader.do(
             lambda: json_body.convert(request.body, NewLetter, limits.values, limits.explained), size
         )
-        account = await self._account(request, wanted.author)
-        reply_fields = await self._reply_fields(request, wanted.in_reply_to)
+        account = await self._account(request, new_letter.author)
+        reply_fields = await self._reply_fields(request, new_letter.in_reply_to)
         now = self._context.clock.now()
-        letter = await self._reader.do(lambda: compose(_draft(wanted, reply_fields), limits, now), size)
+        letter = await self._reader.do(lambda: compose(_draft(new_letter, reply_fields), limits, now), size)
         return await shielded(self._submit(account, letter.sender, letter.recipients, letter.octets))
 
     async def release(self, request: Request) -> Response:
         """Release a letter with the user's account as sender; its From field is not changed."""
-        wanted = decode_json(request, LetterReleaseRequest)
+        release = decode_json(request, LetterReleaseRequest)
         item = await self._reader.item(request)
         account = request.user.account or await self._default_account()
-        check_count(wanted.to, self._limits.recipients)
-        recipients = tuple(dict.fromkeys(parse_address(each) for each in wanted.to))
+        check_count(release.to, self._limits.recipients)
+        recipients = tuple(dict.fromkeys(parse_address(each) for each in release.to))
         if not recipients:
             raise HttpError(400, 'to is empty; name at least one address: {"to": ["dora@elsewhere.test"]}')
         octets = await self._reader.octets(item)
@@ -181,18 +181,18 @@ class ComposePages:
         return {"In-Reply-To": f"<{item.message_id}>", "References": f"<{item.message_id}>"}
 
 
-def _draft(wanted: NewLetter, headers: dict[str, str] | None) -> LetterDraft:
+def _draft(new_letter: NewLetter, headers: dict[str, str] | None) -> LetterDraft:
     """`headers` are the reply fields."""
     return LetterDraft(
-        author=DraftAddress(wanted.author),
-        to=tuple(DraftAddress(each) for each in wanted.to),
-        cc=tuple(DraftAddress(each) for each in wanted.cc),
-        bcc=tuple(wanted.bcc),
-        subject=wanted.subject,
-        text=wanted.text,
-        html=wanted.html,
+        author=DraftAddress(new_letter.author),
+        to=tuple(DraftAddress(each) for each in new_letter.to),
+        cc=tuple(DraftAddress(each) for each in new_letter.cc),
+        bcc=tuple(new_letter.bcc),
+        subject=new_letter.subject,
+        text=new_letter.text,
+        html=new_letter.html,
         attachments=tuple(
-            DraftAttachment(each.content, each.name, each.type, each.content_id) for each in wanted.attachments
+            DraftAttachment(each.content, each.name, each.type, each.content_id) for each in new_letter.attachments
         ),
         headers=headers,
     )

@@ -232,15 +232,15 @@ class LongPoll:
         self._stream_limits = stream_limits
 
     async def wait(self, request: Request) -> Response:
-        wanted = number(request, "count", 1, minimum=1, maximum=MAX_COUNT)
+        count = number(request, "count", 1, minimum=1, maximum=MAX_COUNT)
         timeout = seconds(request, "timeout", DEFAULT_TIMEOUT, MAX_TIMEOUT)
-        assert wanted is not None
+        assert count is not None
         with self._stream_limits.count(request):
             # Index accepted letters first, so that a wait of 0 seconds finds them.
             await self._index.up_to_date()
             which = await self._filter(request)
             async with self._index.feed.stream():
-                return await self._poll(request, which, wanted, self._clock.steady() + timeout)
+                return await self._poll(request, which, count, self._clock.steady() + timeout)
 
     async def _poll(self, request: Request, which: ItemFilter, wanted: int, until: float) -> Response:
         feed = self._index.feed
@@ -274,8 +274,8 @@ class LongPoll:
             if any(event.name in names for event in feed.since(position)):
                 return True
             position = feed.newest
-            left = until - self._clock.steady()
-            if left <= 0 or not await with_timeout(self._clock, feed.wait_after(position), left):
+            remaining = until - self._clock.steady()
+            if remaining <= 0 or not await with_timeout(self._clock, feed.wait_after(position), remaining):
                 return False
         return True
 

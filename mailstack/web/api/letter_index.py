@@ -121,8 +121,8 @@ BY_NAME = (
 def page_by_name(request: Request, items: Sequence[T], name_of: Callable[[T], str]) -> tuple[list[T], str | None]:
     """Page of items sorted by name, and `after` of the next page; None at the end."""
     limit, after = limit_of(request, MAX_LIMIT), request.query.get("after", "")
-    left = [each for each in items if name_of(each) > after]
-    return left[:limit], name_of(left[limit - 1]) if len(left) > limit else None
+    later = [each for each in items if name_of(each) > after]
+    return later[:limit], name_of(later[limit - 1]) if len(later) > limit else None
 
 
 OCTETS_PER_SUMMARY = 512

@@ -144,8 +144,8 @@ class LetterPages:
         found = await self._reader.index.find(replace(which, before=before), limit, start, exact=exact)
         following = found.items[-1].number if len(found.items) == limit and limit else None
 
-        def page(shown: list[LetterSummary]) -> Response:
-            return json_response(LetterList(shown, found.total, found.unread, found.is_exact, following))
+        def page(summaries: list[LetterSummary]) -> Response:
+            return json_response(LetterList(summaries, found.total, found.unread, found.is_exact, following))
 
         return await self._reader.map_summaries(found.items, request.user, page)
 
@@ -263,12 +263,12 @@ class JourneyPages:
         self._hide_client = hide_client
 
     async def journey(self, request: Request) -> Response:
-        wanted = request.variables["id"]
+        letter = request.variables["id"]
         if not request.user.is_admin:
-            await self._check_author(request, wanted)
-        found = await journey_of(self._store, LetterId(wanted))
+            await self._check_author(request, letter)
+        found = await journey_of(self._store, LetterId(letter))
         if found is None:
-            raise _unknown(wanted)
+            raise _unknown(letter)
         if self._hide_client and not request.user.is_admin:
             steps = tuple([_without_reader(step, request.user.account) for step in found.steps])
             found = replace(found, steps=steps)

@@ -128,10 +128,10 @@ class QueuePages:
         return found[0].letter.arrival.at, found[0].letter.id
 
     async def one(self, request: Request) -> Response:
-        wanted = request.variables["id"]
-        found = await self._store.records(Filter(ids=(LetterId(wanted),), limit=1))
+        letter_id = request.variables["id"]
+        found = await self._store.records(Filter(ids=(LetterId(letter_id),), limit=1))
         if not found:
-            raise HttpError(404, f"There is no letter {wanted[:40]}.")
+            raise HttpError(404, f"There is no letter {letter_id[:40]}.")
         return json_response((await self._records_json(found))[0])
 
     async def _records_json(self, records: list[Record]) -> list[dict[str, Any]]:

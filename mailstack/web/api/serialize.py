@@ -70,10 +70,10 @@ def letter(
 
     `max_text`: maximum characters of the text; None: no limit.
     """
-    shown = summary(item, records)
-    known = {name: getattr(shown, name) for name in LetterSummary.__struct_fields__}
+    listed = summary(item, records)
+    values = {name: getattr(listed, name) for name in LetterSummary.__struct_fields__}
     return LetterDetail(
-        **known,
+        **values,
         bcc=_address_infos(item.bcc),
         reply_to=_address_infos(item.reply_to),
         date=_date(reading),

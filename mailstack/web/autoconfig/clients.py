@@ -144,11 +144,11 @@ def _outlook_server(service: ClientService) -> tuple[tuple[str, str], ...]:
 
 
 def write_classic(account: ClientAccount) -> tuple[SetupStep, ...]:
-    how = "POP" if account.reading.protocol == "pop3" else "IMAP"
+    protocol = "POP" if account.reading.protocol == "pop3" else "IMAP"
     return (
         SetupStep(
             'File, Add Account. Enter the address, open "Advanced options", tick "Let me set up my account manually",'
-            f" then Connect, and choose {how}.",
+            f" then Connect, and choose {protocol}.",
             (("Address", account.address),),
         ),
         SetupStep(
@@ -170,7 +170,7 @@ def write_classic(account: ClientAccount) -> tuple[SetupStep, ...]:
 
 
 def write_new(account: ClientAccount) -> tuple[SetupStep, ...]:
-    how = "POP" if account.reading.protocol == "pop3" else "IMAP"
+    protocol = "POP" if account.reading.protocol == "pop3" else "IMAP"
     login = (("User name", account.address), ("Password", "that of the account"))
     return (
         SetupStep(
@@ -179,7 +179,7 @@ def write_new(account: ClientAccount) -> tuple[SetupStep, ...]:
             " not, take another client."
         ),
         SetupStep(
-            f'Settings, Accounts, Your accounts, Add account. Enter the address, "Choose provider", {how}.',
+            f'Settings, Accounts, Your accounts, Add account. Enter the address, "Choose provider", {protocol}.',
             (("Address", account.address),),
         ),
         SetupStep(

@@ -78,50 +78,50 @@ class PublicationFacts(Struct, frozen=True):
     """Domain, selector and record text of each signing key (RFC 6376 §3.6.1)."""
 
 
-def publication(config: Config, known: PublicationFacts) -> Publication:
+def publication(config: Config, facts: PublicationFacts) -> Publication:
     """Records to publish; address literals among the domains have none."""
     domains = [domain for domain in config.domains if not domain.startswith("[")]
     records: dict[str, tuple[DnsRecord, ...]] = {
-        domain: tuple(_domain_records(domain, config, known)) for domain in domains
+        domain: tuple(_domain_records(domain, config, facts)) for domain in domains
     }
-    return Publication(tuple(_host_records(config, known)), records, tuple(_notes(config, known, domains)))
+    return Publication(tuple(_host_records(config, facts)), records, tuple(_notes(config, facts, domains)))
 
 
-def _host_records(config: Config, known: PublicationFacts) -> Iterator[DnsRecord]:
+def _host_records(config: Config, facts: PublicationFacts) -> Iterator[DnsRecord]:
     host = f"{config.hostname}."
-    for address in known.addresses:
+    for address in facts.addresses:
         yield DnsRecord(host, "AAAA" if ":" in address else "A", address, "address of this host")
     if all(
         domain != str(config.hostname) for domain in config.domains
     ):  # two SPF records of one name are an error (RFC 7208 §4.5)
         yield DnsRecord(host, "TXT", "v=spf1 a -all", "SPF: bounces have this host's name (RFC 7208 §2.3)")
-    if known.key_hash and config.listen.mx:
-        why = "DANE: the key of the current certificate (RFC 7672); counts only in a zone signed by DNSSEC"
-        yield DnsRecord(f"_25._tcp.{host}", "TLSA", f"3 1 1 {known.key_hash}", why)
+    if facts.key_hash and config.listen.mx:
+        comment = "DANE: the key of the current certificate (RFC 7672); counts only in a zone signed by DNSSEC"
+        yield DnsRecord(f"_25._tcp.{host}", "TLSA", f"3 1 1 {facts.key_hash}", comment)
 
 
-def _domain_records(domain: str, config: Config, known: PublicationFacts) -> Iterator[DnsRecord]:
+def _domain_records(domain: str, config: Config, facts: PublicationFacts) -> Iterator[DnsRecord]:
     name, host = f"{domain}.", f"{config.hostname}."
     if config.listen.mx:
         yield DnsRecord(name, "MX", f"10 {host}", "host for mail to the domain")
     yield DnsRecord(name, "TXT", "v=spf1 mx ~all", "SPF: hosts that may send for the domain (RFC 7208)")
-    for of, selector, text in known.dkim:
+    for of, selector, text in facts.dkim:
         if of == domain:
             yield DnsRecord(f"{selector}._domainkey.{name}", "TXT", text, "DKIM: key of the signatures (RFC 6376)")
     policy = f"v=DMARC1; p=none; rua=mailto:postmaster@{domain}"
     yield DnsRecord(f"_dmarc.{name}", "TXT", policy, "DMARC: reports first; then p=quarantine, p=reject (RFC 7489)")
-    yield from _transport_records(domain, config, known)
-    yield from _service_records(name, known.services)
-    if known.web:
-        yield from _web_records(name, f"{known.services.host}.")
+    yield from _transport_records(domain, config, facts)
+    yield from _service_records(name, facts.services)
+    if facts.web:
+        yield from _web_records(name, f"{facts.services.host}.")
 
 
-def _transport_records(domain: str, config: Config, known: PublicationFacts) -> Iterator[DnsRecord]:
+def _transport_records(domain: str, config: Config, facts: PublicationFacts) -> Iterator[DnsRecord]:
     name = f"{domain}."
-    if known.web:
+    if facts.web:
         sts = f"v=STSv1; id={policy_id(config)}"
         yield DnsRecord(f"_mta-sts.{name}", "TXT", sts, f"MTA-STS, mode {config.mta_sts.mode} (RFC 8461 §3.1)")
-        yield DnsRecord(f"mta-sts.{name}", "CNAME", f"{known.services.host}.", "MTA-STS: host of the policy")
+        yield DnsRecord(f"mta-sts.{name}", "CNAME", f"{facts.services.host}.", "MTA-STS: host of the policy")
     report = f"v=TLSRPTv1; rua=mailto:postmaster@{domain}"
     yield DnsRecord(f"_smtp._tls.{name}", "TXT", report, "reports about TLS failures (RFC 8460 §3)")
 
@@ -135,8 +135,8 @@ def _service_records(name: str, services: ClientServices) -> Iterator[DnsRecord]
             yield DnsRecord(label, "SRV", "0 0 0 .", "service is not offered to clients (RFC 6186 §3.4)")
             continue
         priority = 10 if each.protocol == "pop3" and services.by_protocol("imap") else 0
-        why = "service for clients (RFC 6186 §3, RFC 8314 §5.1)"
-        yield DnsRecord(label, "SRV", f"{priority} 1 {service.port} {service.host}.", why)
+        comment = "service for clients (RFC 6186 §3, RFC 8314 §5.1)"
+        yield DnsRecord(label, "SRV", f"{priority} 1 {service.port} {service.host}.", comment)
 
 
 def _web_records(name: str, host: str) -> Iterator[DnsRecord]:
@@ -147,13 +147,13 @@ def _web_records(name: str, host: str) -> Iterator[DnsRecord]:
     )
 
 
-def _notes(config: Config, known: PublicationFacts, domains: Iterable[str]) -> Iterator[str]:
-    if not known.addresses:
+def _notes(config: Config, facts: PublicationFacts, domains: Iterable[str]) -> Iterator[str]:
+    if not facts.addresses:
         yield f"{config.hostname} needs A and AAAA records, and its addresses a PTR record back to it."
-    signed = {domain for domain, _, _ in known.dkim}
+    signed = {domain for domain, _, _ in facts.dkim}
     if missing := [domain for domain in domains if domain not in signed]:
         yield f"No DKIM key signs for {', '.join(missing)}; `mailstack dkim generate` creates one."
-    if known.web:
+    if facts.web:
         names = ", ".join(f"{label}.{domain}" for domain in domains for label in WEB_LABELS)
         yield f"The certificate must also cover {names}; otherwise clients and other hosts refuse it."
     else:
@@ -164,7 +164,7 @@ def _notes(config: Config, known: PublicationFacts, domains: Iterable[str]) -> I
     )
     if relays:
         yield f"Mail is relayed by {', '.join(relays)}: add the provider's `include:` to the SPF records."
-    if known.key_hash:
+    if facts.key_hash:
         yield "Before a renewed certificate with a new key is used, publish its TLSA record for an hour."
 
 
@@ -186,9 +186,9 @@ def dkim_records(config: Config) -> tuple[tuple[str, str, str], ...]:
 
 def key_hash(config: Config) -> str:
     """Return the SHA-256 of the public key in the server's certificate; "" without a readable certificate."""
-    shown = certificate_files(config)[0]
+    files = certificate_files(config)[0]
     try:
-        chain, _ = read_identity(shown.certificate, shown.key)
+        chain, _ = read_identity(files.certificate, files.key)
     except TlsError:
         return ""
     octets = chain[0].public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)

@@ -182,14 +182,14 @@ def features_of(html: str) -> Features:
             found[each] += 1
         if style := attributes.get("style"):
             inline[style] += 1
-    left = MAX_CSS
+    remaining = MAX_CSS
     for sheet in styles(html):
-        found.update(sheet_features(sheet[:left]))
-        left = max(0, left - len(sheet))
+        found.update(sheet_features(sheet[:remaining]))
+        remaining = max(0, remaining - len(sheet))
     for style, uses in inline.items():
-        for each, count in declaration_features(style[:left]).items():
+        for each, count in declaration_features(style[:remaining]).items():
             found[each] += uses * count
-        left = max(0, left - len(style))
+        remaining = max(0, remaining - len(style))
     if count := comments(html):
         found["html-comments"] = count
     return Features(found, nodes)

@@ -79,7 +79,7 @@ def test_every_supported_option_changes_the_settings(peer: str, option: Option, 
     value = value.replace("PASSWORDS", str(tmp_path / "passwords"))
     given = overrides(peer, f"--{option.name}", *([] if option.kind == "switch" else [value]))
     assert given.any_login or given.settings(own_ports=False) != settings(peer)
-    assert not [line for line in given.said if "not supported" in line]
+    assert not [line for line in given.messages if "not supported" in line]
 
 
 @pytest.mark.parametrize(
@@ -89,22 +89,24 @@ def test_every_supported_option_changes_the_settings(peer: str, option: Option, 
 def test_every_removed_option_says_what_to_use_instead(peer: str, names: str, advice: str) -> None:
     for name in names.rstrip("=").replace("*", "x").split():
         given = f"-Dgreenmail.{name}" if peer == "greenmail" else f"-{name}"
-        said = overrides(peer, given + ("=1" if names.endswith("=") else "")).said
+        said = overrides(peer, given + ("=1" if names.endswith("=") else "")).messages
         line = [f"{given} is not supported: {advice}"] if advice else []
         assert [each for each in said if each.startswith(given)] == line
         assert settings(peer, given + "=1") == settings(peer)
 
 
 def test_removed_variables_say_so_too() -> None:
-    assert overrides("mailpit", MP_WEBHOOK_URL="http://a.test", MP_QUIET="false").said == [
+    assert overrides("mailpit", MP_WEBHOOK_URL="http://a.test", MP_QUIET="false").messages == [
         f"MP_WEBHOOK_URL is not supported: {REMOVED['mailpit']['webhook-*=']}"
     ]
-    assert overrides("mailhog", MH_JIM_ACCEPT="1").said == [
+    assert overrides("mailhog", MH_JIM_ACCEPT="1").messages == [
         f"MH_JIM_ACCEPT is not supported: {REMOVED['mailhog']['jim-*=']}"
     ]
-    assert overrides("mailpit", MP_NEW="1").said == ["MP_NEW is not supported: mailpit has no such variable"]
-    assert overrides("mailpit", HOME="x").said == []
-    assert overrides("mailpit", "--api-cors", "*").said[0].startswith("--api-cors is not supported: name the origins")
+    assert overrides("mailpit", MP_NEW="1").messages == ["MP_NEW is not supported: mailpit has no such variable"]
+    assert overrides("mailpit", HOME="x").messages == []
+    assert (
+        overrides("mailpit", "--api-cors", "*").messages[0].startswith("--api-cors is not supported: name the origins")
+    )
 
 
 def test_the_relay_is_described_by_variables() -> None:
@@ -127,7 +129,7 @@ def test_the_relay_is_described_by_variables() -> None:
     )
     assert "'s'" not in repr(made.relay), "no log shows the secret"
     assert (made.relay_matching, made.relay_all) == ("@x$", False)
-    assert any(line.startswith("LETTERS LEAVE THIS MACHINE: released letters, and captured") for line in found.said)
+    assert any(line.startswith("LETTERS LEAVE THIS MACHINE: released letters, and captured") for line in found.messages)
     everything = settings("mailpit", "--smtp-relay-all", MP_SMTP_RELAY_HOST="::1", MP_SMTP_RELAY_PORT="26")
     assert (everything.relay, everything.relay_all) == (ExternalRelay("::1", 26), True)
     assert settings("mailpit", MP_SMTP_RELAY_USERNAME="us").relay is None, "without a host there is none"
@@ -192,7 +194,7 @@ def test_logins_are_taken_from_files_and_variables(tmp_path: Path) -> None:
     assert found.smtp_logins == {"ann": "x", "bob": "y"}
     everywhere = overrides("mailpit", "--listen", "0.0.0.0:1", MP_UI_AUTH="ann:x")
     everywhere.settings(own_ports=False)
-    assert everywhere.said == []
+    assert everywhere.messages == []
 
 
 @pytest.mark.parametrize("login", ["ann", "ann:{SHA}secret", "ann:$apr1$secret"])
@@ -211,14 +213,14 @@ def test_a_file_of_logins_that_is_too_large_is_not_read_in_part(tmp_path: Path) 
 
 def test_a_secret_is_never_shown() -> None:
     given = overrides("mailpit", MP_POP3_AUTH="user:secret", MP_SMTP_RELAY_PASSWORD="secret")
-    assert "secret" not in " ".join(given.said)
+    assert "secret" not in " ".join(given.messages)
 
 
 def test_mailhogs_api_and_pages_are_at_one_port() -> None:
     assert settings("mailhog", "-api-bind-addr", ":9025").at["web"].port == 9025
     both = overrides("mailhog", "-ui-bind-addr", ":8025", "-api-bind-addr", ":9025")
     assert both.at["web"].port == 8025
-    assert any("8025" in line for line in both.said)
+    assert any("8025" in line for line in both.messages)
 
 
 def test_greenmails_ports() -> None:
@@ -226,7 +228,7 @@ def test_greenmails_ports() -> None:
     ports = {name: at.port for name, at in found.at.items()}
     assert ports == {"capture": 3025, "captures": 3465, "pop3": 3110, "pop3s": 3995, "web": 8080}
     assert found.at["capture"].host == "0.0.0.0"
-    assert any(line.startswith("imap is not supported: ") for line in found.said)
+    assert any(line.startswith("imap is not supported: ") for line in found.messages)
     assert {name: at.port for name, at in overrides("greenmail").at.items()} == ports
     assert overrides("greenmail", "-Dgreenmail.setup.smtp", "-Dgreenmail.smtp.port=0").at["capture"].port == 0
     assert overrides("greenmail", "-Dgreenmail.setup.pop3").at["pop3"].port == 110

@@ -34,7 +34,7 @@ def test_letters_are_found_by_mailbox_and_folder(tmp_path: Path) -> None:
     assert found.skipped == (tmp_path / "ann@x.test" / "Sent",)
     wish = overrides_for("greenmail", DevSettings(), [f"-Dgreenmail.preload.dir={tmp_path}"], {})
     assert wish.settings(own_ports=False).preload == tmp_path
-    assert any("Sent is not read" in line for line in wish.said)
+    assert any("Sent is not read" in line for line in wish.messages)
 
 
 def test_a_directory_that_is_no_mailbox_stops_the_start(tmp_path: Path) -> None:

@@ -114,11 +114,11 @@ class ChaosHandlers:
 
     async def set_triggers(self, request: Request) -> Response:
         """Replaces all triggers; missing ones are off."""
-        wanted = decode_body(request, ChaosRequest)
-        given = {"Sender": wanted.sender, "Recipient": wanted.recipient, "Authentication": wanted.authentication}
-        rules = [rule for name, trigger in given.items() if trigger and (rule := _rule(name, trigger))]
-        for known in {rule.id for rule, _ in self._faults.list()}.intersection(map(_rule_id, _TRIGGERS)):
-            self._faults.remove(known)
+        chaos = decode_body(request, ChaosRequest)
+        triggers = {"Sender": chaos.sender, "Recipient": chaos.recipient, "Authentication": chaos.authentication}
+        rules = [rule for name, trigger in triggers.items() if trigger and (rule := _rule(name, trigger))]
+        for rule_id in {rule.id for rule, _ in self._faults.list()}.intersection(map(_rule_id, _TRIGGERS)):
+            self._faults.remove(rule_id)
         for rule in rules:
             self._faults.add(rule)
         return await self.triggers(request)

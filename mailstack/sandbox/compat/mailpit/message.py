@@ -70,14 +70,14 @@ class MessageHandlers:
         """Answers a decoded part in its own type, unless a browser could run it."""
         reading = await self._reader.reading(await self._asked(request))
         part = find_part(reading, request.variables["part"])
-        shown = part.type not in _NEVER_SHOWN
+        is_visible = part.type not in _NEVER_SHOWN
         name = quote((part.name or part.content_id)[:_MAX_NAME], safe="")
         headers = (
-            ("Content-Disposition", f'{"inline" if shown else "attachment"}; filename="{name}"'),
+            ("Content-Disposition", f'{"inline" if is_visible else "attachment"}; filename="{name}"'),
             ("Content-Security-Policy", "default-src 'none'; sandbox"),
         )
         octets = await self._reader.do(lambda: reading.content_of(part), part.size)
-        return Response(octets, _type_of(part) if shown else "application/octet-stream", 200, headers)
+        return Response(octets, _type_of(part) if is_visible else "application/octet-stream", 200, headers)
 
     async def view(self, request: Request) -> Response:
         """Answers `ID.html` and `ID.txt`, and redirects `ID` and `latest` to the inbox."""
@@ -141,11 +141,11 @@ class TransferHandlers:
 
     async def release(self, request: Request) -> Response:
         """Releases a message to other addresses through the queue, without waiting for its delivery."""
-        wanted = _released_to(request)
-        if not wanted:
+        addresses = _released_to(request)
+        if not addresses:
             raise HttpError(400, "No valid addresses found")
-        check_count(wanted, self._context.limits.recipients)
-        recipients = [parse_address(each) for each in wanted]
+        check_count(addresses, self._context.limits.recipients)
+        recipients = [parse_address(each) for each in addresses]
         item = await find_letter(self._reader.index, request.variables["id"])
         octets = await self._reader.octets(item)
         author = item.author.address if item.author else ""
@@ -206,10 +206,10 @@ def thumbnail(octets: bytes) -> bytes:
         if picture.width * picture.height <= (MAX_JPEG_POINTS if picture.format == "JPEG" else MAX_POINTS):
             picture.draft("RGB", (SIZE[0] * 2, SIZE[1] * 2))
             times = max(1, min(picture.width // SIZE[0], picture.height // SIZE[1]) // 2)
-            seen = picture.reduce(times).convert("RGBA")
-            small = seen.width < SIZE[0] or seen.height < SIZE[1]
-            seen = ImageOps.contain(seen, SIZE) if small else ImageOps.fit(seen, SIZE)
-            canvas.paste(seen, ((SIZE[0] - seen.width) // 2, (SIZE[1] - seen.height) // 2), seen)
+            thumbnail = picture.reduce(times).convert("RGBA")
+            small = thumbnail.width < SIZE[0] or thumbnail.height < SIZE[1]
+            thumbnail = ImageOps.contain(thumbnail, SIZE) if small else ImageOps.fit(thumbnail, SIZE)
+            canvas.paste(thumbnail, ((SIZE[0] - thumbnail.width) // 2, (SIZE[1] - thumbnail.height) // 2), thumbnail)
     except (OSError, ValueError, SyntaxError, EOFError, MemoryError, OverflowError, Image.DecompressionBombError):
         canvas = Image.new("RGB", SIZE, "white")
     made = BytesIO()

@@ -78,7 +78,7 @@ class ListHandlers:
     async def mark(self, request: Request) -> Response:
         """Marks messages by ids or by a search; without either all of them."""
         form = form_fields(request)
-        wanted = (
+        chosen = (
             decode_body(request, MarkRequest)
             if form is None
             else MarkRequest(
@@ -87,11 +87,11 @@ class ListHandlers:
                 form.get("search", [""])[-1],
             )
         )
-        if wanted.ids and wanted.search:
+        if chosen.ids and chosen.search:
             raise HttpError(400, "You may specify either IDs or a search query, not both")
         await self._index.up_to_date()
-        which = self._found_by(request, wanted.search) if wanted.search else _all_or(wanted.ids)
-        await self._index.mark(which, unread=not wanted.read)
+        which = self._found_by(request, chosen.search) if chosen.search else _all_or(chosen.ids)
+        await self._index.mark(which, unread=not chosen.read)
         return OK
 
     async def delete(self, request: Request) -> Response:
@@ -115,9 +115,9 @@ class ListHandlers:
 
     async def set_tags(self, request: Request) -> Response:
         """Replaces the tags of messages."""
-        wanted = decode_body(request, TagsRequest)
-        if wanted.ids:
-            await self._index.set_tags(ItemFilter(ids=wanted.ids), [_tag(each) for each in wanted.tags or ()])
+        chosen = decode_body(request, TagsRequest)
+        if chosen.ids:
+            await self._index.set_tags(ItemFilter(ids=chosen.ids), [_tag(each) for each in chosen.tags or ()])
         return OK
 
     async def rename_tag(self, request: Request) -> Response:

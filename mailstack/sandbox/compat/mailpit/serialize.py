@@ -214,7 +214,7 @@ def summary(item: Item) -> MessageSummary:
 
 def message(item: Item, reading: ParsedLetter) -> MailpitMessage:
     """One letter with its texts and attachments; takes time in proportion to its size."""
-    left = reading.unsubscribe
+    unsubscribe = reading.unsubscribe
     return MailpitMessage(
         id=item.id,
         message_id=item.message_id,
@@ -225,8 +225,10 @@ def message(item: Item, reading: ParsedLetter) -> MailpitMessage:
         reply_to=_addresses(item.reply_to),
         return_path=item.sender,
         subject=item.subject,
-        list_unsubscribe=ListUnsubscribe(left.field, left.links, "; ".join(left.faults), left.post)
-        if left
+        list_unsubscribe=ListUnsubscribe(
+            unsubscribe.field, unsubscribe.links, "; ".join(unsubscribe.faults), unsubscribe.post
+        )
+        if unsubscribe
         else ListUnsubscribe("", (), "", ""),
         date=_iso(reading.date) if reading.date else instant(item.arrived),
         tags=item.tags,
