@@ -29,6 +29,7 @@ require_tls = false
 first = "1s"
 longest = "2s"
 """
+"""Of a server, its ports, and another host with its port."""
 SERVICES = ("submission", "mx", "pop3")
 
 

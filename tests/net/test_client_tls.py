@@ -187,9 +187,6 @@ def test_an_authority_may_stand_in_the_record_alone(files: CertificateFiles, tmp
     assert call(CertificateFiles(short, files.key), dane=Dane((tlsa(authority, 2, 0, 0),), (NAME,))).tls is not None
 
 
-# --- names of strangers
-
-
 @given(st.lists(st.text(st.characters(max_codepoint=127), min_size=1, max_size=90), max_size=8))
 def test_names_of_certificates_are_told_in_plain_characters(names: list[str]) -> None:
     builder = x509.CertificateBuilder(

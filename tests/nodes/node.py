@@ -11,28 +11,9 @@ from pathlib import Path
 
 from attrs import define, field
 
-from tests.crash.servers import SERVICES, free_ports
+from tests.crash.servers import CONFIG, SERVICES, free_ports
 from tests.journeys.process import MAILSTACK, PATIENCE, command
 
-CONFIG = """
-hostname = "mx.home.test"
-domains = ["home.test"]
-{store}
-[listen]
-submission = ["tcp:{submission}:interface=127.0.0.1"]
-mx = ["tcp:{mx}:interface=127.0.0.1"]
-pop3 = ["tcp:{pop3}:interface=127.0.0.1"]
-[accounts]
-bcrypt_rounds = 4
-require_tls = false
-[relay.routes]
-"far.test" = "127.0.0.1:{far}"
-[relay.schedule]
-first = "1s"
-longest = "2s"
-[log]
-level = "warn"
-"""
 NO_FAKETIME = "libfaketime is not installed, by which a node's clock is made to differ"
 
 
@@ -61,8 +42,9 @@ class Node:
         """`store`: its URL; empty: one of its own. `far`: the port of the far host. `more`: of the configuration."""
         node = cls(name, directory, dict(zip(SERVICES, free_ports(len(SERVICES)), strict=True)), ahead, workers)
         directory.mkdir()
-        setting = f'store = "{store}"' if store else ""
-        node.config.write_text(CONFIG.format(store=setting, far=far, **node.ports) + more)
+        setting = f'store = "{store}"\n' if store else ""
+        config = CONFIG.format(domain=node.domain, other="far.test", other_mx=far, **node.ports)
+        node.config.write_text(f'{setting}{config}[log]\nlevel = "warn"\n{more}')
         return node
 
     @property

@@ -245,9 +245,6 @@ def test_languages_are_listed_and_chosen_in_both_states() -> None:
         assert telnet.say("LANG tlh").startswith(b"-ERR ")
 
 
-# --- LOGIN-DELAY, and trouble that lasts
-
-
 def test_damage_is_called_permanent_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
     """POP-22, CODE-30"""
     server = Server(LETTER)
@@ -258,9 +255,6 @@ def test_damage_is_called_permanent_trouble(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(server.shelf, "read", read)
     assert telnet.say("RETR 1").startswith(b"-ERR [SYS/PERM] ")
-
-
-# --- reading ahead
 
 
 def test_letters_are_told_of_under_the_server_that_holds_the_mailbox() -> None:
