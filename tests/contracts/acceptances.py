@@ -5,27 +5,11 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from mailstack.letter import (
-    Address,
-    Arrival,
-    Envelope,
-    Letter,
-    LetterId,
-    Recipient,
-    Status,
-    new_letter_id,
-)
+from mailstack.letter import Address, Arrival, Envelope, Letter, LetterId, Recipient, Status, new_letter_id
 from mailstack.letter.delivery import Delivery, DeliveryState, Step
 from mailstack.letter.envelope import HostPort, TlsInfo
 from mailstack.letter.letter import Octets, Prefixed, read_all
-from mailstack.store import (
-    Acceptance,
-    Conflict,
-    Filter,
-    Placement,
-    Settlement,
-    StoreError,
-)
+from mailstack.store import Acceptance, Conflict, Filter, Placement, Settlement, StoreError
 from mailstack.store.accounts import Account
 from tests.contracts.store import (
     ALICE,

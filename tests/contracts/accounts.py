@@ -6,16 +6,9 @@ import pytest
 from msgspec.structs import replace
 
 from mailstack.protocols.sasl import ScramKeys
-from mailstack.store import (
-    Conflict,
-    StoreError,
-)
+from mailstack.store import Conflict, StoreError
 from mailstack.store.accounts import Account, AppPassword
-from tests.contracts.store import (
-    ALICE,
-    BOB,
-    Subject,
-)
+from tests.contracts.store import ALICE, BOB, Subject
 
 
 def test_accounts_are_added_all_or_none(subject: Subject) -> None:

@@ -4,28 +4,10 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from mailstack.letter import (
-    LetterId,
-)
+from mailstack.letter import LetterId
 from mailstack.letter.delivery import DeliveryState
-from mailstack.store import (
-    Filter,
-    ParkingSlot,
-    Settlement,
-)
-from tests.contracts.store import (
-    ALICE,
-    BOB,
-    CAROL,
-    SERVER,
-    Subject,
-    acceptance,
-    claim,
-    claimed,
-    deliveries,
-    later,
-    to,
-)
+from mailstack.store import Filter, ParkingSlot, Settlement
+from tests.contracts.store import ALICE, BOB, CAROL, SERVER, Subject, acceptance, claim, claimed, deliveries, later, to
 
 
 def test_a_claim_registers_the_attempt_before_it_is_made(subject: Subject) -> None:

@@ -7,13 +7,7 @@ from msgspec.structs import replace
 
 from mailstack.letter import Address, Recipient
 from mailstack.letter.delivery import DeliveryState, Step
-from mailstack.store import (
-    Change,
-    Conflict,
-    Filter,
-    Settlement,
-    StoreError,
-)
+from mailstack.store import Change, Conflict, Filter, Settlement, StoreError
 from mailstack.store.hold_rules import HoldRule, HoldRuleSet, Suppression
 from tests.contracts.store import ALICE, BOB, CAROL, SERVER, Subject, acceptance, claim
 

@@ -7,16 +7,10 @@ from typing import Any
 
 import pytest
 
-from mailstack.letter import (
-    LetterId,
-)
+from mailstack.letter import LetterId
 from mailstack.letter.delivery import DeliveryState, Step
 from mailstack.letter.letter import read_all
-from mailstack.store import (
-    MaildropInUse,
-    Settlement,
-    StoreError,
-)
+from mailstack.store import MaildropInUse, Settlement, StoreError
 from mailstack.store.accounts import Account
 from mailstack.store.greylist import GreylistEntry
 from tests.contracts.store import (

@@ -5,18 +5,9 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from mailstack.letter import (
-    Address,
-    LetterId,
-    Recipient,
-)
+from mailstack.letter import Address, LetterId, Recipient
 from mailstack.letter.delivery import OWED, DeliveryState, Step
-from mailstack.store import (
-    Conflict,
-    Filter,
-    Settlement,
-    StoreError,
-)
+from mailstack.store import Conflict, Filter, Settlement, StoreError
 from mailstack.store.accounts import Account
 from tests.contracts.store import (
     ALICE,

@@ -5,17 +5,10 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from mailstack.letter import (
-    Status,
-)
+from mailstack.letter import Status
 from mailstack.letter.delivery import DeliveryState, Step
 from mailstack.letter.letter import read_all
-from mailstack.store import (
-    Change,
-    Conflict,
-    Settlement,
-    StoreError,
-)
+from mailstack.store import Change, Conflict, Settlement, StoreError
 from tests.contracts.store import (
     ALICE,
     BOB,

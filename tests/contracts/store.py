@@ -8,26 +8,10 @@ from typing import Any, Protocol, TypeVar
 from attrs import frozen
 from msgspec.structs import replace
 
-from mailstack.letter import (
-    Address,
-    Arrival,
-    Envelope,
-    Letter,
-    LetterId,
-    Recipient,
-    new_letter_id,
-)
+from mailstack.letter import Address, Arrival, Envelope, Letter, LetterId, Recipient, new_letter_id
 from mailstack.letter.delivery import Delivery, DeliveryState, Step
 from mailstack.letter.letter import Octets, read_all
-from mailstack.store import (
-    Acceptance,
-    Change,
-    Claim,
-    Filter,
-    Placement,
-    Settlement,
-    Store,
-)
+from mailstack.store import Acceptance, Change, Claim, Filter, Placement, Settlement, Store
 
 T = TypeVar("T")
 

@@ -222,8 +222,7 @@ class Places:
 @given(
     st.lists(
         st.tuples(
-            st.sampled_from([Places.add, Places.start, Places.put_back, Places.end, Places.write]),
-            st.integers(0, 2),
+            st.sampled_from([Places.add, Places.start, Places.put_back, Places.end, Places.write]), st.integers(0, 2)
         ),
         max_size=60,
     )

@@ -15,17 +15,10 @@ SCHEDULE = RetrySchedule()
 @pytest.mark.parametrize(
     ("attempts", "wait"),
     [
-        (1, 5 * MINUTE),
-        (2, 10 * MINUTE),
-        (3, 20 * MINUTE),
-        (4, 40 * MINUTE),
-        (5, 80 * MINUTE),
-        (6, 160 * MINUTE),
-        (7, 4 * HOUR),
-        (8, 4 * HOUR),
-        (10**6, 4 * HOUR),
+        (1, 5 * MINUTE), (2, 10 * MINUTE), (3, 20 * MINUTE), (4, 40 * MINUTE), (5, 80 * MINUTE), (6, 160 * MINUTE),
+        (7, 4 * HOUR), (8, 4 * HOUR), (10**6, 4 * HOUR),
     ],
-)
+)  # fmt: skip
 def test_the_wait_doubles_up_to_the_longest(attempts, wait):
     """RLY-08."""
     assert SCHEDULE.next_due(0, attempts, 1000, 0.5) == 1000 + wait

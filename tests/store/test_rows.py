@@ -121,9 +121,7 @@ def test_an_invalid_time_parameter_is_named(damaged: tuple[str, str]) -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 2**63 - 1), times, texts, st.dictionaries(texts, texts))))
-def test_collected_steps_of_a_delivery_survive_the_store(
-    told: list[tuple[int, float, str, dict[str, str]]],
-) -> None:
+def test_collected_steps_of_a_delivery_survive_the_store(told: list[tuple[int, float, str, dict[str, str]]]) -> None:
     steps = [(seq, Step(LetterId("x"), at, server, "collected", facts)) for seq, at, server, facts in told]
     text = None
     for seq, step in steps:
