@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from mailstack.store.journey import Journey as StoredJourney
 
 
+# Pytest shows the line of the test instead of these frames; --full-trace shows them.
+__tracebackhide__ = True
+
+
 class Attachment:
     """A file attached to a letter."""
 
@@ -99,9 +103,14 @@ class Letter:
 
     def code(self) -> str:
         """The one-time code for a login or confirmation. Raises LookupError if there is none."""
-        if not self.parsed.codes:
+        codes = self.codes()
+        if not codes:
             raise LookupError(f"the letter has no one-time code: {self.text[:200]!r}")
-        return self.parsed.codes[0]
+        return codes[0]
+
+    def codes(self) -> list[str]:
+        """All one-time codes, the likeliest first; at most ten."""
+        return list(self.parsed.codes)
 
     @cached_property
     def message(self) -> EmailMessage:

@@ -22,23 +22,31 @@ from typing import Any, ClassVar, Self, TypeVar, Unpack
 
 from msgspec.structs import replace
 
+from mailstack.accounts.passwords import PasswordError
 from mailstack.config import ScheduleSettings
-from mailstack.letter import LetterId
+from mailstack.letter import AddressError, LetterId
 from mailstack.letter.delivery import OWED
 from mailstack.letter.times import Duration, read_duration
 from mailstack.mailbox.index.items import ItemFilter
+from mailstack.mailbox.index.query import BadQuery
 from mailstack.net.clock import ReactorClock
 from mailstack.queue.admin import QueueAdmin
+from mailstack.sandbox.arguments import parse_address
 from mailstack.sandbox.dev import CAPTURE, HOME, WORLD, DevEnvironment, DevSettings
-from mailstack.store import Filter
+from mailstack.sandbox.dev.settings import HOME_DOMAIN
+from mailstack.sandbox.dev.time_travel import ClockBusy
+from mailstack.store import Conflict, Filter
 from mailstack.testing.certificates import key_directory
 from mailstack.testing.letter import Journey, Letter
-from mailstack.testing.reactor_thread import ReactorThread, awaited, is_in_loop, shared_reactor_thread
+from mailstack.testing.reactor_thread import TIMEOUT_S, ReactorThread, awaited, is_in_loop, shared_reactor_thread
 from mailstack.testing.received_log import ReceivedLog
 from mailstack.testing.server_interface import ServerAddresses, ServerFaults
 from mailstack.testing.waiter import LetterCriteria, LetterKeywords, LetterWaiter, NoSuchLetter
 
 T = TypeVar("T")
+
+# Pytest shows the line of the test instead of these frames; --full-trace shows them.
+__tracebackhide__ = True
 
 MAX_RETRY_S = 4 * 3600.0
 """Maximum seconds between two attempts to deliver a letter."""
@@ -50,6 +58,8 @@ ADVANCE_TIMEOUT_S = 300.0
 """Maximum real seconds of one `advance`."""
 GRACE_S = 5.0
 """Seconds beyond the timeout of a wait after which the reactor thread counts as blocked."""
+EXPECTED_ERRORS = (NoSuchLetter, AddressError, PasswordError, Conflict, BadQuery, ClockBusy)
+"""Errors that explain themselves: their frames in the reactor's thread are cut off."""
 CLOSE_TIMEOUT_S = 0.2
 """Seconds for open connections to end when the server stops."""
 
@@ -137,13 +147,15 @@ class LocalMailServer(ServerAddresses):
     def add_account(self, address: str, password: str) -> None:
         """Add an account; `alice@home.test` (password `alice`) and `bob@home.test` (`bob`) are there from the start.
 
-        Raises ValueError for an invalid address, and store.Conflict for an existing one.
+        A name without @ is in home.test. Raises ValueError for an invalid address, and store.Conflict for an existing one.
         """
-        self._call(lambda: self._running.add_account(address, password))
+        account = str(parse_address(address, HOME_DOMAIN))
+        self._call(lambda: self._running.add_account(account, password))
 
     def add_alias(self, address: str, *targets: str) -> None:
         """Forward an address of home.test to other addresses, local or remote. Raises as `add_account`."""
-        self._call(lambda: self._running.add_alias(address, targets))
+        alias, *leads_to = [str(parse_address(each, HOME_DOMAIN)) for each in (address, *targets)]
+        self._call(lambda: self._running.add_alias(alias, leads_to))
 
     @property
     def letters(self) -> list[Letter]:
@@ -156,33 +168,37 @@ class LocalMailServer(ServerAddresses):
         `keywords` are `to`, `subject`, `sender`, `query` and `after` of `LetterKeywords`. Raises NoSuchLetter, which
         lists the letters that arrived instead.
         """
-        return self.wait_for_letters(1, timeout=timeout, **keywords)[0]
+        criteria = LetterCriteria.from_keywords("wait_for_letter", "timeout", keywords)
+        return self._result(self._wait(criteria, 1, timeout, blocks=is_in_loop()), timeout)[0]
 
     def wait_for_letters(
         self, count: int, *, timeout: float = TIMEOUT, **keywords: Unpack[LetterKeywords]
     ) -> list[Letter]:
         """The first `count` letters that match, in the order of submission; see `wait_for_letter`."""
-        return self._result(
-            self._wait(LetterCriteria.from_keywords(**keywords), count, timeout, blocks=is_in_loop()), timeout
-        )
+        criteria = LetterCriteria.from_keywords("wait_for_letters", "timeout", keywords)
+        return self._result(self._wait(criteria, count, timeout, blocks=is_in_loop()), timeout)
 
     def assert_no_letter(self, *, within: float = 0.5, **keywords: Unpack[LetterKeywords]) -> None:
         """Raises NoSuchLetter if a letter that matches is here, or is submitted within `within` seconds."""
-        self._result(self._watch_for_none(LetterCriteria.from_keywords(**keywords), within), within)
+        criteria = LetterCriteria.from_keywords("assert_no_letter", "within", keywords)
+        self._result(self._watch_for_none(criteria, within), within)
 
     async def wait_for_letter_async(self, *, timeout: float = TIMEOUT, **keywords: Unpack[LetterKeywords]) -> Letter:
         """`wait_for_letter` for coroutines of asyncio and Twisted; doesn't block their loop."""
-        return (await self.wait_for_letters_async(1, timeout=timeout, **keywords))[0]
+        criteria = LetterCriteria.from_keywords("wait_for_letter_async", "timeout", keywords)
+        return (await self._awaited(self._wait(criteria, 1, timeout, blocks=False)))[0]
 
     async def wait_for_letters_async(
         self, count: int, *, timeout: float = TIMEOUT, **keywords: Unpack[LetterKeywords]
     ) -> list[Letter]:
         """`wait_for_letters` for coroutines."""
-        return await awaited(self._wait(LetterCriteria.from_keywords(**keywords), count, timeout, blocks=False))
+        criteria = LetterCriteria.from_keywords("wait_for_letters_async", "timeout", keywords)
+        return await self._awaited(self._wait(criteria, count, timeout, blocks=False))
 
     async def assert_no_letter_async(self, *, within: float = 0.5, **keywords: Unpack[LetterKeywords]) -> None:
         """`assert_no_letter` for coroutines."""
-        await awaited(self._watch_for_none(LetterCriteria.from_keywords(**keywords), within))
+        criteria = LetterCriteria.from_keywords("assert_no_letter_async", "within", keywords)
+        await self._awaited(self._watch_for_none(criteria, within))
 
     def journey(self, letter: Letter | str) -> Journey:
         """The journey of a letter, or of the letter with this id, across all servers. Raises LookupError."""
@@ -199,8 +215,11 @@ class LocalMailServer(ServerAddresses):
 
         Timeouts of connections run in real time. Raises ValueError, and ClockBusy if an action doesn't finish.
         """
-        self._running  # noqa: B018 - raises unless it runs
-        self._reactor_thread.call(lambda: self._running.travel.advance(span), ADVANCE_TIMEOUT_S)
+        try:
+            seconds = _seconds(span)
+        except ValueError as error:
+            raise ValueError(f"advance() takes {error}, or seconds, and got {span!r}") from None
+        self._call(lambda: self._running.travel.advance(seconds), ADVANCE_TIMEOUT_S)
 
     def clear(self) -> None:
         """Delete all letters, in mailboxes and in the queue. Accounts and aliases stay."""
@@ -242,9 +261,12 @@ class LocalMailServer(ServerAddresses):
     def _waiter(self) -> LetterWaiter:
         return LetterWaiter(self._reactor_thread.reactor, self._running, self._received)
 
-    def _call(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    def _call(self, work: Callable[[], Coroutine[Any, Any, T]], timeout: float = TIMEOUT_S) -> T:
         self._running  # noqa: B018 - raises unless it runs
-        return self._reactor_thread.call(work)
+        try:
+            return self._reactor_thread.call(work, timeout)
+        except EXPECTED_ERRORS as error:
+            raise error.with_traceback(None) from None
 
     def _wait(self, criteria: LetterCriteria, count: int, timeout: float, *, blocks: bool) -> Future[list[Letter]]:
         return self._run_settled(lambda: self._waiter.wait(criteria, count, timeout, blocks=blocks))
@@ -272,9 +294,17 @@ class LocalMailServer(ServerAddresses):
     def _result(self, future: Future[T], timeout: float) -> T:
         try:
             return future.result(timeout + GRACE_S)
+        except EXPECTED_ERRORS as error:
+            raise error.with_traceback(None) from None
         except TimeoutError:
             future.cancel()
             raise NoSuchLetter("the mail server did not respond in time: is something blocking its thread?") from None
+
+    async def _awaited(self, future: Future[T]) -> T:
+        try:
+            return await awaited(future)
+        except EXPECTED_ERRORS as error:
+            raise error.with_traceback(None) from None
 
 
 def _seconds(span: float | str) -> float:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Generator, Iterator
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -34,7 +35,7 @@ def mailstack(request: pytest.FixtureRequest) -> Iterator[LocalMailServer]:
     """A mail server for one test; see docs/reference/pytest.md."""
     from mailstack.testing import LocalMailServer  # noqa: PLC0415
 
-    with LocalMailServer(**_options(request, "mailstack")) as server:
+    with LocalMailServer(**_options(request, "mailstack", LocalMailServer)) as server:
         yield server
 
 
@@ -60,12 +61,21 @@ def internet(request: pytest.FixtureRequest) -> Internet:
     """A simulated internet of mail servers on virtual time; see docs/reference/pytest.md."""
     from mailstack.testing import Internet  # noqa: PLC0415
 
-    return Internet(**_options(request, "internet"))
+    return Internet(**_options(request, "internet", Internet))
 
 
-def _options(request: pytest.FixtureRequest, marker: str) -> dict[str, Any]:
+def _options(request: pytest.FixtureRequest, marker: str, kind: type) -> dict[str, Any]:
+    """Options of the test's marker, if it has one; a wrong option fails the test."""
     mark = request.node.get_closest_marker(marker)
-    return dict(mark.kwargs) if mark else {}
+    if mark is None:
+        return {}
+    name, expected = f"@pytest.mark.{marker}", list(signature(kind).parameters)
+    if mark.args:
+        pytest.fail(f"{name} takes keyword arguments only, and got {mark.args[0]!r}", pytrace=False)
+    if unknown := [each for each in mark.kwargs if each not in expected]:
+        known = ", ".join(expected)
+        pytest.fail(f"{name} got an unexpected option {unknown[0]!r}; expected one of {known}", pytrace=False)
+    return dict(mark.kwargs)
 
 
 def _is_provided(value: object, module: str, name: str) -> bool:

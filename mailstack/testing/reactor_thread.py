@@ -26,6 +26,9 @@ from mailstack.net.tls_layer import TcpConnector, TcpPort
 
 T = TypeVar("T")
 
+# Pytest shows the line of the test instead of these frames; --full-trace shows them.
+__tracebackhide__ = True
+
 TIMEOUT_S = 30.0
 """Default maximum seconds of a call into the thread."""
 

@@ -23,6 +23,9 @@ from mailstack.testing.letter import Letter
 
 T = TypeVar("T")
 
+# Pytest shows the line of the test instead of these frames; --full-trace shows them.
+__tracebackhide__ = True
+
 ARRIVED = frozenset({"delivered", "relayed", "collected"})
 """Steps after which a recipient has the letter; the server that it is relayed to delivers before it replies 250."""
 POSITION_STEPS = ARRIVED | {"deferred", "bounced", "held", "released", "removed"}

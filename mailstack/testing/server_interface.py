@@ -9,8 +9,12 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from mailstack.letter.envelope import HostPort
+from mailstack.sandbox.arguments import unexpected_argument
 from mailstack.sandbox.dev import DevEnvironment
 from mailstack.sandbox.faults import Fault, FaultEvent, Faults
+
+# Pytest shows the line of the test instead of these frames; --full-trace shows them.
+__tracebackhide__ = True
 
 
 class ServerAddresses(ABC):
@@ -102,15 +106,25 @@ class ServerFaults:
 
         Returns it with its id. Raises ValueError for an invalid rule.
         """
-        added_rule = fields if rule is None else rule
         if rule is not None and fields:
-            raise ValueError("give a rule or the fields of one, not both")
-        added: Fault = self._run(lambda: self._faults().add(added_rule))
+            raise ValueError("faults.add() takes a rule or the fields of one, not both")
+        given = fields if rule is None else rule
+        if not isinstance(given, Fault):
+            if text := unexpected_argument("faults.add()", given, Fault.__struct_fields__, "field"):
+                raise ValueError(text)
+            try:
+                given = Fault.from_json(given)
+            except ValueError as error:
+                raise ValueError(f"faults.add(): {error}") from None
+        added: Fault = self._run(lambda: self._faults().add(given))
         return added
 
     def remove(self, rule: Fault | str) -> None:
         """Remove a rule, given by itself or its id. Raises KeyError."""
-        self._run(lambda: self._faults().remove(_id(rule)))
+        try:
+            self._run(lambda: self._faults().remove(_id(rule)))
+        except KeyError:
+            raise _unknown(rule) from None
 
     def clear(self) -> int:
         """Remove all rules; returns their number."""
@@ -124,7 +138,10 @@ class ServerFaults:
 
     def fired(self, rule: Fault | str) -> int:
         """Number of times a rule fired. Raises KeyError."""
-        count: int = self._run(lambda: self._faults().fired(_id(rule)))
+        try:
+            count: int = self._run(lambda: self._faults().fired(_id(rule)))
+        except KeyError:
+            raise _unknown(rule) from None
         return count
 
     @property
@@ -132,6 +149,10 @@ class ServerFaults:
         """The latest events, oldest first."""
         firings: tuple[FaultEvent, ...] = self._run(lambda: tuple(self._faults().firings))
         return firings
+
+
+def _unknown(rule: Fault | str) -> KeyError:
+    return KeyError(f"there is no fault rule {_id(rule)!r}; faults.list() has the rules")
 
 
 def _id(rule: Fault | str) -> str:

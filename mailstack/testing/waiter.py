@@ -10,13 +10,18 @@ from typing import Any, TypedDict
 
 from msgspec import Struct
 
-from mailstack.letter import Address, LetterId
+from mailstack.letter import LetterId
 from mailstack.letter.delivery import Step
 from mailstack.mailbox.index.items import ItemFilter
 from mailstack.mailbox.index.query import parse
+from mailstack.sandbox.arguments import parse_address, unexpected_argument
 from mailstack.sandbox.dev import DevEnvironment
+from mailstack.sandbox.dev.settings import HOME_DOMAIN
 from mailstack.testing.letter import Letter
 from mailstack.testing.received_log import ReceivedLog
+
+# Pytest shows the line of the test instead of these frames; --full-trace shows them.
+__tracebackhide__ = True
 
 MAX_DESCRIBED = 20
 """Maximum number of letters that one failure describes."""
@@ -35,7 +40,7 @@ class LetterKeywords(TypedDict, total=False):
     """Keyword arguments that select letters; all given ones must match."""
 
     to: str | None
-    """Exact address of an envelope recipient, or of the target of its alias."""
+    """Exact address of an envelope recipient, or of the target of its alias; a name without @ is in home.test."""
     subject: str | re.Pattern[str] | None
     """Text contained in the subject, case-insensitive, or a pattern searched in it."""
     sender: str | None
@@ -56,21 +61,21 @@ class LetterCriteria(Struct, frozen=True):
     after: Letter | None = None
 
     @classmethod
-    def from_keywords(
-        cls,
-        to: str | None = None,
-        subject: str | re.Pattern[str] | None = None,
-        sender: str | None = None,
-        query: str = "",
-        after: Letter | None = None,
-    ) -> LetterCriteria:
-        """Raises AddressError, a ValueError, for an invalid address."""
+    def from_keywords(cls, function: str, timeout: str, keywords: LetterKeywords) -> LetterCriteria:
+        """Criteria of the keywords of a public function, which also takes the argument `timeout`.
+
+        Raises TypeError for an unexpected keyword, and AddressError, a ValueError, for an invalid address.
+        """
+        expected = [*LetterKeywords.__annotations__, timeout]
+        if text := unexpected_argument(f"{function}()", keywords, expected, "criterion"):
+            raise TypeError(text)
+        to, sender = keywords.get("to"), keywords.get("sender")
         return cls(
-            None if to is None else Address.parse(to).key,
-            subject,
-            Address.parse(sender).key if sender else sender,
-            query,
-            after,
+            None if to is None else parse_address(to, HOME_DOMAIN).key,
+            keywords.get("subject"),
+            parse_address(sender, HOME_DOMAIN).key if sender else sender,
+            keywords.get("query", ""),
+            keywords.get("after"),
         )
 
     def __str__(self) -> str:

@@ -32,6 +32,9 @@ from mailstack.sandbox.simulation.network import Machine
 from mailstack.sandbox.simulation.reactor_services import InlineThreadPool, LiteralNames, Trigger, first_address
 from mailstack.sandbox.simulation.sockets import SimulatedSocket
 
+# Pytest shows the line of the test instead of these frames; --full-trace shows them.
+__tracebackhide__ = True
+
 DAY = 86400.0
 MAX_RUN = 30 * DAY
 """Default limit of `run`, in virtual seconds."""

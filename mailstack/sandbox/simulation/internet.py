@@ -15,6 +15,7 @@ from mailstack.config import Config, ListenSettings, RelaySettings, SubmissionSe
 from mailstack.config.values import Domain, HostName
 from mailstack.letter import Address, LetterId
 from mailstack.net.server_tls import ServerContext
+from mailstack.sandbox.arguments import parse_address, unexpected_argument
 from mailstack.sandbox.faults.certificates import Kind
 from mailstack.sandbox.simulation.clock import seconds_of
 from mailstack.sandbox.simulation.host import MAX_RUN, Host
@@ -29,6 +30,9 @@ from mailstack.store import Store
 from mailstack.store.sqlite.in_memory import InMemoryStore
 
 T = TypeVar("T")
+
+# Pytest shows the line of the test instead of these frames; --full-trace shows them.
+__tracebackhide__ = True
 
 _SERVER_NETWORKS = ("192.0.2.0/24", "198.51.100.0/24", "198.19.0.0/16")
 _USER_NETWORKS = ("203.0.113.0/24", "100.64.0.0/10")
@@ -89,11 +93,14 @@ class Internet:
     ) -> SimulatedServer:
         """Adds a host with a running mail server and its DNS records. The password of each account is its address.
 
+        Accounts and aliases without @ are in the first of `domains`.
         `address` is its IP address; "" selects a free one. `certificate` is a kind of certificate of the CA, or a TLS context.
         `settings` are tables of the configuration, such as `policy=Policy(…)` or `relay=Relay(ca_file=internet.ca.file, …)`
         of `mailstack.config`. Without a table `submission`, From may have any address. Raises ValueError for an address
-        that is in use.
+        that is in use or invalid.
         """
+        if text := unexpected_argument("Internet.host()", settings, _HOST_ARGUMENTS):
+            raise TypeError(text)
         listen = settings.pop("listen", _LISTEN)
         names = tuple(Domain(each) for each in domains)
         trusting = RelaySettings(ca_file=self.ca.file)
@@ -104,11 +111,17 @@ class Internet:
             relay=trusting,
             submission=SubmissionSettings(check_from="allow"),
         )
+        domain = domains[0] if domains else ""
+        mailboxes = [str(parse_address(each, domain)) for each in accounts]
+        targets_of = {
+            str(parse_address(alias, domain)): [str(parse_address(each, domain)) for each in targets]
+            for alias, targets in (aliases or {}).items()
+        }
         host = self.reactor.host(address or self._free("servers"))
         tls = self.ca.context(hostname, certificate) if isinstance(certificate, str) else certificate
         opened = _STORES[store](self.reactor, host) if isinstance(store, str) else store
         self._world.add_server(host, hostname)
-        server = SimulatedServer(self._world, host, replace(config, **settings), opened, accounts, aliases or {}, tls)
+        server = SimulatedServer(self._world, host, replace(config, **settings), opened, mailboxes, targets_of, tls)
         self.servers[hostname] = server
         self.result_of(server.set_up())
         for each in domains:
@@ -117,12 +130,17 @@ class Internet:
         return server
 
     def author(self, address: str, server: SimulatedServer | None = None) -> SimulatedAuthor:
-        """Author with this account; `server` is its server if the domain does not determine it. Raises LookupError."""
-        return SimulatedAuthor(self._world, address, server or self._server_of(address), self._machine_of(address))
+        """Author with this account; `server` is its server if the domain does not determine it. Raises LookupError.
+
+        A name without @ is the account with this name; it must be the only one.
+        """
+        account = self._account_of(address, server)
+        return SimulatedAuthor(self._world, account, server or self._server_of(account), self._machine_of(account))
 
     def reader(self, address: str, server: SimulatedServer | None = None) -> SimulatedReader:
         """Reader of this account; see `author`."""
-        return SimulatedReader(self._world, address, server or self._server_of(address), self._machine_of(address))
+        account = self._account_of(address, server)
+        return SimulatedReader(self._world, account, server or self._server_of(account), self._machine_of(account))
 
     def publish(self, domain: str, policy: str | bytes, *, id: str = "1", address: str = "", **page: Any) -> Page:  # noqa: A002
         """Publishes an MTA-STS policy of a domain (RFC 8461 §3): its record, and an HTTPS host with the file.
@@ -233,6 +251,20 @@ class Internet:
             self._world.add_user(host, address)
         return self._users[address]
 
+    def _account_of(self, name: str, server: SimulatedServer | None) -> str:
+        """Address of an account that may be given by its local part. Raises LookupError, AddressError."""
+        if "@" in name:
+            return str(parse_address(name, ""))
+        servers = self.servers.values() if server is None else [server]
+        accounts = [each for server in servers for each in server.accounts]
+        found = [each for each in accounts if Address.parse(each).key.rpartition("@")[0] == name.lower()]
+        if len(found) != 1:
+            choice = (
+                f"choose one of {', '.join(found)}" if found else f"the accounts are {', '.join(accounts) or 'none'}"
+            )
+            raise LookupError(f"{len(found) or 'no'} accounts have the name {name}: {choice}")
+        return found[0]
+
     def _server_of(self, address: str) -> SimulatedServer:
         key, domain = Address.parse(address).key, Address.parse(address).domain.lower()
         servers = list(self.servers.values())
@@ -242,6 +274,12 @@ class Internet:
             raise LookupError(f"no server has an account {address}: name it in `accounts` of `internet.host(…)`")
         return found[0]
 
+
+_HOST_ARGUMENTS = (
+    *("address", "domains", "accounts", "aliases", "store", "certificate"),
+    *(name for name in Config.__struct_fields__ if name not in ("hostname", "domains", "accounts", "store")),
+)
+"""Keyword arguments of `Internet.host`."""
 
 _STORES: dict[str, Callable[[SimulatedReactor, Host], Store]] = {
     "memory": lambda _reactor, _host: InMemoryStore(),

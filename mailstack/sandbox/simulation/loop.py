@@ -28,6 +28,9 @@ _log = Logger()
 MAX_TURNS = 5_000_000
 """Default limit of turns of a simulation that does not end."""
 
+# Pytest shows the line of the test instead of these frames; --full-trace shows them.
+__tracebackhide__ = True
+
 
 class NotReached(AssertionError):
     """Condition not reached; str() has the reason and the next events."""

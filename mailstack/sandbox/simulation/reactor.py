@@ -18,6 +18,9 @@ from mailstack.sandbox.simulation.network import Machine, Network, Path, is_loop
 
 T = TypeVar("T")
 
+# Pytest shows the line of the test instead of these frames; --full-trace shows them.
+__tracebackhide__ = True
+
 REACTOR_ADDRESSES = ("198.18.0.1", "2001:db8:ffff::1")
 """Addresses of the reactor's own host, from reserved networks (RFC 2544, RFC 3849)."""
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from mailstack.letter import Address, Envelope, LetterId, Recipient
+from mailstack.letter import Address, AddressError, Envelope, LetterId, Recipient
 from mailstack.letter.compose import Heading, compose, text_part
 from mailstack.letter.envelope import HostPort
 from mailstack.letter.letter import Octets
@@ -22,6 +22,7 @@ from mailstack.protocols.sasl.scram_keys import salted
 from mailstack.protocols.smtp.client import ClientEngine as SmtpClient
 from mailstack.protocols.smtp.client_session import SmtpClientSession
 from mailstack.protocols.smtp.replies import Reply
+from mailstack.sandbox.arguments import parse_address
 from mailstack.sandbox.simulation.server import SimulatedServer
 from mailstack.sandbox.simulation.world import World
 
@@ -29,6 +30,10 @@ TIMEOUT_S = 600.0
 """Timeout of a user's client for a connection and for each POP3 reply, in virtual seconds."""
 
 _QUEUED_AS = re.compile(r"queued as ([0-9a-z]{15})")
+
+
+# Pytest shows the line of the test instead of these frames; --full-trace shows them.
+__tracebackhide__ = True
 
 
 class SubmissionRefused(Exception):
@@ -127,12 +132,16 @@ class SimulatedAuthor(SimulatedUser):
     ) -> SubmittedLetter:
         """Submits a letter, and waits for the replies. Raises SubmissionRefused, SmtpSessionError, ConnectFailed.
 
-        `raw` is a complete content in place of `subject` and `text`. `sender` is the reverse-path; None: the account.
-        `body` (7BIT, 8BITMIME …) and `parameters` are parameters of MAIL.
+        A recipient without @ is in the domain of the account. `raw` is a complete content in place of `subject` and
+        `text`. `sender` is the reverse-path; None: the account. `body` (7BIT, 8BITMIME …) and `parameters` are
+        parameters of MAIL.
         """
-        return self._world.result_of(
-            self.submit_async(to, subject, text, raw=raw, sender=sender, body=body, parameters=parameters)
-        )
+        try:
+            return self._world.result_of(
+                self.submit_async(to, subject, text, raw=raw, sender=sender, body=body, parameters=parameters)
+            )
+        except (SubmissionRefused, AddressError) as error:
+            raise error.with_traceback(None) from None
 
     async def submit_async(
         self,
@@ -147,7 +156,10 @@ class SimulatedAuthor(SimulatedUser):
     ) -> SubmittedLetter:
         """Coroutine of `submit`, for later events: `internet.after("4h", lambda: ann.submit_async(…))`."""
         named = (to,) if isinstance(to, str) else tuple(to)
-        recipients = tuple(each if isinstance(each, Recipient) else Recipient(Address.parse(each)) for each in named)
+        recipients = tuple(
+            each if isinstance(each, Recipient) else Recipient(parse_address(each, self._parsed.domain))
+            for each in named
+        )
         content = self._write(recipients, subject, text) if raw is None else raw
         if body == "7BIT" and not content.isascii():
             body = "8BITMIME"

@@ -44,6 +44,10 @@ TTL = 60
 """Default TTL of records, in seconds."""
 
 
+# Pytest shows the line of the test instead of these frames; --full-trace shows them.
+__tracebackhide__ = True
+
+
 class Domains(Zone):
     """DNS zone that all hosts query. Unknown names do not exist (NXDOMAIN)."""
 
@@ -200,7 +204,8 @@ class World:
             with seeded_ids(self._ids):
                 yield
         except NotReached as never:
-            raise NotReached(f"{never}\nThe transcript ends with:\n{self.transcript.tail()}") from never
+            never.args = (f"{never}\nThe transcript ends with:\n{self.transcript.tail()}",)
+            raise
 
     def result_of(self, work: Deferred[T] | Coroutine[Any, Any, T]) -> T:
         """Run until a Deferred or coroutine has a result; return it, or raise its exception."""
