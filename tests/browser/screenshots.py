@@ -43,6 +43,7 @@ PAGES = {
     "clock": ("#/clock", ".bigclock"),
     "setup": ("#/setup", "#main >> text=Thunderbird"),
     "setup-client": ("#/setup?client=ios&address=alice@home.test", "#main .walk"),
+    "frameworks": ("#/frameworks?name=Django", "#main pre"),
 }
 
 JOIN = """async ([pictures, quality, scale]) => {

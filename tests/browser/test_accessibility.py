@@ -36,6 +36,8 @@ PLACES: dict[str, tuple[str, str]] = {
     "faults": ("#/faults", ".page-body > *"),
     "clock": ("#/clock", ".bigclock"),
     "setup": ("#/setup", ".client"),
+    "frameworks": ("#/frameworks", ".client"),
+    "framework": ("#/frameworks?name=Spring", ".source"),
     "steps": ("#/setup?client=outlook-classic&address=alice%40home.test", ".walk"),
 }
 

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from tests.docs.blocks import DOCS, blocks
+from tests.docs.framework_settings import MODULE, written
 
 DOCUMENT = "howto/your-framework.md"
 BLOCKS = blocks(DOCUMENT)
@@ -31,6 +32,10 @@ def test_both_ways_of_a_framework(name):
     assert "localhost" in secure
     assert "1587" in secure
     assert "alice" in secure or "noreply@example.org" in secure
+
+
+def test_the_page_has_the_settings_of_the_document():
+    assert MODULE.read_text() == written(), "write the page's settings anew with `python -m tests.docs`"
 
 
 def test_the_names_of_what_is_run():

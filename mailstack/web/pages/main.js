@@ -24,6 +24,7 @@ const PAGES = {
     faults: () => import("./faults.js"),
     clock: () => import("./clock.js"),
     setup: () => import("./setup.js"),
+    frameworks: () => import("./frameworks.js"),
     login: () => import("./login.js"),
 };
 
