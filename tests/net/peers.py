@@ -92,6 +92,11 @@ class Rig:
         self.reactor.result_of(listener.listen(["tcp:25"]))
         return listener
 
+    def connect(self, conversation: Conversation, **options: Any) -> NetPeer[bytes]:
+        """A client of a new listener with these options."""
+        self.listen(conversation, **options)
+        return self.call()
+
     def call(self, **options: Any) -> NetPeer[bytes]:
         return self.reactor.result_of(self.caller.connect(HostPort(SERVER, 25), Lines(), timeout=10, **options))
 

@@ -19,8 +19,7 @@ SERVER = "192.0.2.1"
 
 
 def test_a_session_receives_and_answers(rig: Rig) -> None:
-    rig.listen(echo)
-    peer = rig.call()
+    peer = rig.connect(echo)
     peer.send(b"one\ntwo\n")
     assert [rig.receive(peer), rig.receive(peer)] == [b"one", b"two"]
     assert (peer.remote.host, peer.local.host) == (SERVER, "203.0.113.7")
@@ -33,8 +32,7 @@ def test_single_octets_do_not_extend_the_timeout(rig: Rig) -> None:
     async def wait(peer: NetPeer[bytes], engine: Lines) -> None:
         received.append((await peer.next_event(60), rig.reactor.seconds()))
 
-    rig.listen(wait)
-    peer = rig.call()
+    peer = rig.connect(wait)
     begun = rig.reactor.seconds()
     for _ in range(13):
         peer.send(b"x")
@@ -57,8 +55,7 @@ def test_reads_grow_after_a_full_one_unless_commands_pile_up(rig: Rig, line: byt
         while isinstance(await peer.next_event(60), bytes):
             pass
 
-    rig.listen(read)
-    client = rig.call()
+    client = rig.connect(read)
     if busy:
         client.send(b"busy\n" * 100)
     rig.reactor.advance(0.1)
@@ -82,8 +79,7 @@ def test_a_logged_out_client_gets_a_last_reply_and_no_answer_to_pipelined_comman
         ended.append(await peer.next_event(60))
         peer.send(b"logged out\n")
 
-    rig.listen(talk)
-    client = rig.call()
+    client = rig.connect(talk)
     client.send(b"one\ntwo\nthree\n")
     assert rig.receive(client) == b"logged out"
     assert ended == [LoggedOut()]
@@ -101,8 +97,7 @@ def test_a_logged_out_client_that_reads_nothing_is_dropped(rig: Rig) -> None:
         drained.append(await peer.drain(600))
         await Deferred()
 
-    rig.listen(talk)
-    client = rig.call()
+    client = rig.connect(talk)
     rig.reactor.advance(1)
     peers[0].log_out()
     assert drained == [False]
@@ -119,8 +114,7 @@ def test_a_connection_has_a_lifetime(rig: Rig) -> None:
             peer.send(event + b"\n")
         ended.append((event, rig.reactor.seconds()))
 
-    rig.listen(talk, lifetime=300.0)
-    peer = rig.call()
+    peer = rig.connect(talk, lifetime=300.0)
     begun = rig.reactor.seconds()
     for _ in range(20):
         peer.send(b"again\n")
@@ -139,8 +133,7 @@ def test_reading_stops_while_the_session_is_busy(rig: Rig) -> None:
         await peer.next_event(60)
         await ReactorClock(rig.host).pause(1000)
 
-    rig.listen(busy)
-    peer = rig.call()
+    peer = rig.connect(busy)
     peer.send(b"go\n" + b"x" * 10_000_000)
     rig.reactor.advance(100)
     assert HIGH_WATER < engines[0].buffered < 4 * HIGH_WATER
@@ -158,8 +151,7 @@ def test_drain_waits_for_a_slow_reader_until_its_timeout(rig: Rig) -> None:
                 peer.abort()
                 return
 
-    rig.listen(pour)
-    peer = rig.call()
+    peer = rig.connect(pour)
     peer.transport.pauseProducing()
     begun = rig.reactor.seconds()
     peer.send(b"go\n")
@@ -246,8 +238,7 @@ def test_a_connection_lost_in_the_run_queue_ends(rig: Rig) -> None:
                 peer.abort()
         ended.append(line)
 
-    rig.listen(note)
-    peer = rig.call()
+    peer = rig.connect(note)
     peer.send(b"noop\n" * (BURST - 1) + b"hang up\n" + b"noop\n" * 300)
     rig.reactor.advance(1)
     assert len(ended) == 1
@@ -277,8 +268,7 @@ def test_a_closed_connection_has_its_whole_linger_time(rig: Rig) -> None:
         await peer.next_event(60)
         peer.send(b"z" * 1_000_000 + b"\n")
 
-    rig.listen(pour)
-    peer = rig.call()
+    peer = rig.connect(pour)
     rig.reactor.advance(59)
     peer.transport.pauseProducing()
     peer.send(b"go\n")
@@ -297,8 +287,7 @@ def test_a_session_waits_until_its_replies_are_read(rig: Rig) -> None:
             answered += 1
         ended.append((event, answered < 100))
 
-    rig.listen(talk)
-    peer = rig.call()
+    peer = rig.connect(talk)
     peer.transport.pauseProducing()
     peer.send(b"again\n" * 1000)
     rig.reactor.advance(70)

@@ -23,8 +23,7 @@ def test_starttls_negotiates_a_cipher_on_both_sides(rig: Rig) -> None:
         await peer.next_event(60)
 
     bound: list[bytes | None] = []
-    rig.listen(upgrade)
-    peer = rig.call()
+    peer = rig.connect(upgrade)
     peer.send(b"starttls\n")
     assert rig.receive(peer) == b"go ahead"
     assert peer.tls is None
@@ -118,8 +117,7 @@ def test_a_handshake_has_its_own_timeout(rig: Rig, *, implicit: bool, octets: by
             await peer.start_tls()
         ended.append((await peer.next_event(600), rig.reactor.seconds()))
 
-    rig.listen(wait, implicit_tls=implicit, handshake_timeout=30.0)
-    client = rig.call()
+    client = rig.connect(wait, implicit_tls=implicit, handshake_timeout=30.0)
     if not implicit:
         rig.reactor.advance(100)
         client.send(b"starttls\n")

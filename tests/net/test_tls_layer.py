@@ -70,8 +70,7 @@ def test_a_handshake_that_fails_leaves_nothing_either(rig: Rig) -> None:
         kept.append(weakref.ref(peer.transport.getHandle()))  # type: ignore[union-attr]
         await peer.next_event(60)
 
-    rig.listen(send)
-    peer = rig.call()
+    peer = rig.connect(send)
     peer.send(b"this is no handshake\n")
     rig.reactor.advance(60)
     assert [each() for each in kept] == [None]

@@ -30,8 +30,12 @@ class Rig:
         return said(run(self.greylist.at_recipient(visitor, rcpt(to))))
 
 
-def test_who_comes_again_in_time_is_let_in_and_known() -> None:
-    rig = Rig()
+@pytest.fixture
+def rig() -> Rig:
+    return Rig()
+
+
+def test_who_comes_again_in_time_is_let_in_and_known(rig: Rig) -> None:
     assert rig.write() == LATER
     rig.now.at += MINUTE
     assert rig.write() == LATER
@@ -40,8 +44,7 @@ def test_who_comes_again_in_time_is_let_in_and_known() -> None:
     assert rig.write(sender="other@other.test", to="alice@home.test") == ""
 
 
-def test_a_neighbour_of_the_host_may_try_again() -> None:
-    rig = Rig()
+def test_a_neighbour_of_the_host_may_try_again(rig: Rig) -> None:
     assert rig.write("198.51.100.7") == LATER
     rig.now.at += 6 * MINUTE
     assert rig.write("198.51.100.200") == ""
@@ -50,15 +53,13 @@ def test_a_neighbour_of_the_host_may_try_again() -> None:
 @pytest.mark.parametrize(
     "other", [{"host": "203.0.113.7"}, {"sender": "someone@else.test"}, {"to": "alice@home.test"}, {"sender": ""}]
 )
-def test_another_letter_begins_its_own_wait(other: dict[str, str]) -> None:
-    rig = Rig()
+def test_another_letter_begins_its_own_wait(rig: Rig, other: dict[str, str]) -> None:
     assert rig.write() == LATER
     rig.now.at += 6 * MINUTE
     assert rig.write(**other) == LATER
 
 
-def test_who_comes_again_too_late_begins_anew() -> None:
-    rig = Rig()
+def test_who_comes_again_too_late_begins_anew(rig: Rig) -> None:
     assert rig.write() == LATER
     rig.now.at += 2 * DAY
     assert rig.write() == LATER
@@ -66,8 +67,7 @@ def test_who_comes_again_too_late_begins_anew() -> None:
     assert rig.write() == ""
 
 
-def test_a_network_is_known_as_long_as_it_writes() -> None:
-    rig = Rig()
+def test_a_network_is_known_as_long_as_it_writes(rig: Rig) -> None:
     rig.write()
     rig.now.at += 6 * MINUTE
     for _ in range(10):
@@ -84,8 +84,7 @@ def count(store: InMemoryStore) -> int:
     )
 
 
-def test_a_flood_of_strangers_is_remembered_within_bounds() -> None:
-    rig = Rig()
+def test_a_flood_of_strangers_is_remembered_within_bounds(rig: Rig) -> None:
     rig.greylist = Greylist(rig.store.greylist, rig.now, GreylistTimes(), max_entries=20, sweep=10)
     for number in range(1000):
         rig.now.at += 1

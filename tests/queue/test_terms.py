@@ -21,9 +21,13 @@ def wishing(*recipients: str, **parameters: str) -> Letter:
 # --- FUTURERELEASE
 
 
-def test_a_letter_is_held_back_until_its_release_for_mailboxes_here_and_for_others() -> None:
+@pytest.fixture
+def rig() -> Rig:
+    return Rig()
+
+
+def test_a_letter_is_held_back_until_its_release_for_mailboxes_here_and_for_others(rig: Rig) -> None:
     """FUT-01: it is in the queue, and nowhere else, until then."""
-    rig = Rig()
     letter = rig.accept(wishing("bob@home.test", "carol@else.test", HOLDFOR="3600"))
     assert rig.states(letter) == ["queued", "queued"]
     rig.clock.advance(3599)
@@ -34,9 +38,8 @@ def test_a_letter_is_held_back_until_its_release_for_mailboxes_here_and_for_othe
     assert rig.states(letter) == ["delivered", "relayed"]
 
 
-def test_the_journey_and_the_queue_say_what_it_waits_for() -> None:
+def test_the_journey_and_the_queue_say_what_it_waits_for(rig: Rig) -> None:
     """FUT-01."""
-    rig = Rig()
     letter = rig.accept(wishing("bob@home.test", HOLDUNTIL="2025-11-23T22:00:00Z"))
     steps = run(rig.store.steps(letter.id))
     assert [step.step for step in steps] == ["submitted", "routed", "routed"]
@@ -47,15 +50,13 @@ def test_the_journey_and_the_queue_say_what_it_waits_for() -> None:
     assert "future release until 2025-11-23T22:00:00" in delivery.text
 
 
-def test_a_time_that_has_passed_holds_nothing_back() -> None:
-    rig = Rig()
+def test_a_time_that_has_passed_holds_nothing_back(rig: Rig) -> None:
     letter = rig.accept(wishing("bob@home.test", HOLDUNTIL="2020-01-01T00:00:00Z"))
     assert rig.states(letter) == ["delivered"]
 
 
-def test_a_crash_does_not_release_it() -> None:
+def test_a_crash_does_not_release_it(rig: Rig) -> None:
     """FUT-01: recovery makes first attempts due, but this was none."""
-    rig = Rig()
     letter = rig.accept(wishing("bob@home.test", HOLDFOR="3600"))
     rig.clock.advance(60)
     rig.restart()
@@ -65,9 +66,8 @@ def test_a_crash_does_not_release_it() -> None:
     assert rig.states(letter) == ["delivered"]
 
 
-def test_an_operator_releases_it_early_or_cancels_it() -> None:
+def test_an_operator_releases_it_early_or_cancels_it(rig: Rig) -> None:
     """FUT-01."""
-    rig = Rig()
     early, never = (rig.accept(wishing("bob@home.test", HOLDFOR="3600")) for _ in range(2))
     operator = QueueAdmin(rig.store, rig.clock.now)
     assert all(act.done for act in run(operator.retry([early.id])) + run(operator.remove([never.id])))
@@ -95,9 +95,8 @@ def test_the_life_of_a_letter_counts_from_its_release() -> None:
 # --- DELIVERBY
 
 
-def test_what_is_not_delivered_in_time_comes_back() -> None:
+def test_what_is_not_delivered_in_time_comes_back(rig: Rig) -> None:
     """DLBY-01: mode R, 5.4.7, and no attempt once the time has passed."""
-    rig = Rig()
     rig.relay.outcome = lambda _: LATER
     letter = rig.accept(wishing("carol@else.test", BY="120;R"))
     rig.clock.advance(119)
@@ -111,9 +110,8 @@ def test_what_is_not_delivered_in_time_comes_back() -> None:
     assert len(rig.reports()) == 1
 
 
-def test_an_attempt_that_ends_too_late_is_the_last() -> None:
+def test_an_attempt_that_ends_too_late_is_the_last(rig: Rig) -> None:
     """DLBY-01."""
-    rig = Rig()
     rig.relay.waits, rig.relay.outcome = True, lambda _: LATER
     letter = rig.accept(wishing("carol@else.test", BY="120;R"))
     rig.clock.advance(200)
@@ -146,9 +144,8 @@ def test_a_delay_that_a_host_before_us_told_of_is_not_told_again() -> None:
     assert rig.reports() == []
 
 
-def test_the_time_for_delivery_counts_from_the_arrival_also_of_a_letter_that_is_held_back() -> None:
+def test_the_time_for_delivery_counts_from_the_arrival_also_of_a_letter_that_is_held_back(rig: Rig) -> None:
     """DLBY-01, FUT-01: RFC 4865 §5.2."""
-    rig = Rig()
     rig.relay.outcome = lambda _: LATER
     letter = rig.accept(wishing("carol@else.test", HOLDFOR="3600", BY="3660;R"))
     rig.clock.advance(3601)
@@ -169,9 +166,8 @@ def test_who_wants_to_hear_of_a_delay_by_a_time_of_his_own_is_told_then_and_not_
     assert b"Status: 4.4.7" in rig.octets(report)
 
 
-def test_a_report_goes_as_early_as_its_original() -> None:
+def test_a_report_goes_as_early_as_its_original(rig: Rig) -> None:
     """PRIO-01: RFC 6710 §4.6."""
-    rig = Rig()
     rig.relay.outcome = lambda _: Failed(Status(5, 1, 1), "nobody")
     rig.accept(wishing("carol@else.test", **{"MT-PRIORITY": "3"}))
     (report,) = rig.reports()
@@ -201,10 +197,9 @@ def relayed(**offers: bool) -> Delivered:
     ],
 )
 def test_a_relaying_is_told_of_where_the_time_is_traced_or_minded_no_longer(
-    by: str, offers: dict[str, bool], told: bool
+    rig: Rig, by: str, offers: dict[str, bool], told: bool
 ) -> None:
     """DLBY-01: RFC 2852 §4.1.4."""
-    rig = Rig()
     rig.relay.outcome = lambda _: relayed(**offers)
     rig.accept(wishing("carol@else.test", BY=by))
     reports = [rig.octets(report) for report in rig.reports()]
@@ -213,9 +208,8 @@ def test_a_relaying_is_told_of_where_the_time_is_traced_or_minded_no_longer(
     assert all(b"Deliver-By-Date: Sun, 23 Nov 2025 21:02:00 +0000\r\n" in octets for octets in reports)
 
 
-def test_no_relaying_is_told_of_to_who_never_wants_to_hear() -> None:
+def test_no_relaying_is_told_of_to_who_never_wants_to_hear(rig: Rig) -> None:
     """DLBY-01."""
-    rig = Rig()
     recipient = Recipient(Address("carol", "else.test"), parameters=(("NOTIFY", "NEVER"),))
     letter = a_letter(recipient)
     rig.accept(replace(letter, envelope=replace(letter.envelope, parameters=(("BY", "120;NT"),))))

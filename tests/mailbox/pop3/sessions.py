@@ -187,6 +187,18 @@ class Server:
             cable.carry()
 
 
+def logged_in(*letters: bytes, **settings: Any) -> tuple[Server, Telnet]:
+    """A server with bob's letters, and his session."""
+    server = Server(*letters, **settings)
+    return server, server.logged_in()
+
+
+def connected(*letters: bytes, **settings: Any) -> tuple[Server, Telnet]:
+    """A server with bob's letters, and a connection under TLS."""
+    server = Server(*letters, **settings)
+    return server, server.telnet(tls=TLS)
+
+
 async def log_in(session: Pop3ClientSession) -> None:
     """As bob, on a new connection."""
     await session.open()

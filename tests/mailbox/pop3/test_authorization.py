@@ -10,7 +10,7 @@ from mailstack.mailbox.pop3.authorization import LoginDelay
 from mailstack.mailbox.pop3.session import Pop3Limits
 from mailstack.policy.counters import LocalCounterTable
 from mailstack.protocols.sasl import Credentials, DigestProof
-from tests.mailbox.pop3.sessions import LETTER, TLS, Server, plain
+from tests.mailbox.pop3.sessions import LETTER, TLS, Server, connected, plain
 
 
 def test_greeting_has_no_timestamp_for_apop() -> None:
@@ -63,8 +63,7 @@ def test_everything_may_be_pipelined_and_is_answered_in_order() -> None:
 @pytest.mark.parametrize("name", ["bob", "nobody"])
 def test_a_wrong_password_and_an_unknown_user_are_answered_alike_and_late(name: str) -> None:
     """POP-22, AUTH-08"""
-    server = Server()
-    telnet = server.telnet(tls=TLS)
+    server, telnet = connected()
     assert telnet.say(f"USER {name}", "PASS wrong", "CAPA") == b"+OK send PASS\r\n"
     server.clock.advance(1.9)
     assert telnet.listen() == b""
@@ -76,16 +75,14 @@ def test_a_wrong_password_and_an_unknown_user_are_answered_alike_and_late(name: 
 
 def test_a_blank_behind_the_password_makes_it_wrong() -> None:
     """POP-03"""
-    server = Server()
-    telnet = server.telnet(tls=TLS)
+    server, telnet = connected()
     telnet.say("USER bob", "PASS secret word ")
     server.clock.advance(2)
     assert telnet.listen().startswith(b"-ERR [AUTH]")
 
 
 def test_the_third_wrong_password_is_the_last() -> None:
-    server = Server()
-    telnet = server.telnet(tls=TLS)
+    server, telnet = connected()
     for _ in range(3):
         assert not telnet.closed
         telnet.say("USER bob", "PASS wrong")
@@ -141,8 +138,7 @@ def test_an_exchange_that_fails_leaves_the_session_usable(lines: list[str], hear
 
 def test_nobody_opens_anothers_maildrop() -> None:
     """AUTH-04"""
-    server = Server()
-    telnet = server.telnet(tls=TLS)
+    server, telnet = connected()
     telnet.say(f"AUTH PLAIN {plain('alice@home.test' + chr(0) + 'bob' + chr(0) + 'secret word')}")
     server.clock.advance(2)
     assert telnet.listen().startswith(b"-ERR [AUTH]")
@@ -179,8 +175,7 @@ def test_stls_without_a_certificate_is_neither_offered_nor_begun() -> None:
 
 def test_session_whose_login_ends_deletes_nothing() -> None:
     """RFC 1939 §6: without QUIT there is no UPDATE; a QUIT that was sent ahead is not answered."""
-    server = Server(LETTER)
-    telnet = server.telnet(tls=TLS)
+    server, telnet = connected(LETTER)
     telnet.say("USER bob", "PASS secret word", "RETR 1", "DELE 1")
     (end,) = server.sessions.open_now
     end()

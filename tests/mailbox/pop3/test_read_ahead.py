@@ -8,13 +8,12 @@ import pytest
 
 from mailstack.letter import Content
 from mailstack.store import Damaged
-from tests.mailbox.pop3.sessions import LETTER, TLS, Server
+from tests.mailbox.pop3.sessions import LETTER, TLS, Server, logged_in
 
 
 def test_who_fetches_one_after_the_other_has_the_next_ones_read_along() -> None:
     """POP-30"""
-    server = Server(*[LETTER] * 20)
-    telnet = server.logged_in()
+    server, telnet = logged_in(*[LETTER] * 20)
     telnet.say("DELE 5")
     for number in range(1, 21):
         assert telnet.say(f"RETR {number}").startswith(b"-ERR " if number == 5 else b"+OK ")
@@ -22,8 +21,7 @@ def test_who_fetches_one_after_the_other_has_the_next_ones_read_along() -> None:
 
 
 def test_who_jumps_about_has_one_at_a_time() -> None:
-    server = Server(*[LETTER] * 9)
-    telnet = server.logged_in()
+    server, telnet = logged_in(*[LETTER] * 9)
     for number in (3, 1, 5, 7, 2, 9):
         assert telnet.say(f"RETR {number}").startswith(b"+OK ")
     assert server.shelf.reads == []
@@ -31,8 +29,7 @@ def test_who_jumps_about_has_one_at_a_time() -> None:
 
 def test_no_more_is_held_than_a_small_amount() -> None:
     """POP-30"""
-    server = Server(*[b"x" * 60_000] * 9)
-    telnet = server.logged_in()
+    server, telnet = logged_in(*[b"x" * 60_000] * 9)
     for number in range(1, 10):
         telnet.say(f"RETR {number}")
         assert server.room.used <= 4 * 60_000
@@ -54,8 +51,7 @@ def test_no_more_is_held_by_all_together_than_there_is_room_for() -> None:
 
 @pytest.mark.parametrize("end", ["QUIT", "lost"])
 def test_nothing_is_kept_for_a_client_that_has_left(end: str) -> None:
-    server = Server(*[LETTER] * 20)
-    telnet = server.logged_in()
+    server, telnet = logged_in(*[LETTER] * 20)
     telnet.say("RETR 1", "RETR 2")
     assert server.room.used == 7 * len(LETTER)
     telnet.say("QUIT") if end == "QUIT" else telnet.hang_up()
@@ -63,8 +59,7 @@ def test_nothing_is_kept_for_a_client_that_has_left(end: str) -> None:
 
 
 def test_a_damaged_letter_that_is_read_along_harms_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    server = Server(*[LETTER] * 4)
-    telnet = server.logged_in()
+    server, telnet = logged_in(*[LETTER] * 4)
 
     async def read_together(mailbox: str, uids: Sequence[int]) -> dict[int, Content]:
         raise Damaged("table entries: nonsense")
@@ -75,8 +70,7 @@ def test_a_damaged_letter_that_is_read_along_harms_no_other(monkeypatch: pytest.
 
 
 def test_letter_read_ahead_that_is_gone_is_an_error_at_retr() -> None:
-    server = Server(*[LETTER] * 4)
-    telnet = server.logged_in()
+    server, telnet = logged_in(*[LETTER] * 4)
     telnet.say("RETR 1")
     del server.shelf.letters[3]
     assert telnet.say("RETR 2").startswith(b"+OK ")

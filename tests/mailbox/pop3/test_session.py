@@ -8,7 +8,7 @@ import pytest
 
 from mailstack.letter.letter import Octets
 from mailstack.store import Damaged, StoreError
-from tests.mailbox.pop3.sessions import DOTS, LETTER, TLS, Server
+from tests.mailbox.pop3.sessions import DOTS, LETTER, TLS, Server, connected, logged_in
 
 # --- TRANSACTION
 
@@ -35,8 +35,7 @@ def test_a_letter_is_sent_dot_stuffed_and_its_size_is_that_before_stuffing() -> 
 @pytest.mark.parametrize(("lines", "body"), [(0, b""), (2, b"first\r\nsecond\r\n"), (9999, LETTER[16:])])
 def test_top_shows_header_blank_line_and_so_many_lines_and_collects_nothing(lines: int, body: bytes) -> None:
     """POP-08"""
-    server = Server(LETTER)
-    telnet = server.logged_in()
+    server, telnet = logged_in(LETTER)
     expected = b"+OK top of message follows\r\nSubject: one\r\n\r\n" + body + b".\r\n"
     assert telnet.say(f"TOP 1 {lines}") == expected
     telnet.say("QUIT")
@@ -57,8 +56,7 @@ def test_dele_hides_a_letter_for_the_session() -> None:
 
 def test_a_letter_that_comes_during_a_session_shows_in_the_next() -> None:
     """POP-14"""
-    server = Server(LETTER)
-    telnet = server.logged_in()
+    server, telnet = logged_in(LETTER)
     server.shelf.letters[2] = Octets(DOTS)
     assert telnet.say("STAT") == f"+OK 1 {len(LETTER)}\r\n".encode()
     assert telnet.say("RETR 2") == b"-ERR no such message\r\n"
@@ -75,8 +73,7 @@ def test_capa_after_login_and_commands_of_before_are_refused() -> None:
 
 
 def test_a_store_in_trouble_is_our_trouble_and_the_session_goes_on() -> None:
-    server = Server(LETTER)
-    telnet = server.logged_in()
+    server, telnet = logged_in(LETTER)
     server.shelf.faults.add("read")
     assert telnet.say("RETR 1").startswith(b"-ERR [SYS/TEMP] ")
     assert telnet.say("TOP 1 0").startswith(b"-ERR [SYS/TEMP] ")
@@ -85,8 +82,7 @@ def test_a_store_in_trouble_is_our_trouble_and_the_session_goes_on() -> None:
 
 
 def test_a_letter_that_is_gone_meanwhile_is_an_error() -> None:
-    server = Server(LETTER)
-    telnet = server.logged_in()
+    server, telnet = logged_in(LETTER)
     del server.shelf.letters[1]
     assert telnet.say("RETR 1", "TOP 1 1") == b"-ERR the message has been removed meanwhile\r\n" * 2
 
@@ -165,8 +161,7 @@ def test_a_letter_is_read_no_faster_than_it_is_taken() -> None:
 
 @pytest.mark.parametrize(("taken", "collected"), [(False, set()), (True, {1})])
 def test_a_letter_is_collected_only_when_the_client_has_taken_it(taken: bool, collected: set[int]) -> None:
-    server = Server(LETTER)
-    telnet = server.logged_in()
+    server, telnet = logged_in(LETTER)
     telnet.peer.slow = True
     assert telnet.say("RETR 1").endswith(b"third\r\n.\r\n")
     if taken:
@@ -205,8 +200,7 @@ UTF8_LETTER = "Subject: h\u00e9llo\r\n\r\nbody\r\n".encode()
 )
 def test_header_beyond_ascii_is_sent_unchanged(letter: bytes, before_login: tuple[str, ...]) -> None:
     """POP-25, POP-05, POP-28: nothing behind it waits, and every command says the same size."""
-    server = Server(letter, LETTER)
-    telnet = server.telnet(tls=TLS)
+    server, telnet = connected(letter, LETTER)
     telnet.say(*before_login, "USER bob", "PASS secret word")
     assert telnet.say("LIST 1") == b"+OK 1 %d\r\n" % len(letter)
     assert telnet.say("STAT") == b"+OK 2 %d\r\n" % (len(letter) + len(LETTER))
@@ -247,8 +241,7 @@ def test_languages_are_listed_and_chosen_in_both_states() -> None:
 
 def test_damage_is_called_permanent_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
     """POP-22, CODE-30"""
-    server = Server(LETTER)
-    telnet = server.logged_in()
+    server, telnet = logged_in(LETTER)
 
     async def read(mailbox: str, uid: int) -> None:
         raise Damaged("table entries: nonsense")

@@ -6,13 +6,12 @@ import pytest
 
 from mailstack.letter.letter import Octets
 from mailstack.mailbox.pop3.maildrop import SLICE
-from tests.mailbox.pop3.sessions import DOTS, LETTER, TLS, Server
+from tests.mailbox.pop3.sessions import DOTS, LETTER, TLS, Server, connected, logged_in
 
 
 def test_quit_removes_what_was_marked_and_tells_what_was_collected() -> None:
     """POP-11"""
-    server = Server(LETTER, DOTS, LETTER)
-    telnet = server.logged_in()
+    server, telnet = logged_in(LETTER, DOTS, LETTER)
     telnet.say("RETR 2", "RETR 2", "RETR 3", "DELE 2")
     assert len(server.shelf.letters) == 3
     assert telnet.say("QUIT") == b"+OK goodbye\r\n"
@@ -45,8 +44,7 @@ def test_after_stls_the_protocol_is_still_pop3() -> None:
 
 def test_a_lost_connection_removes_nothing_and_still_tells_what_was_collected() -> None:
     """POP-11, POP-13: the lock is free at once."""
-    server = Server(LETTER, DOTS)
-    telnet = server.logged_in()
+    server, telnet = logged_in(LETTER, DOTS)
     telnet.say("RETR 1", "DELE 1", "DELE 2")
     telnet.hang_up()
     assert len(server.shelf.letters) == 2
@@ -64,8 +62,7 @@ def test_rset_before_quit_removes_nothing() -> None:
 
 def test_quit_says_so_when_nothing_could_be_removed() -> None:
     """POP-11, POP-29"""
-    server = Server(LETTER)
-    telnet = server.logged_in()
+    server, telnet = logged_in(LETTER)
     telnet.say("RETR 1", "DELE 1")
     server.shelf.faults.add("update")
     assert telnet.say("QUIT") == b"-ERR [SYS/TEMP] the deleted messages were not removed\r\n"
@@ -77,8 +74,7 @@ def test_quit_says_so_when_nothing_could_be_removed() -> None:
 
 def test_a_silent_client_is_closed_after_ten_minutes_without_update_and_without_a_word() -> None:
     """POP-26"""
-    server = Server(LETTER)
-    telnet = server.logged_in()
+    server, telnet = logged_in(LETTER)
     telnet.say("DELE 1")
     server.clock.advance(599)
     assert not telnet.closed
@@ -91,8 +87,7 @@ def test_a_silent_client_is_closed_after_ten_minutes_without_update_and_without_
 
 def test_a_client_that_does_not_read_is_given_up_long_before_an_idle_one() -> None:
     """POP-13, POP-11: it holds the maildrop two minutes, and nothing is removed."""
-    server = Server(LETTER)
-    telnet = server.logged_in()
+    server, telnet = logged_in(LETTER)
     telnet.peer.slow = True
     assert telnet.say("DELE 1", "NOOP", "QUIT") == b"+OK message 1 deleted\r\n"
     server.clock.advance(119)
@@ -105,8 +100,7 @@ def test_a_client_that_does_not_read_is_given_up_long_before_an_idle_one() -> No
 
 @pytest.mark.parametrize("lines", [[], ["USER bob", "PASS secret word", "DELE 1"]])
 def test_a_stopping_server_says_so_and_removes_nothing(lines: list[str]) -> None:
-    server = Server(LETTER)
-    telnet = server.telnet(tls=TLS)
+    server, telnet = connected(LETTER)
     if lines:
         telnet.say(*lines)
     telnet.peer.stop()
@@ -130,8 +124,7 @@ def test_a_maildrop_is_held_by_one_session_and_free_when_quit_is_answered() -> N
 
 
 def test_a_lock_that_cannot_be_released_spoils_nothing_else() -> None:
-    server = Server(LETTER)
-    telnet = server.logged_in()
+    server, telnet = logged_in(LETTER)
     server.shelf.faults.add("release")
     assert telnet.say("DELE 1", "QUIT").endswith(b"+OK goodbye\r\n")
     assert not server.shelf.letters

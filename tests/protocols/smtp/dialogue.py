@@ -45,11 +45,16 @@ class Dialogue:
         return [tuple(line.split(" ")[:2]) for line in answers if line[3] == " "]
 
 
-def after(*lines, capabilities=PLAIN):
-    """A session behind EHLO and these lines."""
+def started(*lines, capabilities=PLAIN):
+    """A session that has heard these lines."""
     session = Dialogue(capabilities)
-    session.say(b"EHLO c.test", *lines)
+    session.say(*lines)
     return session
+
+
+def after(*lines, capabilities=PLAIN):
+    """A session that has heard EHLO and these lines."""
+    return started(b"EHLO c.test", *lines, capabilities=capabilities)
 
 
 def merged(events):

@@ -14,7 +14,7 @@ from mailstack.protocols.smtp.commands import Chunk, EndOfData
 from mailstack.protocols.smtp.extensions.size import too_large
 from mailstack.protocols.smtp.server import Capabilities
 from tests.protocols.cuts import one_at_a_time
-from tests.protocols.smtp.dialogue import Dialogue
+from tests.protocols.smtp.dialogue import Dialogue, started
 
 LOOSE = Capabilities("mx.home.test", max_size=60, max_line=20, bare_newlines="accept")
 NORMALIZING = replace(LOOSE, bare_newlines="normalize")
@@ -90,8 +90,7 @@ def test_what_becomes_of_lines_does_not_depend_on_the_cut(octets: bytes, first: 
 )
 def test_chunks_get_crlf_and_keep_their_dots(octets: bytes, cut: int, in_each: bool) -> None:
     """BDAT content is not stuffed (RFC 3030 §2)."""
-    session = Dialogue(Capabilities("mx.home.test", bare_newlines="normalize"))
-    session.say(*BEGIN[:3])
+    session = started(*BEGIN[:3], capabilities=Capabilities("mx.home.test", bare_newlines="normalize"))
     session.events.clear()
     sent = b"".join(
         b"BDAT %d%b\r\n%b" % (len(part), last, part) for part, last in ((octets[:cut], b""), (octets[cut:], b" LAST"))
@@ -109,8 +108,7 @@ def test_chunks_get_crlf_and_keep_their_dots(octets: bytes, cut: int, in_each: b
 @pytest.mark.parametrize("parts", [(b"\n" * 31,), (b"\n" * 20, b"\n" * 11), (b"\n" * 31, b"")])
 def test_chunks_that_grow_beyond_the_limit_are_too_large(parts: tuple[bytes, ...]) -> None:
     """CRLF for each LF counts: as with DATA, whose limit holds for what is kept (RFC 1870 §6.3)."""
-    session = Dialogue(NORMALIZING)
-    session.say(*BEGIN[:3])
+    session = started(*BEGIN[:3], capabilities=NORMALIZING)
     for number, part in enumerate(parts, 1):
         session.hear(b"BDAT %d%b\r\n%b" % (len(part), b" LAST" if number == len(parts) else b"", part))
     ends = [event for event in session.events if isinstance(event, EndOfData)]

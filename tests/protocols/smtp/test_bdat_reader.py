@@ -10,7 +10,7 @@ from mailstack.protocols.smtp.commands import Bdat, Chunk, EndOfData, Noop, Reje
 from mailstack.protocols.smtp.order import State
 from mailstack.protocols.smtp.server import Capabilities
 from tests.protocols.cuts import cut_at, one_at_a_time
-from tests.protocols.smtp.dialogue import Dialogue, merged
+from tests.protocols.smtp.dialogue import Dialogue, merged, started
 
 BEGIN = (b"EHLO c.test", b"MAIL FROM:<a@b.test>", b"RCPT TO:<c@d.test>")
 BINARY = (b"EHLO c.test", b"MAIL FROM:<a@b.test> BODY=BINARYMIME", b"RCPT TO:<c@d.test>")
@@ -27,8 +27,7 @@ def bdat(*chunks, last=True):
 
 
 def session_of(*pieces, capabilities=KEPT, begin=BEGIN):
-    session = Dialogue(capabilities)
-    session.say(*begin)
+    session = started(*begin, capabilities=capabilities)
     session.events.clear()
     session.octets = b""
     for piece in pieces:

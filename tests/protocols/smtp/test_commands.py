@@ -6,7 +6,7 @@ from mailstack.letter import Address
 from mailstack.protocols.smtp.commands import Expand, Hello, Help, Mail, Noop, Rcpt, Rejected, Verify
 from mailstack.protocols.smtp.grammar import LineLimits
 from mailstack.protocols.smtp.server import Capabilities
-from tests.protocols.smtp.dialogue import Dialogue, after
+from tests.protocols.smtp.dialogue import Dialogue, after, started
 
 FULL = Capabilities("mx.home.test", max_size=1000)
 
@@ -160,8 +160,12 @@ def test_a_bare_newline_ends_the_connection():
 
 
 def test_a_rejected_line_shows_no_secret():
-    session = Dialogue(Capabilities("mx.home.test", mechanisms=("PLAIN",)))
-    session.say(b"EHLO c.test", b"AUTH PLAIN secret!", b"AUTH NOSUCH secret", b"auth PLAIN a b c")
+    session = after(
+        b"AUTH PLAIN secret!",
+        b"AUTH NOSUCH secret",
+        b"auth PLAIN a b c",
+        capabilities=Capabilities("mx.home.test", mechanisms=("PLAIN",)),
+    )
     assert {event.line.upper() for event in session.events[1:]} == {b"AUTH"}
     assert b"secret" not in session.octets
 
@@ -172,6 +176,5 @@ def test_a_rejected_line_is_cut():
 
 def test_nothing_that_the_peer_said_is_echoed():
     """SMTP-02."""
-    session = Dialogue()
-    session.say(b"EHLO evil.test", b"MAIL FROM:<evil", b"evil", b"MAIL FROM:<evil@evil@evil> EVIL=evil")
+    session = started(b"EHLO evil.test", b"MAIL FROM:<evil", b"evil", b"MAIL FROM:<evil@evil@evil> EVIL=evil")
     assert b"evil" not in session.octets

@@ -10,7 +10,7 @@ from mailstack.protocols.line_buffer import DotStuffer
 from mailstack.protocols.smtp.commands import Chunk, EndOfData, Mail, Noop
 from mailstack.protocols.smtp.server import Capabilities
 from tests.protocols.cuts import cut_at, one_at_a_time
-from tests.protocols.smtp.dialogue import Dialogue, merged
+from tests.protocols.smtp.dialogue import Dialogue, merged, started
 
 BEGIN = (b"EHLO c.test", b"MAIL FROM:<a@b.test>", b"RCPT TO:<c@d.test>", b"DATA")
 KEPT = Capabilities("mx.home.test")
@@ -19,8 +19,7 @@ NARROW = Capabilities("mx.home.test", max_size=40, max_line=10)
 
 def content_of(*pieces, capabilities=KEPT):
     """The content, and its end (None: it didn't come)."""
-    session = Dialogue(capabilities)
-    session.say(*BEGIN)
+    session = started(*BEGIN, capabilities=capabilities)
     heard = [event for piece in pieces for event in session.hear(piece)]
     octets = b"".join(event.octets for event in heard if isinstance(event, Chunk))
     ends = [event for event in heard if isinstance(event, EndOfData)]
@@ -113,8 +112,7 @@ def test_only_crlf_dot_crlf_ends_the_content(sequence):
     """SMUG-01, SMUG-02."""
     text = b"first" + sequence + b"MAIL FROM:<evil@evil.test>\r\nRCPT TO:<c@d.test>\r\nDATA\r\nsecond\r\n.\r\nNOOP\r\n"
     for pieces in ([text], one_at_a_time(text)):
-        session = Dialogue()
-        session.say(*BEGIN)
+        session = started(*BEGIN)
         heard = merged(event for piece in pieces for event in session.hear(piece))
         bare = re.search(rb"\r(?!\n)|(?<!\r)\n", sequence + b"M")
         behind = [] if bare else [Noop]
@@ -136,8 +134,7 @@ def test_a_bare_cr_or_lf_is_named_by_its_line(text, line):
 
 def test_beyond_the_limit_octets_are_counted_but_not_given():
     """SIZE-04, CODE-06: read on to the dot, then 552, and the session goes on."""
-    session = Dialogue(Capabilities("mx.home.test", max_size=1000))
-    session.say(*BEGIN)
+    session = started(*BEGIN, capabilities=Capabilities("mx.home.test", max_size=1000))
     given_out = 0
     for _ in range(1000):
         given_out += sum(len(event.octets) for event in session.hear(b"x" * 98 + b"\r\n"))
@@ -172,16 +169,14 @@ def test_without_a_limit_a_long_line_is_kept_whole():
 
 
 def test_what_was_received_together_is_given_together():
-    session = Dialogue()
-    session.say(*BEGIN)
+    session = started(*BEGIN)
     assert session.hear(b"a" * 60_000) == [Chunk(b"a" * 60_000)]
     assert session.hear(b"\r\n" + b"b" * 60_000 + b"\r\n.") == [Chunk(b"\r\n" + b"b" * 60_000)]
 
 
 def test_the_next_letter_may_come_with_the_final_dot():
     """PIPE-06."""
-    session = Dialogue()
-    session.say(*BEGIN)
+    session = started(*BEGIN)
     heard = session.hear(b"a\r\n.\r\nMAIL FROM:<>\r\nNOOP\r\n")
     assert heard == [Chunk(b"a\r\n"), EndOfData(3, None), Mail(None, (), None), Noop()]
 
@@ -195,8 +190,7 @@ def test_data_before_354_is_one_letter_at_most():
 
 def test_the_size_limit_of_the_moment_counts():
     """A session may raise its limit when a client authenticates."""
-    session = Dialogue(Capabilities("x", max_size=5))
-    session.say(*BEGIN[:-1])
+    session = started(*BEGIN[:-1], capabilities=Capabilities("x", max_size=5))
     session.engine.capabilities = Capabilities("x", max_size=50)
     session.say(BEGIN[-1])
     assert session.hear(b"0123456789\r\n.\r\n")[-1] == EndOfData(12, None)

@@ -151,8 +151,7 @@ def test_every_answer_behind_ehlo_has_a_status_but_those_that_must_not():
 
 def test_starttls_forgets_the_client_and_what_it_sent_behind_it():
     """TLS-02, TLS-04."""
-    session = Dialogue(SERVER)
-    session.say(b"EHLO c.test", b"STARTTLS", b"NOOP injected", b"EHLO injected.test")
+    session = after(b"STARTTLS", b"NOOP injected", b"EHLO injected.test", capabilities=SERVER)
     assert session.events[-1] == StartTls()
     assert session.engine.hello is None
     assert session.engine.tls

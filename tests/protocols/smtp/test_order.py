@@ -6,7 +6,7 @@ from mailstack.protocols.smtp.commands import LocalProtocolError
 from mailstack.protocols.smtp.order import ORDER, State
 from mailstack.protocols.smtp.replies import reply
 from mailstack.protocols.smtp.server import Capabilities, ServerEngine
-from tests.protocols.smtp.dialogue import Dialogue
+from tests.protocols.smtp.dialogue import Dialogue, after, started
 
 CAPABILITIES = Capabilities("mx.home.test", starttls=True, mechanisms=("PLAIN", "LOGIN"))
 
@@ -84,8 +84,7 @@ def test_every_state_of_a_command_has_its_row():
 )
 def test_data_after_refused_recipients(lines, codes):
     """CODE-22, PIPE-03, PIPE-04: 554 ends the transaction; a refused recipient does not undo an accepted one."""
-    session = Dialogue()
-    session.say(*WAYS[State.MAIL])
+    session = started(*WAYS[State.MAIL])
     replies = session.codes(*lines)
     assert " ".join(code for code, _ in replies) == codes
     assert ("554", "5.5.1") in replies or "554" not in codes
@@ -101,8 +100,7 @@ def test_data_after_refused_recipients(lines, codes):
 )
 def test_a_refused_command(before, line, after):
     """SMTP-09: MAIL opens no transaction, DATA ends it, EHLO changes nothing."""
-    session = Dialogue()
-    session.say(*WAYS[before])
+    session = started(*WAYS[before])
     hello = session.engine.hello
     session.answers = lambda event: reply(450, "4.7.1", "later")
     session.say(line)
@@ -112,8 +110,7 @@ def test_a_refused_command(before, line, after):
 
 def test_rset_keeps_authentication_and_hello():
     """SMTP-09, AUTH-11."""
-    session = Dialogue(CAPABILITIES)
-    session.say(b"EHLO c.test", b"AUTH PLAIN AGEAYg==", b"RSET", b"EHLO c.test")
+    session = after(b"AUTH PLAIN AGEAYg==", b"RSET", b"EHLO c.test", capabilities=CAPABILITIES)
     assert session.engine.authenticated
     assert session.codes(b"AUTH PLAIN AGEAYg==") == [("503", "5.5.1")]
 
@@ -161,8 +158,7 @@ def test_the_engine_pauses_until_the_answer():
     ],
 )
 def test_354_is_the_positive_reply_to_data_and_to_nothing_else(before, line, code):
-    session = Dialogue()
-    session.say(*WAYS[before])
+    session = started(*WAYS[before])
     session.engine.receive(line + b"\r\n")
     session.engine.next_event()
     with pytest.raises(LocalProtocolError):
@@ -183,8 +179,7 @@ def test_an_answer_that_is_not_owed_is_our_bug():
 
 def test_an_unasked_421_ends_the_session_even_in_the_content():
     """CODE-16."""
-    session = Dialogue()
-    session.say(*WAYS[State.RCPT], b"DATA", b"half a letter")
+    session = started(*WAYS[State.RCPT], b"DATA", b"half a letter")
     assert session.engine.unsolicited(reply(421, "4.3.2", "mx.home.test is shutting down", closes=True)) == (
         b"421 4.3.2 mx.home.test is shutting down\r\n"
     )

@@ -101,16 +101,19 @@ class Rig:
         return run(self.outbox.entries("hook", 1000))
 
 
-def test_what_is_queued_is_told_at_once_and_forgotten() -> None:
-    rig = Rig()
+@pytest.fixture
+def rig() -> Rig:
+    return Rig()
+
+
+def test_what_is_queued_is_told_at_once_and_forgotten(rig: Rig) -> None:
     ids = rig.queue(5)
     assert sorted(name for _, name in rig.sink.received) == sorted(ids)
     assert rig.waiting() == []
     assert rig.clock.bugs == []
 
 
-def test_what_another_process_queued_is_found_within_a_second() -> None:
-    rig = Rig()
+def test_what_another_process_queued_is_found_within_a_second(rig: Rig) -> None:
     now = rig.clock.now()
     step = Step(new_letter_id(now), now, "mx.home.test", "removed")
     run(rig.outbox.add([OutboxEntry(new_id(), "hook", step, now)]))
@@ -118,8 +121,7 @@ def test_what_another_process_queued_is_found_within_a_second() -> None:
     assert len(rig.sink.received) == 1
 
 
-def test_no_more_are_under_way_than_the_limit_says() -> None:
-    rig = Rig()
+def test_no_more_are_under_way_than_the_limit_says(rig: Rig) -> None:
     rig.sink.waits = True
     rig.queue(10)
     assert len(rig.sink.under_way) == 3
@@ -128,8 +130,7 @@ def test_no_more_are_under_way_than_the_limit_says() -> None:
     assert len(rig.sink.received) == 4
 
 
-def test_a_target_that_fails_is_left_alone_ever_longer_and_tried_with_one() -> None:
-    rig = Rig()
+def test_a_target_that_fails_is_left_alone_ever_longer_and_tried_with_one(rig: Rig) -> None:
     rig.sink.trouble = SendFailed("the receiver answered 500")
     rig.queue(1)
     rig.queue(50)
@@ -144,8 +145,7 @@ def test_a_target_that_fails_is_left_alone_ever_longer_and_tried_with_one() -> N
 
 
 @pytest.mark.parametrize("set_by", [-86400.0, 86400.0], ids=["back", "ahead"])
-def test_a_target_that_failed_is_left_alone_as_long_as_ever_when_the_clock_is_set(set_by: float) -> None:
-    rig = Rig()
+def test_a_target_that_failed_is_left_alone_as_long_as_ever_when_the_clock_is_set(rig: Rig, set_by: float) -> None:
     rig.sink.trouble = SendFailed("the receiver answered 500")
     rig.queue(1)
     rig.clock.set_by(set_by)
@@ -157,8 +157,7 @@ def test_a_target_that_failed_is_left_alone_as_long_as_ever_when_the_clock_is_se
     assert len(rig.sink.received) == 2
 
 
-def test_those_that_fail_together_count_once() -> None:
-    rig = Rig()
+def test_those_that_fail_together_count_once(rig: Rig) -> None:
     rig.sink.trouble = SendFailed("the receiver answered 500")
     rig.sink.waits = True
     rig.queue(10)
@@ -169,8 +168,7 @@ def test_those_that_fail_together_count_once() -> None:
     assert [round(at) for at, _ in rig.sink.received] == [0, 0, 0, 5, 15]
 
 
-def test_a_receiver_that_asks_for_time_gets_it() -> None:
-    rig = Rig()
+def test_a_receiver_that_asks_for_time_gets_it(rig: Rig) -> None:
     rig.sink.trouble = SendFailed("the receiver answered 429", 600.0)
     rig.queue(2)
     before = len(rig.sink.received)
@@ -180,8 +178,7 @@ def test_a_receiver_that_asks_for_time_gets_it() -> None:
     assert len(rig.sink.received) == before + 1
 
 
-def test_an_operator_who_has_mended_it_need_not_wait() -> None:
-    rig = Rig()
+def test_an_operator_who_has_mended_it_need_not_wait(rig: Rig) -> None:
     rig.sink.trouble = SendFailed("connection refused")
     rig.queue(20)
     rig.clock.advance(3600)
@@ -191,8 +188,7 @@ def test_an_operator_who_has_mended_it_need_not_wait() -> None:
     assert rig.waiting() == []
 
 
-def test_an_operator_who_is_wrong_costs_a_dead_receiver_one_attempt() -> None:
-    rig = Rig()
+def test_an_operator_who_is_wrong_costs_a_dead_receiver_one_attempt(rig: Rig) -> None:
     rig.sink.trouble = SendFailed("connection refused")
     rig.queue(20)
     rig.clock.advance(5200)
@@ -202,8 +198,7 @@ def test_an_operator_who_is_wrong_costs_a_dead_receiver_one_attempt() -> None:
     assert len(rig.sink.received) == before + 1
 
 
-def test_what_is_too_old_is_dropped() -> None:
-    rig = Rig()
+def test_what_is_too_old_is_dropped(rig: Rig) -> None:
     rig.sink.trouble = SendFailed("no answer")
     rig.queue(100)
     rig.clock.advance(86_400 + 3700)
@@ -211,8 +206,7 @@ def test_what_is_too_old_is_dropped() -> None:
     assert len(rig.sink.received) < 50
 
 
-def test_a_bug_in_a_teller_is_a_failure_like_others() -> None:
-    rig = Rig()
+def test_a_bug_in_a_teller_is_a_failure_like_others(rig: Rig) -> None:
     rig.sink.trouble = ZeroDivisionError()
     rig.queue(1)
     (left,) = rig.waiting()
@@ -222,9 +216,8 @@ def test_a_bug_in_a_teller_is_a_failure_like_others() -> None:
     assert rig.waiting() == []
 
 
-def test_what_could_not_be_settled_is_told_again_when_its_lease_ends() -> None:
+def test_what_could_not_be_settled_is_told_again_when_its_lease_ends(rig: Rig) -> None:
     """At least once: the same id."""
-    rig = Rig()
     rig.outbox.broken = True
     (name,) = rig.queue(1)
     rig.outbox.broken = False
@@ -241,8 +234,7 @@ def kill(rig: Rig) -> None:
     rig.clock = HandClock(rig.clock.now())
 
 
-def test_a_process_that_comes_back_tells_at_once_what_it_was_telling() -> None:
-    rig = Rig()
+def test_a_process_that_comes_back_tells_at_once_what_it_was_telling(rig: Rig) -> None:
     rig.sink.waits = True
     ids = rig.queue(2)
     kill(rig)
@@ -251,8 +243,7 @@ def test_a_process_that_comes_back_tells_at_once_what_it_was_telling() -> None:
     assert rig.waiting() == []
 
 
-def test_another_process_waits_until_the_lease_of_a_dead_one_ends() -> None:
-    rig = Rig()
+def test_another_process_waits_until_the_lease_of_a_dead_one_ends(rig: Rig) -> None:
     rig.sink.waits = True
     rig.queue(2)
     kill(rig)
@@ -269,8 +260,7 @@ def stopped(rig: Rig, within: float = 10.0) -> Callable[[], bool]:
     return lambda: bool(ended)
 
 
-def test_the_end_waits_for_what_is_under_way_and_no_longer_than_told() -> None:
-    rig = Rig()
+def test_the_end_waits_for_what_is_under_way_and_no_longer_than_told(rig: Rig) -> None:
     assert stopped(rig)()
     assert rig.sink.closed
     rig.start()
@@ -293,9 +283,8 @@ def test_the_end_waits_for_what_is_under_way_and_no_longer_than_told() -> None:
     assert has_ended()
 
 
-def test_what_was_being_claimed_at_the_end_is_given_back_and_not_told() -> None:
+def test_what_was_being_claimed_at_the_end_is_given_back_and_not_told(rig: Rig) -> None:
     """Else the target would be told of it while nobody can write that down any more, and again by the next one."""
-    rig = Rig()
     rig.outbox.slow = Deferred()
     rig.queue(2)
     has_ended = stopped(rig)
@@ -313,8 +302,7 @@ def test_what_was_being_claimed_at_the_end_is_given_back_and_not_told() -> None:
     assert rig.waiting() == []
 
 
-def test_the_end_does_not_wait_for_a_store_that_hangs() -> None:
-    rig = Rig()
+def test_the_end_does_not_wait_for_a_store_that_hangs(rig: Rig) -> None:
     rig.outbox.slow = Deferred()
     rig.queue(1)
     has_ended = stopped(rig)
@@ -322,8 +310,7 @@ def test_the_end_does_not_wait_for_a_store_that_hangs() -> None:
     assert has_ended()
 
 
-def test_a_store_that_is_away_is_told_of_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
-    rig = Rig()
+def test_a_store_that_is_away_is_told_of_once_a_minute(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
     rig.outbox.away = True
     rig.queue(1)
     rig.clock.advance(59)
