@@ -6,11 +6,13 @@ import json
 
 from mailstack.cli.argument_types import address, letter_id, parse_when, read_quota
 from mailstack.cli.compose import header_addresses, with_crlf
+from mailstack.cli.fault_fields import FIELDS, parse_rule
 from mailstack.cli.output import CommandError
 from mailstack.cli.send_run import parse_server
 from mailstack.cli.user.import_command import parse
-from mailstack.letter import Address
+from mailstack.letter import Address, AddressError
 from mailstack.letter.letter import new_letter_id
+from mailstack.sandbox.arguments import parse_address
 from mailstack.web import json_body
 from mailstack.web.api.checks import parse_authentication_results
 from mailstack.web.autoconfig.autoconfig import OUTLOOK_SCHEMA, BadAutodiscoverRequest, parse_autodiscover
@@ -82,7 +84,32 @@ def _json_body(octets: bytes) -> None:
     assert json_body.decode(octets, 100) == json.loads(octets)
 
 
+@unless(CommandError)
+def _fault_rule(octets: bytes) -> None:
+    rule = parse_rule(text(octets).splitlines())
+    assert rule["at"]
+    assert set(rule) <= set(FIELDS)
+
+
+@unless(AddressError)
+def _test_address(octets: bytes) -> None:
+    given = text(octets)
+    found = parse_address(given, "home.test")
+    assert found.domain == "home.test" or "@" in given
+
+
 PARSERS = (
+    Parser(
+        "fault-rule",
+        ("cli.fault_fields",),
+        _fault_rule,
+        (
+            b'at=rcpt\nreply=452 full\ntimes=3\nwithout=["A"]',
+            b"at=ehlo\nwithout=A,B\nprobability=.5",
+            b"at=dns\nwithout=" + b"[" * 200,
+        ),
+    ),
+    Parser("test-address", ("sandbox.arguments",), _test_address, (b"bob", b"bob@x.test")),
     Parser(
         "json-body",
         ("web.json_body",),
