@@ -98,7 +98,9 @@ CONDITIONS: Mapping[str, FaultField] = {
     "sender": FaultField("'*@a.test'", "only this envelope sender; <> is the null sender"),
     "recipient": FaultField("'*@b.test'", "only this recipient"),
     "nth": FaultField("N", "only the nth recipient of a message, or the nth such command of a connection", "integer"),
-    "name": FaultField("'*.b.test'", "only this name at `dns`, or this operation at `disk`: accept, settle …"),
+    "name": FaultField(
+        "'*.b.test'", "only this name at `dns`, or this operation at `disk`: queue.accept, queue.settle …"
+    ),
     "times": FaultField("N", "at most this often", "integer"),
     "after": FaultField("N", "not the first N times", "integer"),
     "every": FaultField("N", "only every nth time", "integer"),

@@ -55,7 +55,7 @@ def letters(
         limit=limit,
     )
     with OpenStore(target, only_reads=True) as server:
-        records = server.run(server.store.records(which))
+        records = server.run(server.store.history.records(which))
     if as_json:
         for record in records:
             print_json(record_json(record))

@@ -17,8 +17,8 @@ from twisted.python.failure import Failure
 from mailstack.cli.output import CommandError
 from mailstack.cli.target import TargetServer, has_database
 from mailstack.store import Store, StoreError
-from mailstack.store.archive import ArchivingSqliteStore
-from mailstack.store.sql_store import SqlStore, StoreSettings
+from mailstack.store.settings import StoreSettings
+from mailstack.store.sql_store import SqlStore
 from mailstack.store.sqlite.connection import is_current
 from mailstack.store.sqlite.store import DATABASE, SqliteStore
 
@@ -126,21 +126,21 @@ def _store(runner: StoreRunner, target: TargetServer, *, only_reads: bool) -> Sq
     settings = target.settings
     read_only = only_reads and not has_database(target) and is_current(target.data / DATABASE)
     if settings is None:
-        return ArchivingSqliteStore(runner, target.data, read_only=read_only)
+        return SqliteStore(runner, target.data, StoreSettings(archiving=True), read_only=read_only)
     from mailstack.server.wiring.store import content_objects
 
     archiving = settings.index.enabled
     try:
         large, limit = content_objects(settings, runner), settings.contents.above
         if not settings.store.url:
-            kind = ArchivingSqliteStore if archiving else SqliteStore
-            return kind(runner, target.data, StoreSettings(memory_limit=limit), large=large, read_only=read_only)
+            store_settings = StoreSettings(memory_limit=limit, archiving=archiving)
+            return SqliteStore(runner, target.data, store_settings, large=large, read_only=read_only)
         from mailstack.server.wiring.store import database_address
-        from mailstack.store.postgresql.store import postgres_store
+        from mailstack.store.postgresql.store import PostgresStore
 
         reach = database_address(settings)
-        store_settings = StoreSettings(1, 1, limit)
-        return postgres_store(runner, reach, settings=store_settings, archiving=archiving, large=large)
+        store_settings = StoreSettings(1, 1, limit, archiving=archiving)
+        return PostgresStore(runner, reach, settings=store_settings, large=large)
     except StoreError as error:
         raise CommandError(str(error)) from error
 

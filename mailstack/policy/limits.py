@@ -116,7 +116,7 @@ class Quotas:
         limit = self._default if account is None or account.quota is None else account.quota
         if not limit:
             return PASS
-        used = await self._store.octets_in(mailbox)
+        used = await self._store.mailboxes.octets_in(mailbox)
         if used < limit and used + size <= limit:
             return PASS
         reason = f"{mailbox} holds {used} of {limit} octets, and the letter has {size}"

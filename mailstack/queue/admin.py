@@ -144,7 +144,7 @@ class QueueAdmin:
         """Writes the results to `results`; returns the letters that conflict with an attempt."""
         records = {letter: self._records.pop(letter) for letter in ids if letter in self._records}
         if unread := tuple([letter for letter in ids if letter not in records]):
-            found = await self._store.records(Filter(ids=unread, limit=len(unread)))
+            found = await self._store.history.records(Filter(ids=unread, limit=len(unread)))
             records.update({record.letter.id: record for record in found})
         changed: list[LetterId] = []
         settlements: list[Settlement] = []
@@ -156,7 +156,7 @@ class QueueAdmin:
             if settlement.changes:
                 changed.append(letter)
                 settlements.append(settlement)
-        troubles = await self._store.settle_together(settlements) if settlements else []
+        troubles = await self._store.queue.settle_together(settlements) if settlements else []
         for error in troubles:
             if error is not None and not isinstance(error, Conflict):
                 raise error

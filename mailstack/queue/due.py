@@ -50,7 +50,7 @@ class ParkedDestinations:
         waiting, self._unwritten = self._unwritten, []
         if not waiting:
             return
-        troubles = await self._store.settle_together(waiting)
+        troubles = await self._store.queue.settle_together(waiting)
         failed = [
             (one, error)
             for one, error in zip(waiting, troubles, strict=True)
@@ -122,13 +122,13 @@ class DueFinder:
         """Releases the claims of an earlier run of this process, once. Raises StoreError."""
         if not self._is_recovered:
             owners = (self._settings.owner, *self._settings.stale_owners)
-            await self._store.recover(owners, self._clock.now())
+            await self._store.queue.recover(owners, self._clock.now())
             self._is_recovered = True
 
     async def start(self, poll: Callable[[], None]) -> None:
         """Starts to call `poll` when deliveries may be due. Raises StoreError."""
         self.parked.keys.update(
-            await self._store.parked_destinations(self._settings.hostname, self._limits.parked_destinations)
+            await self._store.queue.parked_destinations(self._settings.hostname, self._limits.parked_destinations)
         )
         self._is_polling, self._poll = True, poll
         self._store.on_external_change(self.poll_soon)
@@ -188,7 +188,7 @@ class DueFinder:
             and (capacity := min(self._backlog.capacity, self._limits.backlog - self._backlog.local)) > 0
         ):
             now = self._clock.now()
-            due = await self._store.next_due(self._settings.hostname)
+            due = await self._store.queue.next_due(self._settings.hostname)
             if due is None:
                 return
             if due > now:
@@ -268,7 +268,7 @@ class DueFinder:
         return settings.schedule.next_due(arrived, delivery.attempts, self._clock.now(), settings.jitter())
 
     async def _claim(self, limit: int, key: str | None = None) -> list[Claim]:
-        return await self._store.claim(
+        return await self._store.queue.claim(
             self._settings.hostname,
             self._settings.owner,
             self._clock.now(),

@@ -105,7 +105,7 @@ class HoldRules:
     async def _released(self, letter: Letter) -> dict[str, float]:
         """Times at which recipients of the letter were released by name, in seconds since 1970."""
         try:
-            steps = await self._store.steps(letter.id)
+            steps = await self._store.history.steps(letter.id)
         except StoreError as trouble:
             _log.warning("letter %s is held, though it may have been released: %s", letter.id, trouble)
             return {}

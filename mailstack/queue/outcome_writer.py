@@ -139,7 +139,7 @@ class OutcomeWriter:
 
     async def _troubles(self, group: Sequence[FinishedAttempt]) -> list[Exception | None]:
         try:
-            return await self._store.settle_together([finished.settlement for finished in group])
+            return await self._store.queue.settle_together([finished.settlement for finished in group])
         except Exception as bug:  # noqa: BLE001  # any error ends these attempts
             return [bug] * len(group)
 

@@ -125,11 +125,11 @@ class Queue:
         # Once the store has them, the letter is accepted, and no error may reach its client.
         if entry.reports:
             reports = await self._bouncer.reports(entry.reports, letter, now, claim)
-            await self._store.settle(Settlement((), acceptances=(acceptance, *reports)))
+            await self._store.queue.settle(Settlement((), acceptances=(acceptance, *reports)))
             self._journal.record(acceptance.steps)
             self._enter(reports)
         else:
-            await self._store.accept(acceptance)
+            await self._store.queue.accept(acceptance)
             self._journal.record(acceptance.steps)
         if not entry.is_settled:
             self._attempt_claimed(Claim(letter, acceptance.deliveries))

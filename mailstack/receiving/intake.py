@@ -105,7 +105,7 @@ class Intake:
 
     def new_content(self) -> RefusingContentWriter:
         """Writer for the content of a letter that is being received."""
-        return RefusingContentWriter(self._store.new_content(), self._free_space, self._refusal)
+        return RefusingContentWriter(self._store.contents.new(), self._free_space, self._refusal)
 
     def reply_to(self, error: ResourceError, default: Reply = LOCAL_ERROR) -> Reply:
         """Reply to the client: `default`, unless the disk is full. The error is logged at most once a minute."""

@@ -186,11 +186,11 @@ class HistoryPruner:
         config, store, now = self._config, self._store, self._clock.now()
         before = now - config.journey.keep
         try:
-            await store.prune(config.hostname, before=before)
+            await store.history.prune(config.hostname, before=before)
             # Entries of webhooks that are no longer configured.
             await store.outbox.purge(None, before)
             if config.policy.greylist.enabled:
                 await store.greylist.purge(now, config.policy.greylist.max_entries)
-            await store.sweep()
+            await store.contents.sweep()
         except StoreError as error:
             _log.error("cannot delete old histories: %s", error)  # no bug

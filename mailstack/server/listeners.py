@@ -61,7 +61,7 @@ class Pop3Listeners:
         session_limits = Pop3Limits(
             idle_timeout=limits.pop3_idle, write_timeout=limits.pop3_write, errors=limits.errors
         )
-        store, clock = self._storage.maildrops or self._storage.store, kit.runtime.clock
+        mailboxes, clock = self._storage.mailboxes or self._storage.store.mailboxes, kit.runtime.clock
 
         def converse(peer: NetPeer[Pop3Event], engine: Pop3ServerEngine) -> Coroutine[Any, Any, None]:
             start = partial(
@@ -70,7 +70,7 @@ class Pop3Listeners:
                 engine,
                 hostname=kit.config.hostname,
                 authenticator=access.readers,
-                store=store,
+                mailboxes=mailboxes,
                 clock=clock,
                 pause=clock.pause,
                 journal=self._journal,

@@ -16,7 +16,7 @@ from mailstack.net.resolver import ReverseNames
 from mailstack.policy.counters import SharedCounters
 from mailstack.protocols.connection import Connector, Engine, Peer
 from mailstack.relay.mta_sts import MemoryPolicyCache, PolicyCache, PolicyFetcher
-from mailstack.store import Store
+from mailstack.store import MailboxStore, Store
 from mailstack.store.data_directory import FreeSpace
 
 if TYPE_CHECKING:
@@ -65,8 +65,8 @@ class Storage(Struct, frozen=True):
     """Store of a server, and what depends on its place."""
 
     store: Store
-    maildrops: Store | None = None
-    """Store as POP3 sessions see it. None: `store`."""
+    mailboxes: MailboxStore | None = None
+    """Mailboxes as POP3 sessions see them. None: those of `store`."""
     policy_shelf: PolicyCache = field(default_factory=MemoryPolicyCache)
     """Cache of MTA-STS policies."""
     free_space: FreeSpace | None = None

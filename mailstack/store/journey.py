@@ -50,7 +50,7 @@ async def journey_of(store: Store, asked: LetterId) -> Journey | None:
             break
         record = source
     records = [record]
-    steps = await store.steps(record.letter.id)
+    steps = await store.history.steps(record.letter.id)
     known = {record.letter.id}
     waiting = _led_to(steps)
     while waiting and len(records) < MOST_OFFICES:
@@ -58,7 +58,7 @@ async def journey_of(store: Store, asked: LetterId) -> Journey | None:
         if following in known:
             continue
         known.add(following)
-        further = await store.steps(following)
+        further = await store.history.steps(following)
         there = await _record(store, following)
         if there is None or not any(step.step == "exchanged" or _source_in([step]) in known for step in further):
             continue
@@ -80,13 +80,13 @@ def _source_in(steps: Sequence[Step]) -> LetterId | None:
 
 
 async def _record(store: Store, letter: LetterId) -> Record | None:
-    found = await store.records(Filter(ids=(letter,), limit=1))
+    found = await store.history.records(Filter(ids=(letter,), limit=1))
     return found[0] if found else None
 
 
 async def _source_of(store: Store, record: Record) -> Record | None:
     """The letter of this store that was copied, or in another server relayed, and became this one."""
-    steps = await store.steps(record.letter.id)
+    steps = await store.history.steps(record.letter.id)
     if (source := _source_in(steps)) is not None:
         return await _record(store, source)
     if not any(step.step == "exchanged" for step in steps):
@@ -98,9 +98,9 @@ async def _source_of(store: Store, record: Record) -> Record | None:
             recipient=(recipient.original or recipient.address).key,
             limit=MOST_CANDIDATES,
         )
-        for candidate in await store.records(which):
+        for candidate in await store.history.records(which):
             if candidate.letter.id != record.letter.id and record.letter.id in _led_to(
-                await store.steps(candidate.letter.id)
+                await store.history.steps(candidate.letter.id)
             ):
                 return candidate
     return None

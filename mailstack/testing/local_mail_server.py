@@ -228,10 +228,10 @@ class LocalMailServer(ServerAddresses):
     async def _clear(self) -> None:
         store = self._running.store
         await self._received.contents_read()
-        waiting = await store.records(Filter(states=OWED, limit=MAX_CLEARED))
+        waiting = await store.history.records(Filter(states=OWED, limit=MAX_CLEARED))
         await QueueAdmin(store, self._reactor_thread.reactor.seconds).remove([record.letter.id for record in waiting])
         for server in (HOME, WORLD, CAPTURE):
-            await store.prune(server, before=math.inf, keep=0)
+            await store.history.prune(server, before=math.inf, keep=0)
         await self._running.index.soft_delete(ItemFilter())
         self._received.clear()
 

@@ -78,8 +78,8 @@ class ReceivedLog:
         """Copies the content: a client may delete the letter by POP3 at once."""
         assert self._store is not None
         try:
-            (record,) = await self._store.records(Filter(ids=(letter,), limit=1))
-            octets = await read_all(await self._store.content(letter))
+            (record,) = await self._store.history.records(Filter(ids=(letter,), limit=1))
+            octets = await read_all(await self._store.contents.get(letter))
             with self._lock:
                 self._letters[letter] = Letter(number, record.letter, octets)
         except (KeyError, StoreError, ValueError):

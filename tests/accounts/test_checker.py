@@ -29,7 +29,7 @@ from mailstack.protocols.sasl import (
 )
 from mailstack.protocols.sasl.scram_keys import client_proof, salted
 from mailstack.store.accounts import Account
-from mailstack.store.sql_store import StoreSettings
+from mailstack.store.settings import StoreSettings
 from mailstack.store.sqlite.store import SqliteStore
 from tests.accounts.fakes import HERE, Logins, MemoryAccounts
 from tests.aid import Pump, result_of, run

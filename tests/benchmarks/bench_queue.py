@@ -39,7 +39,7 @@ def fill(directory: Path, letters: int, *, domains: int, due: float, size: int =
     letter, (delivery,) = model.letter.id, model.deliveries
     small = replace(model.letter, content=Octets(b"x" * size))
     model = replace(model, letter=small, deliveries=(replace(delivery, due=due),))
-    pump.run(store.accept(model))
+    pump.run(store.queue.accept(model))
     pump.run(store.close())
     with ballast.opened(directory) as connection:
         name = ballast.numbered(letter)
@@ -73,13 +73,13 @@ def grow(letters: int, rounds: int = 5) -> None:
 def one_round(pump: Any, store: SqliteStore, other: SqliteStore) -> Iterator[tuple[str, float]]:
     """DUE letters of 4 KB on their way through the queue, and the seconds of each part of it."""
     begun = time.perf_counter()
-    run_all(pump, [store.accept(incoming(time.time(), 0, relayed=True)) for _ in range(DUE)])
+    run_all(pump, [store.queue.accept(incoming(time.time(), 0, relayed=True)) for _ in range(DUE)])
     yield "accept", time.perf_counter() - begun
     begun = time.perf_counter()
     pump.run(other.next_due(SERVER))
     yield "look", time.perf_counter() - begun
     begun = time.perf_counter()
-    claims = pump.run(other.claim(SERVER, "me", time.time(), limit=DUE, lease=60, next_due=next_day))
+    claims = pump.run(other.queue.claim(SERVER, "me", time.time(), limit=DUE, lease=60, next_due=next_day))
     yield "claim", time.perf_counter() - begun
     assert len(claims) == DUE
     begun = time.perf_counter()

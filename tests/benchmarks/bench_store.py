@@ -105,9 +105,9 @@ class Bench:
             for _ in numbers:
                 accepted = acceptance(octets, next(users))
                 began = time.perf_counter()
-                await self.store.accept(accepted)
+                await self.store.queue.accept(accepted)
                 waits.append(time.perf_counter() - began)
-                await self.store.settle(settlement(accepted, headers))
+                await self.store.queue.settle(settlement(accepted, headers))
 
         began, cpu, here = time.perf_counter(), time.process_time(), time.thread_time()
         self.together([caller() for _ in range(callers)])
@@ -130,14 +130,14 @@ class Bench:
 
         async def fill() -> None:
             accepted = acceptance(b"small\r\n", "large")
-            await self.store.accept(accepted)
-            await self.store.settle(settlement(accepted, b"h" * 200))
+            await self.store.queue.accept(accepted)
+            await self.store.queue.settle(settlement(accepted, b"h" * 200))
 
         for _ in range(letters // 1000):
             self.together([fill() for _ in range(1000)])
         for busy in (False, True):
             began = last = time.perf_counter()
-            result = self.pump.start(self.store.open_maildrop("large@home.test", "bench"))
+            result = self.pump.start(self.store.mailboxes.open("large@home.test", "bench"))
             longest = 0.0
             while not result:
                 if busy:
@@ -154,11 +154,11 @@ class Bench:
                 ms=(time.perf_counter() - began) * 1e3,
                 reactor_held_ms=longest * 1e3 if busy else None,
             )
-            self.pump.run(self.store.release_maildrop("large@home.test", "bench"))
+            self.pump.run(self.store.mailboxes.release("large@home.test", "bench"))
 
     def read(self, letters: int) -> None:
         async def one(uid: int) -> None:
-            await read_all(await self.store.read("large@home.test", uid))
+            await read_all(await self.store.mailboxes.read("large@home.test", uid))
 
         began, cpu = time.perf_counter(), time.process_time()
         self.together([one(uid) for uid in range(1, letters + 1)])
@@ -173,14 +173,14 @@ class Bench:
             "owed, none": Filter(states=frozenset({DeliveryState.QUEUED})),
         }.items():
             began = time.perf_counter()
-            found = self.pump.run(self.store.records(which))
+            found = self.pump.run(self.store.history.records(which))
             print_json(what=f"records, {name}", found=len(found), ms=(time.perf_counter() - began) * 1e3)
 
     def pick(self) -> None:
         """Claim with a long history and nothing due."""
         began = time.perf_counter()
         for _ in range(200):
-            self.pump.run(self.store.claim(SERVER, "me", 0, limit=50, lease=60, next_due=lambda d, _: d.due))
+            self.pump.run(self.store.queue.claim(SERVER, "me", 0, limit=50, lease=60, next_due=lambda d, _: d.due))
         print_json(what="claim, nothing due", ms=(time.perf_counter() - began) * 5)
 
     def close(self) -> None:

@@ -44,32 +44,34 @@ class Life:
         for first in range(0, letters, AT_ONCE):
             now = time.time()
             numbers = range(first, min(letters, first + AT_ONCE))
-            run_all(self.pump, [self.store.accept(incoming(now, number, relayed=away)) for number in numbers])
+            run_all(self.pump, [self.store.queue.accept(incoming(now, number, relayed=away)) for number in numbers])
 
     def relay(self) -> None:
         """All that is due, as if another host took it."""
         while claims := self.claim(AT_ONCE):
-            run_all(self.pump, [self.store.settle(relayed(each)) for claim in claims for each in claim.deliveries])
+            run_all(
+                self.pump, [self.store.queue.settle(relayed(each)) for claim in claims for each in claim.deliveries]
+            )
 
     def collect(self) -> None:
         """Read and delete all that is in the mailboxes."""
         for number in range(MAILBOXES):
             mailbox = f"u{number}@home.test"
-            maildrop = self.pump.run(self.store.open_maildrop(mailbox, "reader"), PATIENCE)
+            maildrop = self.pump.run(self.store.mailboxes.open(mailbox, "reader"), PATIENCE)
             now = time.time()
             for first in range(0, len(maildrop.entries), AT_ONCE):
                 part = maildrop.entries[first : first + AT_ONCE]
                 uids = [entry.uid for entry in part]
                 steps = [Step(entry.letter, now, SERVER, "collected", {"mailbox": mailbox}) for entry in part]
-                self.pump.run(self.store.update_maildrop(mailbox, collected=uids, deleted=uids, steps=steps), PATIENCE)
-            self.pump.run(self.store.release_maildrop(mailbox, "reader"), PATIENCE)
+                self.pump.run(self.store.mailboxes.update(mailbox, collected=uids, deleted=uids, steps=steps), PATIENCE)
+            self.pump.run(self.store.mailboxes.release(mailbox, "reader"), PATIENCE)
 
     def forget(self, before: float) -> int:
-        count: int = self.pump.run(self.store.prune(SERVER, before=before), PATIENCE)
+        count: int = self.pump.run(self.store.history.prune(SERVER, before=before), PATIENCE)
         return count
 
     def claim(self, most: int) -> list[Claim]:
         claims: list[Claim] = self.pump.run(
-            self.store.claim(SERVER, self.owner, time.time(), limit=most, lease=600, next_due=next_day), PATIENCE
+            self.store.queue.claim(SERVER, self.owner, time.time(), limit=most, lease=600, next_due=next_day), PATIENCE
         )
         return claims

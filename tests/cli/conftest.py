@@ -96,13 +96,13 @@ class Shelf:
             for number, recipient in enumerate(letter.envelope.recipients)
         )
         told = tuple(Step(letter.id, at, server, name, facts) for name, facts in steps)  # type: ignore[arg-type]
-        self.pump.run(self.store.accept(Acceptance(letter, deliveries, told)))
+        self.pump.run(self.store.queue.accept(Acceptance(letter, deliveries, told)))
         return letter.id
 
     def change(self, letter: LetterId, number: int, **delivery: Any) -> None:
-        (record,) = self.pump.run(self.store.records(Filter(ids=(letter,))))
+        (record,) = self.pump.run(self.store.history.records(Filter(ids=(letter,))))
         before = record.deliveries[number]
-        self.pump.run(self.store.settle(Settlement((Change(before, replace(before, **delivery)),))))
+        self.pump.run(self.store.queue.settle(Settlement((Change(before, replace(before, **delivery)),))))
 
     def add_account(self, address: str = "alice@home.test") -> None:
         self.pump.run(self.store.accounts.add([Account(address, b"$2b$04$" + b"." * 53, NOON)]))

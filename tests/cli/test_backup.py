@@ -45,8 +45,8 @@ def test_a_server_comes_back_with_all_that_it_had(mailstack: Mailstack, shelf: S
     with closing(sqlite3.connect(data / "index.sqlite3")) as index:
         index.execute("CREATE TABLE tags (tag TEXT)")
     large = acceptance(octets=b"x" * 100_000)
-    shelf.pump.run(shelf.store.accept(large))
-    shelf.pump.run(shelf.store.settle(placing(large.deliveries[0], size=100_000)))
+    shelf.pump.run(shelf.store.queue.accept(large))
+    shelf.pump.run(shelf.store.queue.settle(placing(large.deliveries[0], size=100_000)))
     shelf.accept()
     file = tmp_path / "mail.tar"
     result = mailstack("backup", str(file))
@@ -59,14 +59,14 @@ def test_a_server_comes_back_with_all_that_it_had(mailstack: Mailstack, shelf: S
     pump = Pump()
     there = SqliteStore(pump, tmp_path / "there")
     pump.run(there.open())
-    assert len(pump.run(there.records(Filter()))) == 2
-    (entry,) = pump.run(there.entries(BOB.key, 0, 10))
+    assert len(pump.run(there.history.records(Filter()))) == 2
+    (entry,) = pump.run(there.mailboxes.entries(BOB.key, 0, 10))
     assert entry.uid == 1
-    assert pump.run(read_all(pump.run(there.read(BOB.key, 1)))).endswith(b"x" * 100_000)
+    assert pump.run(read_all(pump.run(there.mailboxes.read(BOB.key, 1)))).endswith(b"x" * 100_000)
     later = acceptance()
-    pump.run(there.accept(later))
-    pump.run(there.settle(placing(later.deliveries[0])))
-    assert [entry.uid for entry in pump.run(there.entries(BOB.key, 0, 10))] == [1, backup.GAP + 2]
+    pump.run(there.queue.accept(later))
+    pump.run(there.queue.settle(placing(later.deliveries[0])))
+    assert [entry.uid for entry in pump.run(there.mailboxes.entries(BOB.key, 0, 10))] == [1, backup.GAP + 2]
     pump.run(there.close())
     assert (tmp_path / "there" / "tls" / "key.pem").read_text() == "a key"
     with closing(sqlite3.connect(tmp_path / "there" / "index.sqlite3")) as index:
@@ -92,11 +92,11 @@ def test_it_is_one_moment_while_letters_come_and_go(shelf: Shelf, tmp_path: Path
     thread.start()
     for number in itertools.count():
         each = acceptance(octets=b"%06d" % number * 20_000)
-        shelf.pump.run(shelf.store.accept(each))
-        shelf.pump.run(shelf.store.settle(placing(each.deliveries[0], size=120_000)))
+        shelf.pump.run(shelf.store.queue.accept(each))
+        shelf.pump.run(shelf.store.queue.settle(placing(each.deliveries[0], size=120_000)))
         if number >= 5:
             uid = number - 4
-            shelf.pump.run(shelf.store.update_maildrop(BOB.key, collected=[], deleted=[uid], steps=[]))
+            shelf.pump.run(shelf.store.mailboxes.update(BOB.key, collected=[], deleted=[uid], steps=[]))
         if ended.is_set():
             break
     thread.join(PATIENCE)

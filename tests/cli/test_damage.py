@@ -40,8 +40,8 @@ class Damaged:
         self.letters = []
         for octets in (SMALL, LARGE, LARGE, SMALL, LARGE):
             entered = acceptance(octets=octets)
-            shelf.pump.run(shelf.store.accept(entered))
-            shelf.pump.run(shelf.store.settle(placing(entered.deliveries[0], size=len(octets))))
+            shelf.pump.run(shelf.store.queue.accept(entered))
+            shelf.pump.run(shelf.store.queue.settle(placing(entered.deliveries[0], size=len(octets))))
             self.letters.append(entered.letter.id)
         shelf.add_account(BOB.key)
         shelf.pump.run(shelf.store.close())

@@ -17,7 +17,7 @@ UNKNOWN = "0" * 15
 
 
 def delivery_of(shelf: Shelf, letter: LetterId) -> Delivery:
-    (record,) = shelf.pump.run(shelf.store.records(Filter(ids=(letter,))))
+    (record,) = shelf.pump.run(shelf.store.history.records(Filter(ids=(letter,))))
     return record.deliveries[0]
 
 
@@ -44,7 +44,7 @@ def test_hold_and_release(mailstack: Mailstack, shelf: Shelf) -> None:
     assert "held" in mailstack("queue", "list").stdout
     assert mailstack("queue", "release", letter.upper()).exit_code == 0
     assert delivery_of(shelf, letter).state is DeliveryState.QUEUED
-    steps = [step.step for step in shelf.pump.run(shelf.store.steps(letter))]
+    steps = [step.step for step in shelf.pump.run(shelf.store.history.steps(letter))]
     assert steps == ["submitted", "held", "released"]
 
 
@@ -196,9 +196,9 @@ def test_a_full_window_explains_why_a_letter_in_hand_is_not_sent(mailstack: Mail
 
 def test_a_letter_that_stands_in_line_says_so(mailstack: Mailstack, shelf: Shelf) -> None:
     letter = shelf.accept(at=time.time())
-    (record,) = shelf.pump.run(shelf.store.records(Filter(ids=(letter,))))
+    (record,) = shelf.pump.run(shelf.store.history.records(Filter(ids=(letter,))))
     before = record.deliveries[0]
-    shelf.pump.run(shelf.store.settle(Settlement((Change(before, before, "elsewhere.test"),))))
+    shelf.pump.run(shelf.store.queue.settle(Settlement((Change(before, before, "elsewhere.test"),))))
     assert because(mailstack, letter)["in line"].startswith("it waits for a free slot of elsewhere.test")
     tell(shelf, BUSY)
     assert BUSY.text in because(mailstack, letter)["in line"]

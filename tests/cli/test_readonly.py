@@ -26,8 +26,8 @@ LARGE = b"Subject: large\r\n\r\n" + b"x" * 100_000 + b"\r\n"
 def filled(shelf: Shelf) -> Shelf:
     """One letter in bob's mailbox, and one that waits."""
     entered = acceptance(octets=LARGE)
-    shelf.pump.run(shelf.store.accept(entered))
-    shelf.pump.run(shelf.store.settle(placing(entered.deliveries[0], size=len(LARGE))))
+    shelf.pump.run(shelf.store.queue.accept(entered))
+    shelf.pump.run(shelf.store.queue.settle(placing(entered.deliveries[0], size=len(LARGE))))
     shelf.accept()
     return shelf
 

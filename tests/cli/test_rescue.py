@@ -32,8 +32,8 @@ def place(mailstack: Mailstack, shelf: Shelf, tmp_path: Path) -> Path:
     """A data directory with a lost and a damaged letter and a broken index, and a backup of before."""
     for octets in (SMALL, LARGE, LARGE, LARGE):
         entered = acceptance(octets=octets)
-        shelf.pump.run(shelf.store.accept(entered))
-        shelf.pump.run(shelf.store.settle(placing(entered.deliveries[0], mailbox=ALICE, size=len(octets))))
+        shelf.pump.run(shelf.store.queue.accept(entered))
+        shelf.pump.run(shelf.store.queue.settle(placing(entered.deliveries[0], mailbox=ALICE, size=len(octets))))
     shelf.accept()
     shelf.add_account(ALICE)
     shelf.pump.run(shelf.store.close())

@@ -31,8 +31,8 @@ def server(shelf: Shelf, tmp_path: Path) -> Path:
     shelf.accept(sender="", recipients=("a@b.test", "c@b.test"))
     shelf.add_account()
     arrived = acceptance(attempts=1, claimed_by="me")
-    shelf.pump.run(shelf.store.accept(arrived))
-    shelf.pump.run(shelf.store.settle(placing(arrived.deliveries[0])))
+    shelf.pump.run(shelf.store.queue.accept(arrived))
+    shelf.pump.run(shelf.store.queue.settle(placing(arrived.deliveries[0])))
     data = tmp_path / "data"
     (data / "tls").mkdir()
     (data / "tls" / "key.pem").write_text("a key")
@@ -56,11 +56,11 @@ def test_a_server_moves_with_all_that_it_has(mailstack: Mailstack, server: Path,
     seen = []
     for store in stores:
         pump.run(store.open())
-        drop = pump.run(store.open_maildrop(BOB.key, "reader"))
-        records = pump.run(store.records(Filter()))
+        drop = pump.run(store.mailboxes.open(BOB.key, "reader"))
+        records = pump.run(store.history.records(Filter()))
         octets = [pump.run(read_all(record.letter.content)) for record in records]
         lives = [(each.letter.id, each.letter.envelope, each.deliveries) for each in records]
-        steps = [pump.run(store.steps(record.letter.id)) for record in records]
+        steps = [pump.run(store.history.steps(record.letter.id)) for record in records]
         accounts = pump.run(store.accounts.all())
         seen.append((drop.validity, drop.entries, octets, lives, steps, accounts))
         pump.run(store.close())
@@ -123,8 +123,8 @@ def test_what_is_damaged_is_told(mailstack: Mailstack, server: Path, tmp_path: P
 def test_a_copy_that_was_killed_is_started_anew(server: Path, shelf: Shelf, tmp_path: Path) -> None:
     for number in range(LETTERS):
         arrived = acceptance(octets=b"x" * (100_000 if number % 50 == 0 else 2000))
-        shelf.pump.start(shelf.store.accept(arrived))
-    shelf.pump.run(shelf.store.next_due("nobody"))
+        shelf.pump.start(shelf.store.queue.accept(arrived))
+    shelf.pump.run(shelf.store.queue.next_due("nobody"))
     command = [sys.executable, "-m", "mailstack", "store", "copy", "--json", str(server), str(tmp_path / "there")]
     moments = random.Random(8)
     said = b""

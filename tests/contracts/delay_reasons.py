@@ -30,7 +30,7 @@ def test_what_a_dead_process_told_is_believed_no_longer(subject: Subject) -> Non
 def test_which_deliveries_stand_in_line_is_known_by_letter(subject: Subject) -> None:
     one, two = claimed(subject, BOB, CAROL)
     change = to(DeliveryState.QUEUED, two, attempts=0)
-    subject.run(subject.store.settle(Settlement((type(change)(two, change.after, "else.test"),))))
-    assert subject.run(subject.store.parked_deliveries(one.letter)) == {1: "else.test"}
-    subject.run(subject.store.accept(other := acceptance()))
-    assert subject.run(subject.store.parked_deliveries(other.letter.id)) == {}
+    subject.run(subject.store.queue.settle(Settlement((type(change)(two, change.after, "else.test"),))))
+    assert subject.run(subject.store.queue.parked_deliveries(one.letter)) == {1: "else.test"}
+    subject.run(subject.store.queue.accept(other := acceptance()))
+    assert subject.run(subject.store.queue.parked_deliveries(other.letter.id)) == {}

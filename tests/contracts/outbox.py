@@ -24,16 +24,16 @@ def claimed(subject: Subject, store: Store, now: float, limit: int = 10, owner: 
 
 def test_steps_are_queued_for_who_wants_them_and_for_nobody_else(subject: Subject) -> None:
     run, store = subject.run, subject.store
-    run(store.accept(acceptance(BOB, at=900.0)))
+    run(store.queue.accept(acceptance(BOB, at=900.0)))
     assert run(store.outbox.entries(None, 10)) == []
     store.outbox.subscribe(HOOK, lambda step: step.step in {"submitted", "relayed"})
     store.outbox.subscribe(OTHER, lambda step: step.step == "deferred")
     letter = acceptance(CAROL, destination="elsewhere.test")
-    run(store.accept(letter))
+    run(store.queue.accept(letter))
     (attempted,) = next(each for each in claim(subject, 1000.0) if each.letter.id == letter.letter.id).deliveries
     step = Step(letter.letter.id, 1001.0, SERVER, "relayed", {"reply": "250 ok", "n": [1, {"a": None}]})
     after = replace(attempted, state=DeliveryState.RELAYED, claimed_by=None, lease=0.0)
-    run(store.settle(Settlement((Change(attempted, after),), steps=(step,))))
+    run(store.queue.settle(Settlement((Change(attempted, after),), steps=(step,))))
     store = subject.reopen()
     first, second = run(store.outbox.entries(None, 10))
     assert (first.target, first.step, first.attempts, first.due) == (HOOK, letter.steps[0], 0, 1000.0)
@@ -46,14 +46,14 @@ def test_what_is_not_stored_is_not_told(subject: Subject) -> None:
     run, store = subject.run, subject.store
     store.outbox.subscribe(HOOK, lambda _: True)
     letter = acceptance(CAROL, destination="elsewhere.test")
-    run(store.accept(letter))
+    run(store.queue.accept(letter))
     (before,) = letter.deliveries
     stale = replace(before, attempts=7)
     step = Step(letter.letter.id, 1001.0, SERVER, "relayed")
     with pytest.raises(Conflict):
-        run(store.settle(Settlement((Change(stale, stale),), steps=(step,))))
+        run(store.queue.settle(Settlement((Change(stale, stale),), steps=(step,))))
     assert [each.step.step for each in run(store.outbox.entries(None, 10))] == ["submitted"]
-    assert run(store.records(Filter(limit=10)))
+    assert run(store.history.records(Filter(limit=10)))
 
 
 def test_a_claim_is_for_one_until_its_lease_ends(subject: Subject) -> None:

@@ -59,12 +59,12 @@ def later(delivery: Delivery, arrived: float) -> float:
 
 
 def claim(subject: Subject, now: float, *, limit: int = 100, owner: str = "me", lease: float = 60.0) -> list[Claim]:
-    return subject.run(subject.store.claim(SERVER, owner, now, limit=limit, lease=lease, next_due=later))
+    return subject.run(subject.store.queue.claim(SERVER, owner, now, limit=limit, lease=lease, next_due=later))
 
 
 def claimed(subject: Subject, *recipients: Address, **given: Any) -> tuple[Delivery, ...]:
     """The deliveries of a new letter, being attempted."""
-    subject.run(subject.store.accept(acceptance(*recipients, **given)))
+    subject.run(subject.store.queue.accept(acceptance(*recipients, **given)))
     (only,) = claim(subject, 5000.0)
     return only.deliveries
 
@@ -85,12 +85,12 @@ def place(subject: Subject, *, mailbox: str = BOB.key, **given: Any) -> LetterId
     """A new letter that rests in a mailbox."""
     (delivery,) = claimed(subject, **given)
     octets = given.get("octets", TEXT)
-    subject.run(subject.store.settle(placing(delivery, mailbox, size=len(octets))))
+    subject.run(subject.store.queue.settle(placing(delivery, mailbox, size=len(octets))))
     return delivery.letter
 
 
 def deliveries(subject: Subject, letter: LetterId) -> tuple[Delivery, ...]:
-    (record,) = subject.run(subject.store.records(Filter(ids=(letter,))))
+    (record,) = subject.run(subject.store.history.records(Filter(ids=(letter,))))
     return record.deliveries
 
 
@@ -101,7 +101,7 @@ def states(subject: Subject, letter: LetterId) -> list[str]:
 def octets_of(subject: Subject, letter: LetterId) -> bytes | None:
     async def read() -> bytes | None:
         try:
-            return await read_all(await subject.store.content(letter))
+            return await read_all(await subject.store.contents.get(letter))
         except KeyError:
             return None
 
@@ -109,10 +109,10 @@ def octets_of(subject: Subject, letter: LetterId) -> bytes | None:
 
 
 def entries(subject: Subject, mailbox: str = BOB.key) -> list[tuple[int, LetterId]]:
-    found = subject.run(subject.store.open_maildrop(mailbox, "look"))
-    subject.run(subject.store.release_maildrop(mailbox, "look"))
+    found = subject.run(subject.store.mailboxes.open(mailbox, "look"))
+    subject.run(subject.store.mailboxes.release(mailbox, "look"))
     return [(entry.uid, entry.letter) for entry in found.entries]
 
 
 def ids(subject: Subject, **which: Any) -> list[LetterId]:
-    return [record.letter.id for record in subject.run(subject.store.records(Filter(**which)))]
+    return [record.letter.id for record in subject.run(subject.store.history.records(Filter(**which)))]

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from mailstack.store.objects.bucket import Bucket
 from mailstack.store.objects.contents import ContentObjects
-from mailstack.store.sql_store import StoreSettings
+from mailstack.store.settings import StoreSettings
 from mailstack.store.sqlite.store import SqliteStore
 from tests.aid import Pump
 from tests.contracts.acceptances import *  # noqa: F403

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mailstack.store.sql_store import StoreSettings
+from mailstack.store.settings import StoreSettings
 from mailstack.store.sqlite.store import SqliteStore
 from tests.aid import Pump
 from tests.contracts.acceptances import *  # noqa: F403

@@ -149,12 +149,12 @@ class Crashes:
 
 def is_owed(server: Server) -> bool:
     """Whether anything still waits in the queue of a server."""
-    return asked(server, lambda store: store.next_due(f"mx.{server.domain}")) is not None
+    return asked(server, lambda store: store.queue.next_due(f"mx.{server.domain}")) is not None
 
 
 def attempts_of(server: Server, letter: str, recipient: str) -> int:
     """How often a server tried to deliver a letter to somebody; 0 when it never had it."""
-    records = asked(server, lambda store: store.records(Filter(ids=(LetterId(letter),))))
+    records = asked(server, lambda store: store.history.records(Filter(ids=(LetterId(letter),))))
     deliveries = [each for record in records for each in record.deliveries]
     return max((each.attempts for each in deliveries if str(each.recipient.address) == recipient), default=0)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email
 from base64 import b64encode
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -16,7 +17,7 @@ from mailstack.config.syntax import Size
 from mailstack.config.values import Keyword
 from mailstack.store import ContentWriter
 from mailstack.store.contents import WritingInMemory
-from mailstack.store.sqlite.in_memory import InMemoryStore
+from mailstack.store.sqlite.in_memory import InMemoryStore, RowContents
 from tests.journeys.internet import Internet, SimulatedServer
 
 SUBMISSION, POP3 = 2587, 2110
@@ -51,16 +52,21 @@ class WatchedWriter(WritingInMemory):
         super().discard()
 
 
-class WatchedStore(InMemoryStore):
-    """Remembers the contents that it was asked to take."""
+class WatchedContents(RowContents):
+    """Remembers the writers of its contents."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, *parts: Any) -> None:
+        super().__init__(*parts)
         self.writers: list[WatchedWriter] = []
 
-    def new_content(self) -> ContentWriter:
+    def new(self) -> ContentWriter:
         self.writers.append(WatchedWriter())
         return self.writers[-1]
+
+
+class WatchedStore(InMemoryStore):
+    contents_class = WatchedContents
+    contents: WatchedContents
 
 
 @pytest.fixture
@@ -116,7 +122,7 @@ def test_a_content_with_a_fault_is_discarded(
     """Else whatever a stranger sends stays on the disk until the next start."""
     attacker = attack(internet, home, BEGIN + b"DATA\r\n\r\n" + fault + b"\r\n.\r\n")
     assert attacker.codes()[-1][:1] == b"5"
-    assert [writer.is_discarded for writer in store.writers] == [True]
+    assert [writer.is_discarded for writer in store.contents.writers] == [True]
 
 
 def test_a_client_that_vanishes_in_a_content_leaves_nothing(
@@ -125,7 +131,7 @@ def test_a_client_that_vanishes_in_a_content_leaves_nothing(
     attacker = attack(internet, home, BEGIN + b"DATA\r\nSubject: half\r\n\r\nof a let")
     attacker.transport.abortConnection()
     internet.reactor.advance(1)
-    assert [writer.is_discarded for writer in store.writers] == [True]
+    assert [writer.is_discarded for writer in store.contents.writers] == [True]
     assert internet.fetch(home, "bob@home.test") == []
 
 
@@ -218,7 +224,7 @@ def test_chunks_of_one_letter_never_become_another(
     (letter,) = internet.fetch(home, "alice@home.test")
     assert b"first" not in letter
     # The last of them is the letter as it is kept, with the results of our checks on top.
-    assert [writer.is_discarded for writer in store.writers] == [True, True, False]
+    assert [writer.is_discarded for writer in store.contents.writers] == [True, True, False]
 
 
 def test_large_header_sections_that_come_in_drop_by_drop_do_not_fill_the_memory(

@@ -32,7 +32,7 @@ from mailstack.queue.settings import QueueLimits, QueueSettings
 from mailstack.relay.agent import RelayAgent
 from mailstack.relay.routing import OwnHost, Routing
 from mailstack.relay.tls_policy import TlsLevel, TlsPolicy
-from mailstack.store import Filter, Record, Settlement
+from mailstack.store import Filter, QueueStore, Record, Settlement
 from mailstack.store.sqlite.in_memory import InMemoryStore
 from tests.journeys.internet import Internet, RecordingJournal, SimulatedServer
 
@@ -170,10 +170,19 @@ class Life:
 
 
 class _MortalStore:
-    """The store as a process sees it, which may die with its hand on it."""
+    """The store as a process sees it, which may die while it settles."""
 
     def __init__(self, store: InMemoryStore, life: Life, dies_at: str) -> None:
         self._store = store
+        self.queue: Any = _MortalQueue(store.queue, life, dies_at)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+
+class _MortalQueue:
+    def __init__(self, queue: QueueStore, life: Life, dies_at: str) -> None:
+        self._queue = queue
         self._life = life
         self._dies_at = dies_at
 
@@ -182,7 +191,7 @@ class _MortalStore:
             self._life.kill()
         if not self._life.alive:
             await Deferred()
-        await self._store.settle(settlement)
+        await self._queue.settle(settlement)
         if self._dies_at == "after the outcome is stored":
             self._life.kill()
             await Deferred()
@@ -193,7 +202,7 @@ class _MortalStore:
         return [None] * len(settlements)
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
+        return getattr(self._queue, name)
 
 
 class Walk:
@@ -221,7 +230,7 @@ class Walk:
         if not life.alive:
             Life(self.internet, store)
         reactor.advance(LEASE)
-        (record,) = reactor.result_of(store.records(Filter(ids=(letter.id,))))
+        (record,) = reactor.result_of(store.history.records(Filter(ids=(letter.id,))))
         return len(self.arrived(begin)), life.wire, record.deliveries[0].state.value
 
     def copies_of_three(self, fault: Fault, octets: int) -> tuple[list[int], Wire]:
@@ -237,7 +246,7 @@ class Walk:
         if not life.alive:
             Life(self.internet, store)
         reactor.advance(LEASE)
-        records = reactor.result_of(store.records(Filter(ids=tuple(letter.id for letter in letters))))
+        records = reactor.result_of(store.history.records(Filter(ids=tuple(letter.id for letter in letters))))
         assert {record.deliveries[0].state.value for record in records} == {"relayed"}, (fault, octets)
         texts = [reactor.result_of(read_all(record.letter.content)) for record in self.arrived(begin)]
         copies = [sum(f"<{letter.id}>".encode() in text for text in texts) for letter in letters]
@@ -253,7 +262,7 @@ class Walk:
 
     def arrived(self, since: float) -> list[Record]:
         """Letters that the other server accepted since a time, also of an earlier fault."""
-        return self.internet.reactor.result_of(self.elsewhere.store.records(Filter(since=since)))
+        return self.internet.reactor.result_of(self.elsewhere.store.history.records(Filter(since=since)))
 
 
 @pytest.fixture

@@ -92,7 +92,7 @@ async def auth(made: SmtpClientSession, mechanism: str, initial: bytes, *more: b
 def test_under_tls_1_3_the_best_mechanism_is_taken_and_told(internet: Internet, home: SimulatedServer) -> None:
     """AUTH-07, AUTH-15, RLY-23: our client and our server bind their login to the connection."""
     internet.submit(home, ALICE, "alice@home.test")
-    (record,) = internet.reactor.result_of(home.store.records(Filter()))
+    (record,) = internet.reactor.result_of(home.store.history.records(Filter()))
     assert record.letter.arrival.mechanism == "SCRAM-SHA-256-PLUS"
 
 

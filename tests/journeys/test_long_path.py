@@ -38,7 +38,7 @@ async def submit(internet: Internet, letters: int) -> None:
 
 
 def records(internet: Internet, host: str) -> list[Record]:
-    found: list[Record] = internet.reactor.result_of(internet.servers[host].store.records(Filter()))
+    found: list[Record] = internet.reactor.result_of(internet.servers[host].store.history.records(Filter()))
     return found
 
 

@@ -120,10 +120,10 @@ class SilentWorld(World):
         return [self.arrived[recipient] - begun for recipient in recipients]
 
     def records(self) -> list[Any]:
-        return self.internet.result_of(self.home.store.records(Filter(limit=10_000)))
+        return self.internet.result_of(self.home.store.history.records(Filter(limit=10_000)))
 
     def steps(self, letter: Any) -> list[Any]:
-        return list(self.internet.result_of(self.home.store.steps(letter)))
+        return list(self.internet.result_of(self.home.store.history.steps(letter)))
 
 
 def besieged(count: int, step: str) -> SilentWorld:

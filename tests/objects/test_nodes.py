@@ -25,16 +25,16 @@ def test_what_one_node_accepts_another_reads_and_removes(postgresql_url: str, bu
         pump.run(nodes[-1].open())
     first, second = nodes
     accepted = acceptance(octets=OCTETS)
-    pump.run(first.accept(accepted))
+    pump.run(first.queue.accept(accepted))
     assert len(keys_in(bucket)) == 1
-    assert pump.run(read_all(pump.run(second.content(accepted.letter.id)))) == OCTETS
-    pump.run(second.settle(placing(accepted.deliveries[0], size=len(OCTETS))))
-    drop = pump.run(second.open_maildrop(BOB.key, "reader"))
+    assert pump.run(read_all(pump.run(second.contents.get(accepted.letter.id)))) == OCTETS
+    pump.run(second.queue.settle(placing(accepted.deliveries[0], size=len(OCTETS))))
+    drop = pump.run(second.mailboxes.open(BOB.key, "reader"))
     (entry,) = drop.entries
-    assert pump.run(read_all(pump.run(second.read(BOB.key, entry.uid)))).endswith(OCTETS)
-    assert pump.run(second.sweep()) == 0
-    pump.run(second.update_maildrop(BOB.key, collected=[], deleted=[entry.uid], steps=[]))
-    pump.run(second.release_maildrop(BOB.key, "reader"))
+    assert pump.run(read_all(pump.run(second.mailboxes.read(BOB.key, entry.uid)))).endswith(OCTETS)
+    assert pump.run(second.contents.sweep()) == 0
+    pump.run(second.mailboxes.update(BOB.key, collected=[], deleted=[entry.uid], steps=[]))
+    pump.run(second.mailboxes.release(BOB.key, "reader"))
     for node in nodes:
         pump.run(node.close())
     assert keys_in(bucket) == []

@@ -81,7 +81,7 @@ def _reading(octets: bytes) -> None:
     """A reader says anything after the greeting, and after the login: every session ends, and gives its maildrop back."""
     for begin in (b"", b"USER bob\r\nPASS secret word\r\n"):
         shelf = Shelf(b"Subject: a\r\n\r\n.\r\n", b"Subject: b\r\n\r\n" + b"x" * 70 + b"\r\n")
-        mail_server = Server(store=shelf)
+        mail_server = Server(mailboxes=shelf)
         telnet = mail_server.telnet(tls=TLS)
         telnet.peer.receive(begin + octets)
         telnet.hang_up()

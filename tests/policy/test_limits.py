@@ -164,6 +164,10 @@ class Holdings:
     def accounts(self) -> Holdings:
         return self
 
+    @property
+    def mailboxes(self) -> Holdings:
+        return self
+
     async def get(self, address: str) -> Account | None:
         return self.given
 

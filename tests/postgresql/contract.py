@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from mailstack.store.connection import DatabaseAddress
 from mailstack.store.postgresql.store import PostgresStore
-from mailstack.store.sql_store import StoreSettings
+from mailstack.store.settings import StoreSettings
 from tests.aid import Pump
 from tests.contracts.store import Subject
 from tests.postgresql.server import Server

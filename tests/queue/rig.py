@@ -32,6 +32,7 @@ from mailstack.queue.retry_schedule import RetrySchedule
 from mailstack.queue.route import Router
 from mailstack.queue.settings import QueueLimits, QueueSettings
 from mailstack.store import Filter, Record, Settlement, Store, StoreError
+from mailstack.store.sql_parts.queue import SqlQueue
 from mailstack.store.sqlite.in_memory import InMemoryStore
 from tests.aid import run
 from tests.clock import START, HandClock
@@ -141,8 +142,8 @@ class ScriptedRelay(SeparateDomains):
         self.under_way.pop(0).callback(None)
 
 
-class OneByOne(InMemoryStore):
-    """Store in memory, where each settlement goes through `settle`."""
+class OneByOne(SqlQueue):
+    """Queue of a store, where each settlement goes through `settle`."""
 
     async def settle_together(self, settlements: Sequence[Settlement]) -> list[Exception | None]:
         return [await self._trouble_of(settlement) for settlement in settlements]
@@ -155,8 +156,8 @@ class OneByOne(InMemoryStore):
         return None
 
 
-class FailingStore(OneByOne):
-    """Store of which the next `failures` settlements fail."""
+class FailingQueue(OneByOne):
+    """Queue of a store of which the next `failures` settlements fail."""
 
     failures = 0
 
@@ -165,6 +166,13 @@ class FailingStore(OneByOne):
             self.failures -= 1
             raise StoreError("the disk is away")
         await super().settle(settlement)
+
+
+class FailingStore(InMemoryStore):
+    """Store of which the next `queue.failures` settlements fail."""
+
+    queue_class = FailingQueue
+    queue: FailingQueue
 
 
 class Rig:
@@ -230,22 +238,22 @@ class Rig:
         return letter
 
     def record(self, letter: Letter) -> Record:
-        return run(self.store.records(Filter(ids=(letter.id,))))[0]
+        return run(self.store.history.records(Filter(ids=(letter.id,))))[0]
 
     def states(self, letter: Letter) -> list[str]:
         return [delivery.state.value for delivery in self.record(letter).deliveries]
 
     def steps(self, letter: Letter) -> list[str]:
-        return [step.step for step in run(self.store.steps(letter.id))]
+        return [step.step for step in run(self.store.history.steps(letter.id))]
 
     def reports(self) -> list[Record]:
         """Letters with the null reverse-path, the oldest first."""
-        return run(self.store.records(Filter(sender="")))[::-1]
+        return run(self.store.history.records(Filter(sender="")))[::-1]
 
     def octets(self, record: Record) -> bytes:
         return run(read_all(record.letter.content))
 
     def mailbox(self, name: str) -> list[LetterId]:
-        drop = run(self.store.open_maildrop(name, "test"))
-        run(self.store.release_maildrop(name, "test"))
+        drop = run(self.store.mailboxes.open(name, "test"))
+        run(self.store.mailboxes.release(name, "test"))
         return [entry.letter for entry in drop.entries]

@@ -10,6 +10,7 @@ from mailstack.letter import Address, Failed, LetterId, Status
 from mailstack.letter.letter import read_all
 from mailstack.queue.admin import BATCH_SIZE, ActionResult, QueueAdmin
 from mailstack.store import Conflict, Filter, Record, Settlement
+from mailstack.store.sql_parts.history import SqlHistory
 from mailstack.store.sqlite.in_memory import InMemoryStore
 from tests.aid import run
 from tests.queue.rig import BUSY, HOUR, TAKEN, OneByOne, Rig, a_letter
@@ -138,7 +139,7 @@ def test_many_letters_are_answered_in_their_order_and_what_an_attempt_came_betwe
     assert {act.refusal_reason for act in acts if not act.done} == {"no letter has this id", "it is relayed already"}
 
 
-class _Hasty(InMemoryStore):
+class _HastyHistory(SqlHistory):
     """An attempt of one letter ends while somebody has read it and not yet written."""
 
     hurry: Callable[[], None] | None = None
@@ -151,10 +152,15 @@ class _Hasty(InMemoryStore):
         return found
 
 
+class _Hasty(InMemoryStore):
+    history_class = _HastyHistory
+    history: _HastyHistory
+
+
 def test_an_attempt_between_reading_and_writing_stops_none_of_the_others():
     rig = Rig(store=(store := _Hasty()), waits=True)
     letters = [rig.accept(a_letter("x@else.test")).id for _ in range(3)]
-    store.hurry = rig.relay.answer
+    store.history.hurry = rig.relay.answer
     acts = run(QueueAdmin(store, rig.clock.now).hold(letters))
     assert [act.refusal_reason for act in acts] == ["it is relayed already", "", ""]
 
@@ -163,7 +169,7 @@ def test_what_is_known_is_read_again_only_where_an_attempt_came_between(rig):
     rig.relay.waits, rig.relay.outcome = True, lambda _: TAKEN
     letters = [rig.accept(a_letter("x@else.test")) for _ in range(3)]
     ids = [letter.id for letter in letters]
-    known = run(rig.store.records(Filter(ids=tuple(ids))))
+    known = run(rig.store.history.records(Filter(ids=tuple(ids))))
     rig.relay.answer()
     acts = run(QueueAdmin(rig.store, rig.clock.now, records=known).hold(ids))
     assert [act.refusal_reason for act in acts] == ["it is relayed already", "", ""]
@@ -179,7 +185,7 @@ def test_each_recipient_has_his_own_answer(rig, operator):
     ]
 
 
-class ContestedStore(OneByOne):
+class ContestedQueue(OneByOne):
     """An attempt comes between reading and writing, so many times."""
 
     contests = 0
@@ -191,12 +197,17 @@ class ContestedStore(OneByOne):
         await super().settle(settlement)
 
 
+class ContestedStore(InMemoryStore):
+    queue_class = ContestedQueue
+    queue: ContestedQueue
+
+
 @pytest.mark.parametrize(("contests", "done"), [(1, True), (2, False)])
 def test_after_a_conflict_the_letter_is_read_again_once(contests, done):
     store = ContestedStore()
     rig = Rig(store=store, outcome=BUSY)
     letter = rig.accept(a_letter("x@else.test"))
-    store.contests = contests
+    store.queue.contests = contests
     (act,) = run(QueueAdmin(store, rig.clock.now).hold([letter.id]))
     assert act.done is done
     assert rig.states(letter) == ["held" if done else "queued"]

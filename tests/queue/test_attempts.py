@@ -154,9 +154,9 @@ def test_a_crash_between_outcome_and_settlement_repeats_only_what_was_in_flight(
     store = FailingStore()
     rig = Rig(store=store)
     kept = rig.accept(a_letter("x@else.test"))
-    store.failures = 10**6
+    store.queue.failures = 10**6
     lost = rig.accept(a_letter("y@else.test"))
-    store.failures = 0
+    store.queue.failures = 0
     rig.restart()
     assert rig.relay.calls == [(lost.id, ("y@else.test",))]
     assert rig.states(kept) == rig.states(lost) == ["relayed"]
@@ -166,7 +166,7 @@ def test_delivery_to_a_mailbox_is_exactly_once_whatever_happens():
     """A delivery that could not be made with the acceptance is made by the runner, over any trouble of the store."""
     store, directory = FailingStore(), FailingDirectory("bob@home.test")
     rig = Rig(directory, store=store)
-    store.failures = 3
+    store.queue.failures = 3
     directory.good = 1
     letter = rig.accept(a_letter("bob@home.test"))
     directory.good = None
@@ -248,7 +248,9 @@ def test_a_retry_is_seen_within_a_second(rig):
 def test_a_claim_that_another_process_took_over_is_dropped(rig, caplog):
     letter = rig.accept(a_letter("x@else.test"))
     (claim,) = run(
-        rig.store.claim("mx.home.test", "other", rig.clock.now() + DAY, limit=9, lease=60, next_due=lambda d, a: 0.0)
+        rig.store.queue.claim(
+            "mx.home.test", "other", rig.clock.now() + DAY, limit=9, lease=60, next_due=lambda d, a: 0.0
+        )
     )
     assert claim.letter.id == letter.id
     rig.relay.answer()
@@ -303,4 +305,4 @@ def test_an_idle_runner_stops_at_once_and_polls_no_more(rig):
     stopped: list[bool] = []
     rig.queue.stop(lambda: stopped.append(True))
     assert stopped == [True]
-    assert run(rig.store.records(Filter())) == []
+    assert run(rig.store.history.records(Filter())) == []

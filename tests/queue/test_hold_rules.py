@@ -14,6 +14,7 @@ from mailstack.queue.hold_rules import describe, is_held_by, matches
 from mailstack.queue.settings import QueueLimits
 from mailstack.store import StoreError
 from mailstack.store.hold_rules import HoldRule
+from mailstack.store.sql_parts.history import SqlHistory
 from mailstack.store.sqlite.in_memory import InMemoryStore
 from tests.aid import run
 from tests.queue.rig import BUSY, HOUR, Rig, a_letter
@@ -90,9 +91,13 @@ def test_a_rule_that_is_gone_holds_no_more(rig) -> None:
     assert rig.states(letter) == ["relayed"]
 
 
-class _UnreadableJourneys(InMemoryStore):
+class _UnreadableHistory(SqlHistory):
     async def steps(self, letter: LetterId) -> list[Step]:
         raise StoreError("the disk is away")
+
+
+class _UnreadableJourneys(InMemoryStore):
+    history_class = _UnreadableHistory
 
 
 def test_what_is_released_by_name_goes_though_no_journey_can_be_read() -> None:

@@ -52,7 +52,7 @@ def test_what_is_captured_names_whom_it_was_for(rig) -> None:
     gated(rig, OutboundRules(("ours.test",), "capture", Address("bob", "home.test")))
     rig.accept(a_letter("x@else.test"))
     rig.clock.advance(1)
-    content = run(rig.store.read("bob@home.test", 1))
+    content = run(rig.store.mailboxes.read("bob@home.test", 1))
 
     async def octets() -> bytes:
         return b"".join([chunk async for chunk in content.chunks()])

@@ -43,7 +43,7 @@ def test_final_delivery_writes_the_trace_fields():
     rig = Rig(MemoryDirectory("bob@home.test", aliases={"info@home.test": ("Bob@home.test",)}))
     letter = rig.accept(a_letter("info@home.test", body=b"hi\r\n"))
     assert rig.record(letter).deliveries[0].attempts == 1
-    content = run(read_all(run(rig.store.read("bob@home.test", 1))))
+    content = run(read_all(run(rig.store.mailboxes.read("bob@home.test", 1))))
     assert content.startswith(b"Return-Path: <alice@home.test>\r\nDelivered-To: Bob@home.test\r\nReceived: from ")
     assert content.endswith(b"\r\n" + HEADER + b"hi\r\n")
     assert content.count(b"Received:") == 1
@@ -59,7 +59,7 @@ def test_a_letter_for_another_host_is_attempted_at_once_and_once(rig):
 
 def test_the_journey_is_told_as_it_is_stored(rig):
     letter = rig.accept(a_letter("bob@home.test", "x@else.test"))
-    assert rig.journal.steps == run(rig.store.steps(letter.id))
+    assert rig.journal.steps == run(rig.store.history.steps(letter.id))
     assert rig.journal.steps[0].facts == {
         "sender": "alice@home.test",
         "recipients": ["bob@home.test", "x@else.test"],
@@ -98,9 +98,9 @@ def test_the_bounce_is_a_letter_that_programs_and_people_read(rig):
     assert message["To"] == "alice@home.test"
     assert message["Message-ID"] == f"<{record.letter.id}@mx.home.test>"
     assert message.get_payload()[2].get_payload() == "From: alice@home.test\r\nSubject: hello\r\n"
-    first = run(rig.store.steps(record.letter.id))[0]
+    first = run(rig.store.history.steps(record.letter.id))[0]
     assert first.facts["original"] == letter.id
-    assert run(rig.store.steps(letter.id))[-1].facts["report"] == record.letter.id
+    assert run(rig.store.history.steps(letter.id))[-1].facts["report"] == record.letter.id
 
 
 def test_partial_failure_reports_the_failed_ones_only(rig):
@@ -120,7 +120,7 @@ def test_the_null_reverse_path_gets_no_bounce(rig):
     letter = rig.accept(a_letter("x@else.test", sender=None))
     assert rig.states(letter) == ["bounced"]
     assert [record.letter.id for record in rig.reports()] == [letter.id]
-    assert "null" in run(rig.store.steps(letter.id))[-1].facts["why"]
+    assert "null" in run(rig.store.history.steps(letter.id))[-1].facts["why"]
 
 
 def test_a_bounce_that_fails_is_not_bounced(rig):
@@ -150,7 +150,7 @@ def test_an_alias_delivers_to_everybody_once_and_the_journey_says_why():
     rig = Rig(MemoryDirectory("alice@home.test", "bob@home.test", aliases=aliases))
     letter = rig.accept(a_letter("all@home.test", "bob@home.test"))
     assert rig.mailbox("bob@home.test") == rig.mailbox("alice@home.test") == [letter.id]
-    alias = next(step for step in run(rig.store.steps(letter.id)) if step.facts.get("via") == "alias")
+    alias = next(step for step in run(rig.store.history.steps(letter.id)) if step.facts.get("via") == "alias")
     assert alias.facts == {"recipient": "all@home.test", "via": "alias", "targets": ["alice@home.test", "x@else.test"]}
     assert rig.record(letter).letter.envelope.sender == ALICE
 

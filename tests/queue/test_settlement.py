@@ -171,7 +171,7 @@ def told(rig):
 def test_a_delivery_here_and_its_report_are_one_transaction():
     """DSN-02: when the store can't, nothing is owed, delivered or reported."""
     rig = Rig(store=FailingStore())
-    rig.store.failures = 1
+    rig.store.queue.failures = 1
     with pytest.raises(StoreError):
         rig.accept(a_letter(wanting("bob@home.test")))
     assert (rig.mailbox("bob@home.test"), rig.reports(), rig.journal.steps) == ([], [], [])

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from twisted.internet.defer import Deferred as Later
 
 from mailstack.letter.delivery import Delivery
 from mailstack.queue.settings import QueueLimits
 from mailstack.store import Acceptance, StoreError, StoreFull
+from mailstack.store.sql_parts.queue import SqlQueue
 from mailstack.store.sqlite.in_memory import InMemoryStore
 from tests.aid import run
 from tests.queue.rig import BUSY, HOUR, REFUSED, TAKEN, FailingStore, OneByOne, Rig, a_letter
@@ -16,7 +19,7 @@ from tests.queue.rig import BUSY, HOUR, REFUSED, TAKEN, FailingStore, OneByOne, 
 def test_a_short_trouble_of_the_store_has_no_letter_sent_twice():
     store = FailingStore()
     rig = Rig(store=store)
-    store.failures = 5
+    store.queue.failures = 5
     letter = rig.accept(a_letter("x@else.test"))
     assert rig.states(letter) == ["queued"]
     rig.clock.advance(120)
@@ -27,7 +30,7 @@ def test_a_short_trouble_of_the_store_has_no_letter_sent_twice():
 def test_a_report_that_could_not_be_stored_is_not_made_twice():
     store = FailingStore()
     rig = Rig(store=store, outcome=REFUSED)
-    store.failures = 5
+    store.queue.failures = 5
     letter = rig.accept(a_letter("x@else.test"))
     rig.clock.advance(120)
     assert rig.states(letter) == ["bounced"]
@@ -38,21 +41,21 @@ def test_a_report_that_could_not_be_stored_is_not_made_twice():
 def test_the_runner_gives_up_settling_when_its_lease_ends():
     store = FailingStore()
     rig = Rig(store=store, limits=QueueLimits(lease=100))
-    store.failures = 10**6
+    store.queue.failures = 10**6
     rig.accept(a_letter("x@else.test"))
     rig.clock.advance(99)
-    store.failures = 0
+    store.queue.failures = 0
     rig.clock.advance(1)
     assert len(rig.relay.calls) == 1
     rig.clock.advance(300)
     assert len(rig.relay.calls) == 2
 
 
-class SlowStore(InMemoryStore):
+class SlowQueue(SqlQueue):
     """Takes outcomes when the test says so."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, *parts: Any, **settings: Any) -> None:
+        super().__init__(*parts, **settings)
         self.groups: list[int] = []
         self.flush: Later[None] | None = None
 
@@ -63,15 +66,20 @@ class SlowStore(InMemoryStore):
         return await super().settle_together(settlements)
 
 
+class SlowStore(InMemoryStore):
+    queue_class = SlowQueue
+    queue: SlowQueue
+
+
 def test_outcomes_that_wait_are_written_together_and_the_next_letters_go_meanwhile():
     store = SlowStore()
     rig = Rig(store=store, limits=QueueLimits(per_destination=1, first_per_destination=1))
     letters = [rig.accept(a_letter("x@else.test")) for _ in range(10)]
     assert len(rig.relay.calls) == 10
-    while store.flush is not None:
-        flush, store.flush = store.flush, None
+    while store.queue.flush is not None:
+        flush, store.queue.flush = store.queue.flush, None
         flush.callback(None)
-    assert store.groups == [1, 9]
+    assert store.queue.groups == [1, 9]
     assert {state for letter in letters for state in rig.states(letter)} == {"relayed"}
     stopped = []
     rig.queue.stop(lambda: stopped.append(True))
@@ -86,9 +94,9 @@ def test_no_more_is_sent_and_not_written_down_than_may_be_under_way():
         rig.accept(a_letter(f"x@d{number}.test"))
     assert len(rig.relay.calls) == 7
     rig.queue.stop(lambda: None)
-    flush, store.flush = store.flush, None
+    flush, store.queue.flush = store.queue.flush, None
     flush.callback(None)
-    assert store.groups == [1, 6]
+    assert store.queue.groups == [1, 6]
 
 
 class ShyBouncer:
@@ -115,8 +123,8 @@ def test_an_outcome_whose_report_cannot_be_composed_waits_and_holds_up_no_other(
     assert len(rig.reports()) == 1
 
 
-class FullStore(OneByOne):
-    """A store whose disk is full when the test says so: it can be read."""
+class FullQueue(OneByOne):
+    """Queue of a store whose disk is full when the test says so: it can be read."""
 
     is_full = False
 
@@ -141,12 +149,17 @@ class FullStore(OneByOne):
         return await super().claim(*arguments, **options)
 
 
+class FullStore(InMemoryStore):
+    queue_class = FullQueue
+    queue: FullQueue
+
+
 def test_a_server_begins_on_a_full_disk_accepts_nothing_and_delivers_once_there_is_room():
     """CODE-21."""
     store = FullStore()
     rig = Rig(store=store, waits=True)
     before = rig.accept(a_letter("x@else.test"))
-    store.is_full = True
+    store.queue.is_full = True
     rig.restart()
     steps = list(rig.journal.steps)
     with pytest.raises(StoreFull):
@@ -155,7 +168,7 @@ def test_a_server_begins_on_a_full_disk_accepts_nothing_and_delivers_once_there_
     assert rig.relay.calls == []
     assert rig.journal.steps == steps
     assert rig.states(before) == ["queued"]
-    store.is_full = False
+    store.queue.is_full = False
     rig.clock.advance(2)
     assert len(rig.relay.calls) == 1
     rig.relay.answer_all()
@@ -165,9 +178,9 @@ def test_a_server_begins_on_a_full_disk_accepts_nothing_and_delivers_once_there_
 def test_what_comes_before_claims_could_be_recovered_is_attempted_once():
     """Claimed at once it would be let go of with the claims of the life before, and attempted again."""
     store = FullStore()
-    store.is_full = True
+    store.queue.is_full = True
     rig = Rig(store=store, waits=True)
-    store.is_full = False
+    store.queue.is_full = False
     letter = rig.accept(a_letter("x@else.test"))
     rig.clock.advance(10)
     assert [called for called, _ in rig.relay.calls] == [letter.id]
@@ -178,9 +191,12 @@ def test_what_comes_before_claims_could_be_recovered_is_attempted_once():
 
 
 def test_trouble_that_is_no_full_disk_still_stops_the_start():
-    class LostStore(InMemoryStore):
+    class LostQueue(SqlQueue):
         async def recover(self, owners, now):
             raise StoreError("the disk is away")
+
+    class LostStore(InMemoryStore):
+        queue_class = LostQueue
 
     with pytest.raises(StoreError, match="away"):
         Rig(store=LostStore())
@@ -194,7 +210,7 @@ def test_stop_does_not_wait_for_room_on_a_full_disk(outcome):
     rig.relay.waits = True
     letters = [rig.accept(a_letter("x@else.test")) for _ in range(3)]
     rig.relay.answer()
-    store.is_full = True
+    store.queue.is_full = True
     rig.relay.answer_all()
     rig.clock.advance(30)
     stopped: list[bool] = []
@@ -202,7 +218,7 @@ def test_stop_does_not_wait_for_room_on_a_full_disk(outcome):
     assert stopped == [True]
     states = [rig.states(letter) for letter in letters]
     assert states.count(["queued"]) == 2
-    store.is_full = False
+    store.queue.is_full = False
     rig.restart()
     rig.relay.answer_all()
     rig.clock.advance(1)
@@ -213,17 +229,17 @@ def test_what_waits_for_room_is_written_at_the_end_if_there_is_any():
     store = FullStore()
     rig = Rig(store=store, waits=True)
     letter = rig.accept(a_letter("x@else.test"))
-    store.is_full = True
+    store.queue.is_full = True
     rig.relay.answer()
     rig.clock.advance(45)
-    store.is_full = False
+    store.queue.is_full = False
     stopped: list[bool] = []
     rig.queue.stop(lambda: stopped.append(True), within=10)
     assert stopped == [True]
     assert rig.states(letter) == ["relayed"]
 
 
-class UnreadableStore(InMemoryStore):
+class UnreadableQueue(SqlQueue):
     readable = True
 
     async def next_due(self, server: str) -> float | None:
@@ -232,14 +248,19 @@ class UnreadableStore(InMemoryStore):
         return await super().next_due(server)
 
 
+class UnreadableStore(InMemoryStore):
+    queue_class = UnreadableQueue
+    queue: UnreadableQueue
+
+
 def test_the_runner_looks_again_after_the_store_could_not_be_read():
     store = UnreadableStore()
     rig = Rig(store=store, outcome=BUSY)
     rig.accept(a_letter("x@else.test"))
-    store.readable = False
+    store.queue.readable = False
     rig.clock.advance(600)
     assert len(rig.relay.calls) == 1
-    store.readable = True
+    store.queue.readable = True
     rig.clock.advance(1)
     assert len(rig.relay.calls) == 2
 
@@ -276,7 +297,7 @@ def test_what_others_may_have_taken_over_is_not_begun():
     waiting = rig.accept(a_letter("x@else.test"))
     rig.clock.advance(10)
     store.since = rig.clock.now() - 5
-    run(store.recover(["me"], rig.clock.now()))
+    run(store.queue.recover(["me"], rig.clock.now()))
     rig.relay.answer()
     assert waiting.id not in [letter for letter, _ in rig.relay.calls]
     assert rig.queue._attempts.backlog.active == rig.queue._attempts.backlog.finished == 0
@@ -325,11 +346,11 @@ def test_what_has_no_room_is_given_back_however_often_the_store_fails():
     rig.queue.stop(lambda: None)
     letters = [rig.accept(a_letter("x@slow.test")) for _ in range(60)]
     rig.relay.waits = True
-    store.failures = 100
+    store.queue.failures = 100
     rig.restart()
     rig.clock.advance(1)
-    assert store.failures < 100, "there was no need to give anything back"
-    store.failures = 0
+    assert store.queue.failures < 100, "there was no need to give anything back"
+    store.queue.failures = 0
     for _ in range(60):
         rig.clock.advance(2)
         rig.relay.answer()
@@ -343,7 +364,7 @@ def test_work_that_another_process_left_is_not_waited_for():
     rig.clock.advance(0.5)
     letter = a_letter("x@else.test")
     delivery = Delivery(letter.id, 0, letter.envelope.recipients[0], "else.test", due=rig.clock.now())
-    run(store.accept(Acceptance(letter, (delivery,), ())))
+    run(store.queue.accept(Acceptance(letter, (delivery,), ())))
     store.tell()
     rig.clock.advance(0.01)
     assert rig.states(letter) == ["relayed"]

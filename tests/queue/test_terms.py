@@ -41,7 +41,7 @@ def test_a_letter_is_held_back_until_its_release_for_mailboxes_here_and_for_othe
 def test_the_journey_and_the_queue_say_what_it_waits_for(rig: Rig) -> None:
     """FUT-01."""
     letter = rig.accept(wishing("bob@home.test", HOLDUNTIL="2025-11-23T22:00:00Z"))
-    steps = run(rig.store.steps(letter.id))
+    steps = run(rig.store.history.steps(letter.id))
     assert [step.step for step in steps] == ["submitted", "routed", "routed"]
     assert steps[0].facts["terms"] == {"HOLDUNTIL": "2025-11-23T22:00:00Z"}
     assert steps[2].facts["not_before"] == "2025-11-23T22:00:00.000000Z"

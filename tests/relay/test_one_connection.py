@@ -47,7 +47,7 @@ class Rig(QueueRig):
 
     def dialogue(self, letter: Letter) -> list[str]:
         """Of the last attempt."""
-        steps = [step for step in run(self.store.steps(letter.id)) if step.step == "attempted"]
+        steps = [step for step in run(self.store.history.steps(letter.id)) if step.step == "attempted"]
         return list(steps[-1].facts["dialogue"]) if steps else []
 
     def state(self, letter: Letter) -> str:
@@ -127,7 +127,7 @@ def test_when_the_answer_to_the_dot_is_lost_the_next_letter_goes_on_a_fresh_conn
     rig.world.pass_time(5)
     assert [rig.state(letter) for letter in letters] == ["queued", "relayed", "relayed"]
     assert rig.server.connections == 2
-    (record,) = rig.world.run(rig.store.records(Filter(ids=(letters[1].id,))))
+    (record,) = rig.world.run(rig.store.history.records(Filter(ids=(letters[1].id,))))
     assert record.deliveries[0].attempts == 1
     assert rig.dialogue(letters[1]).count("S: 250 2.0.0 Ok: queued as 4XyZ1") == 1
 

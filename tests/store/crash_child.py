@@ -33,9 +33,9 @@ async def work(store: SqliteStore, numbers: Iterator[int]) -> None:
         accepted = acceptance(at=time.time(), attempts=1, claimed_by="child", lease=time.time() + 60)
         octets = octets_for(number)
         accepted = replace(accepted, letter=replace(accepted.letter, content=Octets(octets)))
-        await store.accept(accepted)
+        await store.queue.accept(accepted)
         say(f"accepted {accepted.letter.id} {number}")
-        await store.settle(placing(accepted.deliveries[0], size=len(octets)))
+        await store.queue.settle(placing(accepted.deliveries[0], size=len(octets)))
         say(f"settled {accepted.letter.id} {number}")
 
 
@@ -46,7 +46,7 @@ def main() -> None:
     numbers = itertools.count()
     results = [pump.start(work(store, numbers)) for _ in range(CALLERS)]
     while not any(results):
-        pump.run(store.next_due("nobody"))
+        pump.run(store.queue.next_due("nobody"))
 
 
 if __name__ == "__main__":

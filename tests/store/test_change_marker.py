@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mailstack.store.accounts import Account
 from mailstack.store.connection import SETTLING, ChangeMarker
-from mailstack.store.sql_store import StoreSettings
+from mailstack.store.settings import StoreSettings
 from mailstack.store.sqlite.store import TURN, SqliteStore
 from tests.aid import Pump
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from mailstack.letter.delivery import DeliveryState
 from mailstack.letter.letter import read_all
 from mailstack.store import Filter
-from mailstack.store.sql_store import StoreSettings
+from mailstack.store.settings import StoreSettings
 from mailstack.store.sqlite.store import SqliteStore
 from tests.aid import Pump
 from tests.contracts.store import BOB, HEADERS
@@ -37,8 +37,8 @@ def check(directory: Path, said: list[tuple[str, str, int]]) -> None:
     pump = Pump()
     store = SqliteStore(pump, directory, settings=StoreSettings(orphan_age=0.0))
     pump.run(store.open())
-    records = {record.letter.id: record for record in pump.run(store.records(Filter(limit=10**6)))}
-    drop = pump.run(store.open_maildrop(BOB.key, "check"))
+    records = {record.letter.id: record for record in pump.run(store.history.records(Filter(limit=10**6)))}
+    drop = pump.run(store.mailboxes.open(BOB.key, "check"))
     placed = {entry.letter: entry.uid for entry in drop.entries}
     assert len(placed) == len(drop.entries), "a letter rests in its mailbox twice"
     assert [entry.uid for entry in drop.entries] == list(range(1, len(placed) + 1))
@@ -50,16 +50,16 @@ def check(directory: Path, said: list[tuple[str, str, int]]) -> None:
     for letter, record in records.items():
         (delivery,) = record.deliveries
         assert (delivery.state is DeliveryState.DELIVERED) == (letter in placed)
-        steps = sorted(step.step for step in pump.run(store.steps(letter)))
+        steps = sorted(step.step for step in pump.run(store.history.steps(letter)))
         assert steps == (["delivered", "submitted"] if letter in placed else ["submitted"])
         octets = pump.run(read_all(record.letter.content))
         if letter in placed:
-            assert pump.run(read_all(pump.run(store.read(BOB.key, placed[letter])))) == HEADERS + octets
+            assert pump.run(read_all(pump.run(store.mailboxes.read(BOB.key, placed[letter])))) == HEADERS + octets
     files = {file.name for file in (directory / "contents").glob("*/*")}
     assert len(files) == sum(record.letter.content.size > 65536 for record in records.values()), "an orphan was left"
     claimed = sum(record.deliveries[0].claimed_by == "child" for record in records.values())
-    assert pump.run(store.recover(["child"], 1.0)) == claimed
-    pump.run(store.release_maildrop(BOB.key, "check"))
+    assert pump.run(store.queue.recover(["child"], 1.0)) == claimed
+    pump.run(store.mailboxes.release(BOB.key, "check"))
     pump.run(store.close())
 
 

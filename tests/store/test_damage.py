@@ -15,7 +15,7 @@ from mailstack.letter import Content, LetterId
 from mailstack.letter.letter import read_all, verify
 from mailstack.store import Damaged, StoreError
 from mailstack.store.contents import AHEAD, Verification, digest_of
-from mailstack.store.sql_store import StoreSettings
+from mailstack.store.settings import StoreSettings
 from mailstack.store.sqlite.store import DATABASE, SqliteStore
 from tests.aid import Pump, examples
 from tests.contracts.store import BOB, SERVER, acceptance, later, placing
@@ -59,8 +59,8 @@ def store(pump: Pump, directory: Path) -> Iterator[SqliteStore]:
 def enter(pump: Pump, store: SqliteStore, octets: bytes) -> LetterId:
     """A letter in bob's mailbox that is still owed to others."""
     made = acceptance(octets=octets)
-    pump.run(store.accept(made))
-    pump.run(store.settle(placing(made.deliveries[0], size=len(octets))))
+    pump.run(store.queue.accept(made))
+    pump.run(store.queue.settle(placing(made.deliveries[0], size=len(octets))))
     return made.letter.id
 
 
@@ -92,17 +92,17 @@ def test_a_damaged_file_is_never_read_to_its_end(
     other = enter(pump, store, octets)
     file = files(directory)[0]
     file.write_bytes(damage(octets))
-    for content in (pump.run(store.content(letter)), pump.run(store.read(BOB.key, 1))):
+    for content in (pump.run(store.contents.get(letter)), pump.run(store.mailboxes.read(BOB.key, 1))):
         assert given_before_the_end(pump, content) < len(octets)
         if len(octets) > AHEAD:
             with pytest.raises(Damaged):
                 pump.run(verify(content))
         else:
             assert given_before_the_end(pump, content) == 0
-    assert pump.run(read_all(pump.run(store.content(other)))) == octets
-    assert pump.run(read_all(pump.run(store.read_together(BOB.key, [1, 2]))[2])).endswith(octets)
+    assert pump.run(read_all(pump.run(store.contents.get(other)))) == octets
+    assert pump.run(read_all(pump.run(store.mailboxes.read_together(BOB.key, [1, 2]))[2])).endswith(octets)
     file.write_bytes(octets)
-    assert pump.run(read_all(pump.run(store.content(letter)))) == octets, "it was restored"
+    assert pump.run(read_all(pump.run(store.contents.get(letter)))) == octets, "it was restored"
 
 
 @pytest.mark.parametrize(
@@ -113,12 +113,12 @@ def test_a_damaged_row_is_never_returned(pump: Pump, store: SqliteStore, directo
     with closing(sqlite3.connect(directory / DATABASE, isolation_level=None)) as connection:
         connection.execute("UPDATE contents SET octets = ? WHERE letter = ?", (damage(SMALL), letter))
     with pytest.raises(Damaged, match=letter):
-        pump.run(store.content(letter))
+        pump.run(store.contents.get(letter))
     with pytest.raises(Damaged, match=letter):
-        pump.run(store.read(BOB.key, 1))
-    together = pump.run(store.read_together(BOB.key, [1, 2]))
+        pump.run(store.mailboxes.read(BOB.key, 1))
+    together = pump.run(store.mailboxes.read_together(BOB.key, [1, 2]))
     assert list(together) == [2]
-    assert pump.run(read_all(pump.run(store.content(other)))) == SMALL
+    assert pump.run(read_all(pump.run(store.contents.get(other)))) == SMALL
 
 
 def test_letters_that_are_claimed_together_are_read_without_the_damaged_one(
@@ -127,13 +127,13 @@ def test_letters_that_are_claimed_together_are_read_without_the_damaged_one(
     """What leaves the queue is read by the dozen."""
     letters = [acceptance(octets=SMALL) for _ in range(3)]
     for each in letters:
-        pump.run(store.accept(each))
+        pump.run(store.queue.accept(each))
     damaged = letters[1].letter.id
     with closing(sqlite3.connect(directory / DATABASE, isolation_level=None)) as connection:
         connection.execute(
             "UPDATE contents SET octets = CAST(replace(octets, 'Hello', 'hello') AS BLOB) WHERE letter = ?", (damaged,)
         )
-    claims = pump.run(store.claim(SERVER, "me", 5000.0, limit=9, lease=1.0, next_due=later))
+    claims = pump.run(store.queue.claim(SERVER, "me", 5000.0, limit=9, lease=1.0, next_due=later))
     for claim in claims:
         if claim.letter.id == damaged:
             with pytest.raises(Damaged, match=damaged):
@@ -166,7 +166,7 @@ def test_no_flipped_bit_of_the_database_gives_another_letter(tmp_path: Path, dat
         pump.run(store.open())
         for uid in (1, 2, 3):
             try:
-                content = pump.run(read_all(pump.run(store.read(BOB.key, uid))))
+                content = pump.run(read_all(pump.run(store.mailboxes.read(BOB.key, uid))))
             except (StoreError, KeyError):
                 continue
             assert content.endswith(SMALL)
@@ -183,11 +183,11 @@ def test_what_an_older_program_wrote_has_no_digest_and_is_read_by_its_length(
     with closing(sqlite3.connect(directory / DATABASE, isolation_level=None)) as connection:
         connection.execute("UPDATE contents SET digest = NULL")
     for letter, octets in zip(letters, (SMALL, LARGE), strict=True):
-        assert pump.run(read_all(pump.run(store.content(letter)))) == octets
-    assert pump.run(read_all(pump.run(store.read_together(BOB.key, [1]))[1])).endswith(SMALL)
+        assert pump.run(read_all(pump.run(store.contents.get(letter)))) == octets
+    assert pump.run(read_all(pump.run(store.mailboxes.read_together(BOB.key, [1]))[1])).endswith(SMALL)
     files(directory)[0].write_bytes(LARGE[:-1])
     with pytest.raises(Damaged, match="octets"):
-        pump.run(read_all(pump.run(store.content(letters[1]))))
+        pump.run(read_all(pump.run(store.contents.get(letters[1]))))
 
 
 def test_the_digest_is_the_same_in_rows_and_in_files(pump: Pump, store: SqliteStore, directory: Path) -> None:

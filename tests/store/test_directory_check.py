@@ -14,10 +14,9 @@ from twisted.internet.defer import maybeDeferred
 
 from mailstack.letter.letter import Octets, read_all
 from mailstack.store import Acceptance, Filter, StoreError
-from mailstack.store.archive import ArchivingSqliteStore
 from mailstack.store.content_files import ContentFiles
 from mailstack.store.data_directory import Location
-from mailstack.store.sql_store import StoreSettings
+from mailstack.store.settings import StoreSettings
 from mailstack.store.sqlite.store import DATABASE, SqliteStore
 from tests.aid import Pump, run
 from tests.contracts.store import BOB, acceptance, placing
@@ -43,15 +42,14 @@ class Place:
             self.accept(size)
 
     def open(self, location: Location | None = None) -> SqliteStore:
-        store = ArchivingSqliteStore(
-            self.pump, self.directory, location=location, settings=StoreSettings(readers=1, recent_octets=0)
-        )
+        settings = StoreSettings(readers=1, recent_octets=0, archiving=True)
+        store = SqliteStore(self.pump, self.directory, settings, location=location)
         self.pump.run(store.open())
         return store
 
     def accept(self, size: int) -> None:
         made = letter(size)
-        self.pump.run(self.store.accept(made))
+        self.pump.run(self.store.queue.accept(made))
         self.accepted.append(made)
 
     def refuses(self) -> None:
@@ -60,11 +58,11 @@ class Place:
         with pytest.raises(StoreError):
             self.accept(LARGE)
         with pytest.raises(StoreError, match="the data directory was"):
-            self.pump.run(self.store.settle(placing(self.accepted[0].deliveries[0])))
+            self.pump.run(self.store.queue.settle(placing(self.accepted[0].deliveries[0])))
 
     def is_whole(self) -> None:
         """Every letter that was accepted is there with its content, and no other letter is."""
-        records = self.pump.run(self.store.records(Filter(limit=100)))
+        records = self.pump.run(self.store.history.records(Filter(limit=100)))
         assert {record.letter.id for record in records} == {each.letter.id for each in self.accepted}
         for record in records:
             octets = self.pump.run(read_all(record.letter.content))
@@ -109,7 +107,7 @@ def test_nothing_is_accepted_until_the_directory_is_back(place: Place, instead: 
     place.refuses()
     assert snapshot(place.directory) == before
     # What is open is read on.
-    assert len(place.pump.run(place.store.records(Filter(limit=100)))) == 2
+    assert len(place.pump.run(place.store.history.records(Filter(limit=100)))) == 2
     if before is not None:
         place.directory.rename(place.directory.with_name("wrong"))
     place.away.rename(place.directory)
@@ -144,11 +142,11 @@ def test_a_reader_that_begins_late_opens_no_other_database(tmp_path: Path) -> No
     (tmp_path / "data").rename(tmp_path / "away")
     (tmp_path / "data").mkdir()
     with pytest.raises(StoreError):
-        pump.run(store.pending_count())
+        pump.run(store.queue.pending_count())
     assert snapshot(tmp_path / "data") == set()
     (tmp_path / "data").rmdir()
     (tmp_path / "away").rename(tmp_path / "data")
-    assert pump.run(store.pending_count()) == 0
+    assert pump.run(store.queue.pending_count()) == 0
     pump.run(store.close())
 
 

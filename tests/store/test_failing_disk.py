@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from mailstack.letter.delivery import DeliveryState
 from mailstack.letter.letter import Octets, read_all
 from mailstack.store import Acceptance, Conflict, Filter, Settlement, StoreError, StoreFull
-from mailstack.store.sql_store import StoreSettings
+from mailstack.store.settings import StoreSettings
 from mailstack.store.sqlite.store import SqliteStore
 from tests.aid import Pump
 from tests.contracts.store import BOB, CAROL, HEADERS, acceptance, placing, to
@@ -42,8 +42,8 @@ class Place:
         self.pump = Pump()
         self.store = self._open()
         self.first = accepted("first", 200)
-        self.do(self.store.accept(self.first))
-        self.do(self.store.settle(placing(self.first.deliveries[0], size=200)))
+        self.do(self.store.queue.accept(self.first))
+        self.do(self.store.queue.settle(placing(self.first.deliveries[0], size=200)))
 
     def _open(self) -> SqliteStore:
         store = SqliteStore(self.pump, self.directory, settings=StoreSettings(memory_limit=65536, orphan_age=0.0))
@@ -61,16 +61,16 @@ class Place:
         self.do(self.store.close())
 
     def letters(self) -> dict[str, Any]:
-        return {record.letter.id: record for record in self.do(self.store.records(Filter(limit=1000)))}
+        return {record.letter.id: record for record in self.do(self.store.history.records(Filter(limit=1000)))}
 
     def in_mailbox(self) -> list[str]:
-        drop = self.do(self.store.open_maildrop(BOB.key, "look"))
-        self.do(self.store.release_maildrop(BOB.key, "look"))
+        drop = self.do(self.store.mailboxes.open(BOB.key, "look"))
+        self.do(self.store.mailboxes.release(BOB.key, "look"))
         return [entry.letter for entry in drop.entries]
 
     def octets(self, uid: int) -> bytes:
         async def read() -> bytes:
-            return await read_all(await self.store.read(BOB.key, uid))
+            return await read_all(await self.store.mailboxes.read(BOB.key, uid))
 
         return self.do(read())
 
@@ -86,12 +86,12 @@ def accepted(text: str, size: int) -> Acceptance:
 
 async def take(store: SqliteStore, accepted: Acceptance) -> None:
     """As a session does: the content as it comes, then the acceptance; discarded when something goes wrong."""
-    content = store.new_content()
+    content = store.contents.new()
     try:
         octets: Any = accepted.letter.content
         async for chunk in octets.chunks():
             await content.write(chunk)
-        await store.accept(replace(accepted, letter=replace(accepted.letter, content=await content.finish())))
+        await store.queue.accept(replace(accepted, letter=replace(accepted.letter, content=await content.finish())))
     except BaseException:
         content.discard()
         raise
@@ -159,11 +159,11 @@ def test_settling(disk: FailingDisk, tmp_path: Path, full: bool, lasting: bool) 
         place.do(take(place.store, letter))
         begin()
         settlement = placing(letter.deliveries[0], size=200)
-        was_refused = refused(place, place.store.settle(settlement), full)
+        was_refused = refused(place, place.store.queue.settle(settlement), full)
         disk.heal()
         assert (letter.letter.id in place.in_mailbox()) is not was_refused
         if was_refused:
-            place.do(place.store.settle(settlement))
+            place.do(place.store.queue.settle(settlement))
         place.reopen()
         assert place.in_mailbox() == [place.first.letter.id, letter.letter.id]
         assert place.octets(2).startswith(HEADERS + b"Subject: letter")
@@ -181,13 +181,13 @@ def test_giving_a_delivery_up_with_a_report(disk: FailingDisk, tmp_path: Path, f
         begin()
         failed = to(DeliveryState.BOUNCED, place.first.deliveries[1])
         settlement = Settlement((failed,), (), (), (report,))
-        was_refused = refused(place, place.store.settle(settlement), full)
+        was_refused = refused(place, place.store.queue.settle(settlement), full)
         disk.heal()
         letters = place.letters()
         state = letters[place.first.letter.id].deliveries[1].state
         assert (report.letter.id in letters) is (state is DeliveryState.BOUNCED) is not was_refused
         if was_refused:
-            place.do(place.store.settle(settlement))
+            place.do(place.store.queue.settle(settlement))
         place.reopen()
         assert report.letter.id in place.letters()
 
@@ -201,17 +201,17 @@ def test_updating_a_maildrop(disk: FailingDisk, tmp_path: Path, full: bool, last
     def step(place: Place, begin: Callable[[], None]) -> None:
         letter = accepted("letter", 200)
         place.do(take(place.store, letter))
-        place.do(place.store.settle(placing(letter.deliveries[0], size=200)))
+        place.do(place.store.queue.settle(placing(letter.deliveries[0], size=200)))
         begin()
         update = {"collected": [1, 2], "deleted": [1, 2], "steps": []}
-        was_refused = refused(place, place.store.update_maildrop(BOB.key, **update), full)
+        was_refused = refused(place, place.store.mailboxes.update(BOB.key, **update), full)
         disk.heal()
         both = [place.first.letter.id, letter.letter.id]
         assert place.in_mailbox() == (both if was_refused else [])
         place.reopen()
         assert place.in_mailbox() == (both if was_refused else [])
         if was_refused:
-            place.do(place.store.update_maildrop(BOB.key, **update))
+            place.do(place.store.mailboxes.update(BOB.key, **update))
             assert place.in_mailbox() == []
 
     walk(disk, tmp_path, full, lasting, step)

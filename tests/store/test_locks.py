@@ -13,7 +13,7 @@ import pytest
 
 from mailstack.store import MaildropInUse, StoreError
 from mailstack.store.locks import NameLocks, Turn, TurnTimeout
-from mailstack.store.sql_store import StoreSettings
+from mailstack.store.settings import StoreSettings
 from mailstack.store.sqlite.store import SqliteStore
 from tests.aid import Pump
 from tests.contracts.store import acceptance
@@ -67,10 +67,10 @@ def test_a_maildrop_that_another_process_reads_is_in_use(tmp_path: Path) -> None
     with another_process("name", str(tmp_path / "maildrops"), "bob@home.test") as holder:
         for _ in range(2):
             with pytest.raises(MaildropInUse):
-                pump.run(store.open_maildrop("bob@home.test", "me"))
+                pump.run(store.mailboxes.open("bob@home.test", "me"))
         holder.kill()
         holder.wait(20)
-        pump.run(store.open_maildrop("bob@home.test", "me"))
+        pump.run(store.mailboxes.open("bob@home.test", "me"))
     locks = NameLocks(tmp_path / "maildrops")
     assert locks.acquire("bob@home.test"), "a lock is its process's as a whole"
     pump.run(store.close())
@@ -109,6 +109,6 @@ def test_a_process_that_keeps_the_turn_costs_an_error_and_no_letter(tmp_path: Pa
     kept = acceptance()
     holder = another_process("turn", str(tmp_path / "turn"))
     with holder, pytest.raises(StoreError, match="another process holds the write lock"):
-        pump.run(store.accept(kept))
-    pump.run(store.accept(kept))
+        pump.run(store.queue.accept(kept))
+    pump.run(store.queue.accept(kept))
     pump.run(store.close())

@@ -72,10 +72,10 @@ def test_every_schema_on_the_way_leads_to_the_newest(old: Path, known: Any, tmp_
     pump = Pump()
     store = SqliteStore(pump, tmp_path)
     pump.run(store.open())
-    records = {record.letter.id: record for record in pump.run(store.records(Filter(limit=1000)))}
+    records = {record.letter.id: record for record in pump.run(store.history.records(Filter(limit=1000)))}
     assert set(records) == {LetterId(each["id"]) for each in said["letters"]}
     for letter, journey in said["journeys"].items():
-        assert [step.step for step in pump.run(store.steps(LetterId(letter)))] == [
+        assert [step.step for step in pump.run(store.history.steps(LetterId(letter)))] == [
             each["step"] for each in journey["steps"]
         ]
     owed = [
@@ -87,9 +87,9 @@ def test_every_schema_on_the_way_leads_to_the_newest(old: Path, known: Any, tmp_
     for record in owed:
         assert len(pump.run(read_all(record.letter.content))) == record.letter.content.size
     for user, letters in said["mailboxes"].items():
-        drop = pump.run(store.open_maildrop(f"{user}@home.test", "test"))
+        drop = pump.run(store.mailboxes.open(f"{user}@home.test", "test"))
         assert len(drop.entries) == len(letters)
-        pump.run(store.release_maildrop(f"{user}@home.test", "test"))
+        pump.run(store.mailboxes.release(f"{user}@home.test", "test"))
     assert {account.address for account in pump.run(store.accounts.all())} == {
         each["address"] for each in said["users"]
     }

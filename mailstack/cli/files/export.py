@@ -232,7 +232,7 @@ def _one(  # each of a type of its own
 
 async def _octets(store: Store, mailbox: str, uid: int) -> list[bytes]:
     """All octets of a letter, in memory; the maximum size of letters bounds it."""
-    return [octets async for octets in (await store.read(mailbox, uid)).chunks()]
+    return [octets async for octets in (await store.mailboxes.read(mailbox, uid)).chunks()]
 
 
 def _facts_of(server: OpenStore, letters: list[LetterId]) -> dict[LetterId, _Facts]:
@@ -246,7 +246,7 @@ def _facts_of(server: OpenStore, letters: list[LetterId]) -> dict[LetterId, _Fac
 
 
 async def _facts(store: Store, letters: list[LetterId]) -> dict[LetterId, _Facts]:
-    found = await store.records(Filter(ids=tuple(letters), limit=len(letters)))
+    found = await store.history.records(Filter(ids=tuple(letters), limit=len(letters)))
     return {
         record.letter.id: _Facts(str(record.letter.envelope.sender or ""), record.letter.arrival.at) for record in found
     }

@@ -128,7 +128,7 @@ async def letters_in(
     """All letters of a mailbox, except those with an `unseen` uid."""
     found: dict[LetterId, Entry] = {}
     last = 0
-    while some := await store.entries(mailbox, last, BATCH):
+    while some := await store.mailboxes.entries(mailbox, last, BATCH):
         last = some[-1].uid
         found.update((entry.letter, entry) for entry in some if not unseen(entry.uid))
     return found

@@ -109,7 +109,7 @@ class Importer:
             await before
             if isinstance(prepared, ImportResult):
                 return prepared
-            accepting = Deferred.fromCoroutine(self._store.accept(prepared))
+            accepting = Deferred.fromCoroutine(self._store.queue.accept(prepared))
         finally:
             turn.callback(None)
         await accepting
@@ -168,7 +168,7 @@ class Importer:
             if letter in self._known:
                 if await self._is_same(letter, digest):
                     return letter, True
-            elif not await self._store.steps(letter):
+            elif not await self._store.history.steps(letter):
                 return letter, False
             # The id belongs to a deleted letter, or collides with another one.
         raise AssertionError
@@ -179,7 +179,7 @@ class Importer:
             return False
         counted = hashlib.sha256()
         try:
-            async for octets in (await self._store.read(self._mailbox, entry.uid)).chunks():
+            async for octets in (await self._store.mailboxes.read(self._mailbox, entry.uid)).chunks():
                 counted.update(octets)
         except KeyError:
             return False  # deleted since
@@ -196,7 +196,7 @@ class Importer:
         mailboxes: Mapping[Address, str],
         now: float,
     ) -> Acceptance:
-        writer = self._store.new_content()
+        writer = self._store.contents.new()
         try:
             for octets in found.chunks():
                 await writer.write(octets)

@@ -138,7 +138,7 @@ def remove(target: TargetServer, chosen: ChosenLetters, bounce: bool) -> None:
     async def removed(server: OpenStore, operator: QueueAdmin, letters: Sequence[LetterId]) -> list[ActionResult]:
         if not bounce:
             return await operator.remove(letters)
-        found = await server.store.records(Filter(ids=tuple(letters), limit=len(letters)))
+        found = await server.store.history.records(Filter(ids=tuple(letters), limit=len(letters)))
         taken_by = {record.letter.id: record.letter.arrival.server for record in found}
         acts: list[ActionResult] = []
         for name in dict.fromkeys(taken_by.get(letter, "") for letter in letters):
@@ -194,7 +194,7 @@ def act(
 
 def _confirm_ids(server: OpenStore, verb: str, ids: Sequence[LetterId]) -> None:
     """Asks for confirmation, unless none of the letters is waiting, which the action reports."""
-    found = server.run(server.store.records(Filter(ids=tuple(ids), limit=len(ids))))
+    found = server.run(server.store.history.records(Filter(ids=tuple(ids), limit=len(ids))))
     if waiting := [each for each in narrowed(found, DeliverySelection(states=OWED)) if each.deliveries]:
         confirm(f"{verb} {_summary(waiting)}?")
 

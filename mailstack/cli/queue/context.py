@@ -89,7 +89,7 @@ def down_text(condition: DelayReason) -> str:
 def load_context(target: TargetServer, mail_server: OpenStore, record: Record) -> DelayContext:
     """Loads the delay reasons, parked destinations and hold rules of one letter."""
     conditions = mail_server.run(mail_server.store.delay_reasons.current(target.now()))
-    lines = mail_server.run(mail_server.store.parked_deliveries(record.letter.id))
+    lines = mail_server.run(mail_server.store.queue.parked_deliveries(record.letter.id))
     hold_rules = HoldRules(mail_server.store, allowed_domains=_allowed_domains(target))
     mail_server.run(hold_rules.refresh())
     orders = {each.number: mail_server.run(hold_rules.would_hold(record.letter, each)) for each in record.deliveries}

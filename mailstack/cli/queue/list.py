@@ -185,12 +185,12 @@ def show(target: TargetServer, id: str, as_json: bool) -> None:  # noqa: A002 - 
     """
     letter = letter_id(id)
     with OpenStore(target, only_reads=True) as server:
-        records = server.run(server.store.records(Filter(ids=(letter,), limit=1)))
+        records = server.run(server.store.history.records(Filter(ids=(letter,), limit=1)))
         if not records:
             raise unknown_letter(letter)
         details = _LetterDetails(
             records[0],
-            server.run(server.store.steps(letter)),
+            server.run(server.store.history.steps(letter)),
             schedule_of(target),
             load_context(target, server, records[0]),
         )

@@ -122,7 +122,7 @@ def release_held(target: TargetServer, server: OpenStore, rule: HoldRule) -> int
     held = Filter(states=frozenset({DeliveryState.HELD}), limit=MAX_SCANNED)
     records = [
         record
-        for record in server.run(server.store.records(held))
+        for record in server.run(server.store.history.records(held))
         if any(is_held_by(rule, delivery) for delivery in record.deliveries)
     ]
     operator = QueueAdmin(

@@ -91,7 +91,7 @@ def _at(when: When | None, now: float) -> float | None:
 
 def select(server: OpenStore, selection: DeliverySelection, limit: int = MAX_SCANNED) -> list[Record]:
     """Letters with a selected delivery, with all their deliveries, newest first."""
-    found = server.run(server.store.records(selection.filter(MAX_SCANNED)))
+    found = server.run(server.store.history.records(selection.filter(MAX_SCANNED)))
     meant = [
         record for record in found if any(selection.matches(record.letter, delivery) for delivery in record.deliveries)
     ]

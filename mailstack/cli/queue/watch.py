@@ -132,14 +132,16 @@ class Changes:
     def poll(self, now: float) -> list[Step]:
         """Steps since the last poll, oldest first."""
         store = self._server.store
-        self.waiting = self._server.run(store.records(Filter(states=OWED, limit=MAX_SCANNED)))
+        self.waiting = self._server.run(store.history.records(Filter(states=OWED, limit=MAX_SCANNED)))
         # A letter that was accepted a moment ago may carry a time from before the last poll.
-        fresh = self._server.run(store.records(Filter(since=self._last - 5.0, limit=MAX_SCANNED)))
+        fresh = self._server.run(store.history.records(Filter(since=self._last - 5.0, limit=MAX_SCANNED)))
         self._last = now
         here = {record.letter.id: record for record in (*fresh, *self.waiting)}
         gone = [letter for letter in self._marks if letter not in here]
         for letter in gone:
-            here.update({record.letter.id: record for record in self._server.run(store.records(Filter(ids=(letter,))))})
+            here.update(
+                {record.letter.id: record for record in self._server.run(store.history.records(Filter(ids=(letter,))))}
+            )
         new = [step for record in here.values() for step in self._of(record)]
         for letter in gone:
             self._marks.pop(letter, None)
@@ -156,7 +158,7 @@ class Changes:
         self._marks[letter] = mark
         if self._first and not is_known and record.letter.arrival.at < self._began:
             return []
-        steps = self._server.run(self._server.store.steps(letter))
+        steps = self._server.run(self._server.store.history.steps(letter))
         printed = self._printed.setdefault(letter, [])
         new = [step for step in steps if step.at >= self._began and step not in printed]
         printed += new

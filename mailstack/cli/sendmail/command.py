@@ -204,7 +204,7 @@ EMPTY = "Mail queue is empty"
 
 def list_queue(server: OpenStore) -> Iterator[str]:
     """Lines of mailq, oldest letter first."""
-    records = server.run(server.store.records(Filter(states=OWED, limit=MAX_SCANNED)))
+    records = server.run(server.store.history.records(Filter(states=OWED, limit=MAX_SCANNED)))
     if not records:
         yield EMPTY
         return

@@ -71,7 +71,7 @@ def list_(target: TargetServer, as_json: bool) -> None:
     with OpenStore(target, only_reads=True) as server:
         accounts = sorted(server.run(server.store.accounts.all()), key=lambda account: account.address)
         aliases = server.run(server.store.accounts.aliases())
-        mailboxes = server.run(server.store.mailboxes())
+        mailboxes = server.run(server.store.mailboxes.sizes())
     names = {account.address: [alias for alias, to in aliases if account.address in to] for account in accounts}
     if as_json:
         for account in accounts:
@@ -123,7 +123,7 @@ def quota(target: TargetServer, address: str, size: str | None) -> None:
             raise _unknown(parsed.key)
         if size is not None:
             server.run(server.store.accounts.set_quota(parsed.key, limit))
-        used = server.run(server.store.octets_in(parsed.key))
+        used = server.run(server.store.mailboxes.octets_in(parsed.key))
     now = account.quota if size is None else limit
     click.echo(f"{parsed.key} holds {size_text(used)}; quota: {quota_text(now)}")
 

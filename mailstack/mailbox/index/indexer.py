@@ -78,7 +78,7 @@ class Indexer:
         # The writer creates missing tables.
         self._read_to = await self._database.write(queries.progress)
         number, letter = await self._database.read(queries.newest)
-        existing = await self._store.entries(ARCHIVE, number - 1, 1) if number else []
+        existing = await self._store.mailboxes.entries(ARCHIVE, number - 1, 1) if number else []
         if existing and existing[0].uid == number and existing[0].letter != letter:
             # It is the index of another archive.
             await self._database.write(writes.delete_all)
@@ -140,10 +140,12 @@ class Indexer:
 
     async def _index_batch(self) -> tuple[int, bool]:
         """Indexes a batch; returns its number of letters, and whether it was the last one."""
-        entries = await self._store.entries(ARCHIVE, self._read_to, AT_ONCE)
+        entries = await self._store.mailboxes.entries(ARCHIVE, self._read_to, AT_ONCE)
         if not entries:
             return 0, True
-        found = await self._store.records(Filter(ids=tuple(entry.letter for entry in entries), limit=len(entries)))
+        found = await self._store.history.records(
+            Filter(ids=tuple(entry.letter for entry in entries), limit=len(entries))
+        )
         records = {record.letter.id: record for record in found}
         before = self._read_to
         try:
@@ -182,7 +184,7 @@ class Indexer:
         read_to = self._read_to
         await self._database.write(lambda connection: writes.add(connection, new_items, copies, read_to))
         if copied_uids:
-            await self._store.update_maildrop(ARCHIVE, collected=(), deleted=copied_uids, steps=())
+            await self._store.mailboxes.update(ARCHIVE, collected=(), deleted=copied_uids, steps=())
         for each, one in zip(archived, new_items, strict=True):
             self._feed.publish("letter", IndexedLetter(one.item, each.record), holders_of(one.item))
 
@@ -191,7 +193,7 @@ class Indexer:
         pieces: list[bytes] = []
         size = 0
         try:
-            async for chunk in (await self._store.content(record.letter.id)).chunks():
+            async for chunk in (await self._store.contents.get(record.letter.id)).chunks():
                 pieces.append(chunk)
                 size += len(chunk)
                 if size > MAX_LETTER_OCTETS:
@@ -267,7 +269,7 @@ class RemoteIndexer:
     async def idle(self) -> None:
         """Returns when all letters of before the call are indexed; may be cancelled. Raises StoreError."""
         newest = await self._database.read(queries.progress)
-        while entries := await self._store.entries(ARCHIVE, newest, ENTRIES_PER_READ):
+        while entries := await self._store.mailboxes.entries(ARCHIVE, newest, ENTRIES_PER_READ):
             newest = entries[-1].uid
             if len(entries) < ENTRIES_PER_READ:
                 break

@@ -255,7 +255,7 @@ async def source_of(store: Store, outlets: Collection[str], record: Record, octe
     ids = tuple(each for each in traced(octets) if each != letter.id)
     if not ids:
         return None
-    for source in await store.records(Filter(ids=ids, limit=len(ids))):
+    for source in await store.history.records(Filter(ids=ids, limit=len(ids))):
         if source.letter.arrival.server == letter.arrival.helo and _went(source, record):
             return source.letter.id
     return None

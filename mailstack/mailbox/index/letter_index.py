@@ -158,23 +158,23 @@ class LetterIndex:
 
     async def content(self, item: Item) -> Content:
         """Content of a letter. Raises KeyError if it is removed."""
-        return await self._store.content(item.id)
+        return await self._store.contents.get(item.id)
 
     async def content_of(self, letter: LetterId) -> Content | None:
         """Content of a copy, as received by its server; None if it is removed."""
         try:
-            return await self._store.content(letter)
+            return await self._store.contents.get(letter)
         except KeyError:
             return None
 
     async def steps_of(self, item: Item) -> list[Step]:
         """Steps of a letter, the oldest first."""
-        return await self._store.steps(item.id)
+        return await self._store.history.steps(item.id)
 
     async def records(self, items: Sequence[Item]) -> dict[LetterId, Record]:
         """Records of letters and their copies in the store, by id."""
         ids = tuple([each for item in items for each in (item.id, *item.copies)])
-        found = await self._store.records(Filter(ids=ids, limit=len(ids))) if ids else []
+        found = await self._store.history.records(Filter(ids=ids, limit=len(ids))) if ids else []
         return {record.letter.id: record for record in found}
 
     async def tags(self, seen_by: str | None = None) -> dict[str, int]:

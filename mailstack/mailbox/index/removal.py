@@ -172,7 +172,7 @@ class Removal:
         """Purges in batches, the archive first, so that the indexer does not add them again."""
         ids: list[LetterId] = []
         while not self._is_stopped and (numbers := await self._database.read(choose)):
-            await self._store.update_maildrop(ARCHIVE, collected=(), deleted=numbers, steps=())
+            await self._store.mailboxes.update(ARCHIVE, collected=(), deleted=numbers, steps=())
             ids += await self._database.write(partial(drop, numbers=numbers))
         return ids
 

@@ -189,7 +189,7 @@ class SharedFeed(Feed):
             )
             items = {item.number: item for item in found}
             new = tuple([items[n].id for _, row in rows if row.name == "letter" for n in row.numbers if n in items])
-            records = await self._store.records(Filter(ids=new, limit=len(new))) if new else []
+            records = await self._store.history.records(Filter(ids=new, limit=len(new))) if new else []
             by_id = {record.letter.id: record for record in records}
             entered = {n: IndexedLetter(item, by_id[item.id]) for n, item in items.items() if item.id in by_id}
         for sequence, row in rows:

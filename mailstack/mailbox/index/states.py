@@ -45,7 +45,7 @@ def has_states(item_filter: ItemFilter) -> bool:
 async def _letters_in(
     store: Store, database: IndexDatabase, state: DeliveryState, account: str | None
 ) -> LettersInState:
-    found: Recipients = await store.recipients_in((state,), MAX_IN_STATE)
+    found: Recipients = await store.history.recipients_in((state,), MAX_IN_STATE)
     if state is DeliveryState.RELAYED:
         found = await _final(store, database, found)
     own = [] if account is None else [row for row in found if account in _keys(row)]
@@ -58,7 +58,7 @@ async def _final(store: Store, database: IndexDatabase, relayed: Recipients) -> 
     if not copies:
         return relayed
     arrived: set[tuple[str, str]] = set()
-    for letter, address, original in await store.recipients_in(tuple(DeliveryState), MAX_IN_STATE):
+    for letter, address, original in await store.history.recipients_in(tuple(DeliveryState), MAX_IN_STATE):
         if letter in copies:
             arrived.add((copies[letter], original or address))
     return [row for row in relayed if (row[0], row[1]) not in arrived]

@@ -45,7 +45,7 @@ from mailstack.protocols.sasl import (
     offered,
 )
 from mailstack.protocols.sasl.cram import fresh_id
-from mailstack.store import Damaged, Maildrop, MaildropInUse, Store, StoreError
+from mailstack.store import Damaged, MailboxStore, Maildrop, MaildropInUse, StoreError
 
 _log = logging.getLogger(__name__)
 
@@ -198,7 +198,7 @@ class Authorization:
         self,
         dialogue: Dialogue,
         authenticator: Authenticator,
-        store: Store,
+        mailboxes: MailboxStore,
         *,
         server: str,
         holder: str,
@@ -213,7 +213,7 @@ class Authorization:
         self._dialogue = dialogue
         self._engine = dialogue.engine
         self._authenticator = authenticator
-        self._store = store
+        self._mailboxes = mailboxes
         self._server = server
         self._holder = holder
         self._login_delay = delay
@@ -297,7 +297,7 @@ class Authorization:
             if self._login_delay is not None and (wait := self._login_delay.wait(account)):
                 self._dialogue.err(f"log in again in {math.ceil(wait)} seconds", Code.LOGIN_DELAY)
                 return None
-            maildrop = await self._store.open_maildrop(account, self._holder)
+            maildrop = await self._mailboxes.open(account, self._holder)
         except Denied as denied:
             await self._deny(login_name, denied)
         except Cancelled:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from mailstack import store
 from mailstack.letter import Content
 from mailstack.protocols.bounded_memory import MemoryBudget
-from mailstack.store import Entry, Store, StoreError
+from mailstack.store import Entry, MailboxStore, StoreError
 
 SLICE = 1000
 """Maximum lines of a listing per step: well under a millisecond, so that other sessions don't wait."""
@@ -109,9 +109,9 @@ class ReadAhead:
     The store runs in another thread, and a switch of threads costs more than a small letter.
     """
 
-    def __init__(self, store: Store, drop: Maildrop, memory_budget: MemoryBudget) -> None:
+    def __init__(self, mailboxes: MailboxStore, drop: Maildrop, memory_budget: MemoryBudget) -> None:
         """`memory_budget` is shared with all other sessions."""
-        self._store = store
+        self._mailboxes = mailboxes
         self._drop = drop
         self._memory_budget = memory_budget
         self._ahead: dict[int, Content] = {}
@@ -132,7 +132,7 @@ class ReadAhead:
         self._max_letters = min(8 * self._max_letters, MAX_LETTERS) if is_sequential else 1
         if self._max_letters > 1 and not self._memory_budget.exhausted:
             content = await self._read_from(number, entry)
-        return content or await self._store.read(self._drop.mailbox, entry.uid)
+        return content or await self._mailboxes.read(self._drop.mailbox, entry.uid)
 
     def close(self) -> None:
         """Releases all letters held in advance."""
@@ -145,7 +145,7 @@ class ReadAhead:
         if len(uids) == 1:
             return None
         try:
-            found = await self._store.read_together(self._drop.mailbox, uids)
+            found = await self._mailboxes.read_together(self._drop.mailbox, uids)
         except StoreError:
             return None  # An error of one letter is raised when that letter is requested.
         content = found.pop(entry.uid, None)

@@ -16,7 +16,7 @@ from mailstack.protocols.connection import Clock, Peer
 from mailstack.protocols.pop3.commands import Pop3Event
 from mailstack.protocols.pop3.server import Code, Pop3ServerEngine
 from mailstack.protocols.sasl import Authenticator, Sessions
-from mailstack.store import Entry, Store, StoreError
+from mailstack.store import Entry, MailboxStore, StoreError
 
 _log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ class Update:
     def __init__(
         self,
         drop: Maildrop,
-        store: Store,
+        mailboxes: MailboxStore,
         clock: Clock,
         journal: Journal,
         *,
@@ -42,7 +42,7 @@ class Update:
         """`facts` explain the `collected` steps: account, client, TLS. `pause` returns after a number of seconds."""
         self._pause = pause
         self._drop = drop
-        self._store = store
+        self._mailboxes = mailboxes
         self._clock = clock
         self._journal = journal
         self._server = server
@@ -68,7 +68,7 @@ class Update:
             return True
         steps = list(self._collected.values())
         try:
-            stored_steps = await self._store.update_maildrop(
+            stored_steps = await self._mailboxes.update(
                 self._drop.mailbox, collected=list(self._collected), deleted=deleted, steps=steps
             )
         except StoreError as error:
@@ -90,7 +90,7 @@ async def serve(
     *,
     hostname: str,
     authenticator: Authenticator,
-    store: Store,
+    mailboxes: MailboxStore,
     clock: Clock,
     pause: Callable[[float], Awaitable[object]],
     journal: Journal,
@@ -112,7 +112,7 @@ async def serve(
     authorization = Authorization(
         dialogue,
         authenticator,
-        store,
+        mailboxes,
         server=hostname,
         holder=holder,
         delay=login_delay,
@@ -126,12 +126,12 @@ async def serve(
             drop = Maildrop(maildrop)
             facts = _facts(dialogue, maildrop.mailbox, protocol)
             at = hostname if holder_of is None else holder_of(maildrop.mailbox)
-            update = Update(drop, store, clock, journal, server=at, facts=facts, pause=pause)
+            update = Update(drop, mailboxes, clock, journal, server=at, facts=facts, pause=pause)
             dialogue.ok(f"maildrop has {drop}")
             budget = memory_budget or MemoryBudget(MAX_TOTAL_OCTETS)
-            removed = await _transact(Pop3Transaction(dialogue, drop, store, update.collect, budget), update)
+            removed = await _transact(Pop3Transaction(dialogue, drop, mailboxes, update.collect, budget), update)
         finally:
-            await _release(store, maildrop.mailbox, holder)
+            await _release(mailboxes, maildrop.mailbox, holder)
         # After the release, so that a client can log in again at once.
         if removed:
             dialogue.ok("goodbye")
@@ -163,8 +163,8 @@ def _facts(dialogue: Dialogue, account: str, protocol: str) -> Mapping[str, Any]
     return facts
 
 
-async def _release(store: Store, mailbox: str, holder: str) -> None:
+async def _release(mailboxes: MailboxStore, mailbox: str, holder: str) -> None:
     try:
-        await store.release_maildrop(mailbox, holder)
+        await mailboxes.release(mailbox, holder)
     except StoreError as error:
         _log.error("can't release the maildrop of %s: %s", mailbox, error)

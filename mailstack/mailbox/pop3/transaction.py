@@ -11,7 +11,7 @@ from mailstack.mailbox.pop3.authorization import Dialogue, SessionEnded
 from mailstack.mailbox.pop3.maildrop import Maildrop, NoSuchLetter, ReadAhead
 from mailstack.protocols.bounded_memory import MemoryBudget
 from mailstack.protocols.pop3.commands import Dele, List, Pop3Event, Pop3Noop, Pop3Quit, Retr, Rset, Stat, Top, Uidl
-from mailstack.store import Entry, Store, StoreError
+from mailstack.store import Entry, MailboxStore, StoreError
 
 _BLANK_LINE = b"\r\n\r\n"
 
@@ -67,7 +67,7 @@ class Pop3Transaction:
         self,
         dialogue: Dialogue,
         drop: Maildrop,
-        store: Store,
+        mailboxes: MailboxStore,
         on_collected: Callable[[Entry], None],
         memory_budget: MemoryBudget,
     ) -> None:
@@ -75,7 +75,7 @@ class Pop3Transaction:
         self._dialogue = dialogue
         self._engine = dialogue.engine
         self._drop = drop
-        self._letters = ReadAhead(store, drop, memory_budget)
+        self._letters = ReadAhead(mailboxes, drop, memory_budget)
         self._on_collected = on_collected
 
     async def run(self) -> None:

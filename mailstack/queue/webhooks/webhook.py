@@ -89,7 +89,7 @@ class WebhookSink:
         """Posts an entry, unless the receiver has not subscribed to it. Raises SendFailed."""
         event = event_of(entry.step, self._events)
         try:
-            found = await self._store.records(Filter(ids=(entry.step.letter,)))
+            found = await self._store.history.records(Filter(ids=(entry.step.letter,)))
         except StoreError as trouble:
             raise SendFailed(f"the letter can't be read: {trouble}") from None
         record = found[0] if found else None

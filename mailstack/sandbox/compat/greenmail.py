@@ -160,14 +160,14 @@ class _Users:
         if (folder := request.variables.get("folder", INBOX)).lower() != INBOX:
             return _reply(f"There is no folder {folder[:100]!r}: mailboxes here have an INBOX only", 400)
         key = self._key(request.variables["user"])
-        return Response(self._shown(key, await self._store.entries(key, 0, MAX_MESSAGES)), JSON)
+        return Response(self._shown(key, await self._store.mailboxes.entries(key, 0, MAX_MESSAGES)), JSON)
 
     async def _shown(self, mailbox: str, entries: Sequence[Entry]) -> AsyncGenerator[bytes, None]:
         """Letters one by one: all of them may be more than fits into memory."""
         between = b"["
         for entry in entries:
             try:
-                octets = await read_all(await self._store.read(mailbox, entry.uid))
+                octets = await read_all(await self._store.mailboxes.read(mailbox, entry.uid))
             except KeyError:
                 continue  # removed since
             yield between + await self._reader.do(partial(_encode, entry.uid, octets), len(octets))
@@ -235,10 +235,10 @@ async def _purge(store: Store, index: LetterIndex) -> None:
     """
     await index.up_to_date()
     await index.soft_delete(ItemFilter())
-    for mailbox in await store.mailboxes():
+    for mailbox in await store.mailboxes.sizes():
         # The index owns the archive.
-        while mailbox != ARCHIVE and (entries := await store.entries(mailbox, 0, PURGE_BATCH)):
+        while mailbox != ARCHIVE and (entries := await store.mailboxes.entries(mailbox, 0, PURGE_BATCH)):
             try:
-                await store.update_maildrop(mailbox, collected=(), deleted=[entry.uid for entry in entries], steps=())
+                await store.mailboxes.update(mailbox, collected=(), deleted=[entry.uid for entry in entries], steps=())
             except (Conflict, MaildropInUse):
                 break

@@ -34,7 +34,7 @@ from mailstack.protocols.smtp.replies import Refusal, reply
 from mailstack.receiving.intake import Intake
 from mailstack.receiving.mx import MxRules
 from mailstack.sandbox.dev.settings import DevSettings
-from mailstack.store import Entry, Maildrop, Store
+from mailstack.store import Entry, MailboxStore, Maildrop
 from mailstack.store.archive import ARCHIVE
 
 
@@ -155,38 +155,38 @@ class SharedReaders:
 
 
 class SharedInbox:
-    """Store for POP3 sessions: the archive has the letters that the index shows, and several sessions can open it."""
+    """Mailboxes for POP3 sessions: the archive has the letters of the index, and several sessions can open it."""
 
-    def __init__(self, store: Store, index: LetterIndex) -> None:
-        self._store = store
+    def __init__(self, mailboxes: MailboxStore, index: LetterIndex) -> None:
+        self._mailboxes = mailboxes
         self._index = index
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
+        return getattr(self._mailboxes, name)
 
-    async def open_maildrop(self, mailbox: str, owner: str) -> Maildrop:
+    async def open(self, mailbox: str, owner: str) -> Maildrop:
         if mailbox != ARCHIVE:
-            return await self._store.open_maildrop(mailbox, owner)
+            return await self._mailboxes.open(mailbox, owner)
         await self._index.up_to_date()
         entries: list[Entry] = []
         last = 0
-        while batch := await self._store.entries(ARCHIVE, last, BATCH):
+        while batch := await self._mailboxes.entries(ARCHIVE, last, BATCH):
             last = batch[-1].uid
             items = await self._index.find(ItemFilter(numbers=tuple(entry.uid for entry in batch)), BATCH)
             numbers = {item.number for item in items.items}
             entries += [entry for entry in batch if entry.uid in numbers]
         return Maildrop(ARCHIVE, 1, entries)
 
-    async def release_maildrop(self, mailbox: str, owner: str) -> None:
+    async def release(self, mailbox: str, owner: str) -> None:
         if mailbox != ARCHIVE:
-            await self._store.release_maildrop(mailbox, owner)
+            await self._mailboxes.release(mailbox, owner)
 
-    async def update_maildrop(
+    async def update(
         self, mailbox: str, *, collected: Sequence[int], deleted: Sequence[int], steps: Sequence[Step]
     ) -> list[Step]:
         """Deletes letters from the index as well, where the pages can restore them for some time."""
         if mailbox != ARCHIVE:
-            return await self._store.update_maildrop(mailbox, collected=collected, deleted=deleted, steps=steps)
+            return await self._mailboxes.update(mailbox, collected=collected, deleted=deleted, steps=steps)
         if deleted:
             await self._index.soft_delete(ItemFilter(numbers=tuple(deleted)))
-        return await self._store.update_maildrop(ARCHIVE, collected=collected, deleted=(), steps=steps)
+        return await self._mailboxes.update(ARCHIVE, collected=collected, deleted=(), steps=steps)

@@ -163,4 +163,4 @@ class DevEnvironment:
 
     async def _trim(self) -> None:
         for name in self._servers.all:
-            await self.store.prune(name, before=0.0, keep=self.settings.max_letters)
+            await self.store.history.prune(name, before=0.0, keep=self.settings.max_letters)

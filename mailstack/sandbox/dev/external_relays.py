@@ -107,14 +107,14 @@ class _RelaySink:
         from mailstack.web.submission import CopySource  # noqa: PLC0415 - rarely used
 
         letter = entry.step.letter
-        for record in await self._store.records(Filter(ids=(letter,), limit=1)):
+        for record in await self._store.history.records(Filter(ids=(letter,), limit=1)):
             envelope = record.letter.envelope
             addresses = [str(each.address) for each in envelope.recipients]
             recipients = [each for each in addresses if self._pattern.search(each)]
             if not recipients:
                 return
             try:
-                octets = await read_all(await self._store.content(letter))
+                octets = await read_all(await self._store.contents.get(letter))
                 copied = CopySource(letter, _REASON)
                 await self._release().relay(str(envelope.sender or ""), recipients, octets, copied)
             except KeyError:

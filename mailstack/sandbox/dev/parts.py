@@ -31,7 +31,8 @@ from mailstack.sandbox.dev.time_travel import TimeTravel
 from mailstack.sandbox.faults import Faults
 from mailstack.sandbox.faults.certificates import BadCertificates
 from mailstack.sandbox.recording import ProtocolLog
-from mailstack.store.archive import ArchivingSqliteStore
+from mailstack.store.settings import StoreSettings
+from mailstack.store.sqlite.store import SqliteStore
 
 if TYPE_CHECKING:
     from mailstack.web.checks.links import HeadResponse
@@ -46,7 +47,7 @@ class EnvironmentParts:
         self.settings = settings
         self.clock = AdjustableClock(reactor)
         self.data = settings.data or Path(tempfile.mkdtemp(prefix="mailstack-dev-"))
-        self.store = ArchivingSqliteStore(reactor, self.data)
+        self.store = SqliteStore(reactor, self.data, StoreSettings(archiving=True))
         self.accounts = DevAccounts(reactor, settings, self.store, self.clock, self.data)
         self.web_pool = BoundedPool(reactor, "mailstack-web", WebSettings().threads, WebSettings().queue)
         self.index = LetterIndex(
@@ -76,7 +77,7 @@ class EnvironmentParts:
             self.faults.add(rule)
         self.counters = FeedCounters(feed, self.clock.now())
         names = (HOME, WORLD, CAPTURE, RELAY)
-        self.travel = TimeTravel(self.clock, [partial(self.store.next_due, name) for name in names])
+        self.travel = TimeTravel(self.clock, [partial(self.store.queue.next_due, name) for name in names])
         """Clock control."""
         self.travel.on_advanced.append(self._publish_time)
 

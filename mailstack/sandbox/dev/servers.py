@@ -74,7 +74,7 @@ class Servers:
             DnsNames(parts.zone, reactor) if outlet is None else system_names(reactor),
             parts.context,
         )
-        shared: Any = SharedInbox(store, parts.index) if parts.settings.pop3_logins else None
+        shared: Any = SharedInbox(store.mailboxes, parts.index) if parts.settings.pop3_logins else None
         submitters, readers = parts.accounts.authenticators()
         server = MailServer(
             config,

@@ -24,7 +24,19 @@ from mailstack.sandbox.faults.sessions import FaultyPop3, FaultySmtp
 from mailstack.server.runtime import Runtime
 from mailstack.store import Store, StoreError, StoreFull
 
-PARTS = ("accounts", "greylist", "hold_rules", "suppressions", "delay_reasons", "tls_results", "outbox")
+PARTS = (
+    "queue",
+    "mailboxes",
+    "history",
+    "contents",
+    "accounts",
+    "greylist",
+    "hold_rules",
+    "suppressions",
+    "delay_reasons",
+    "tls_results",
+    "outbox",
+)
 """Names of the parts of `mailstack.store.Store`."""
 
 CallWrapper = Callable[[str, Callable[[], Awaitable[Any]]], Awaitable[Any]]
@@ -108,8 +120,25 @@ class FaultyConnector:
         return await self._connector.connect(address, engine, timeout=timeout, **demands)
 
 
-WRITES = ("accept", "claim", "settle", "update_maildrop", "greylist.set")
+WRITES = ("queue.accept", "queue.claim", "queue.settle", "mailboxes.update", "greylist.set")
 """Store operations that write."""
+
+
+class FaultyQueue(WrappedPart):
+    """Part `queue` of a store: its settlements fail together."""
+
+    async def settle_together(self, settlements: Sequence[Any]) -> list[Exception | None]:
+        """A fault at "queue.settle" fails the whole batch, because it shares one flush to disk."""
+
+        async def settle() -> list[Exception | None]:
+            written: list[Exception | None] = await self._part.settle_together(settlements)
+            return written
+
+        try:
+            result: list[Exception | None] = await self._wrapper("queue.settle", settle)
+        except StoreError as error:
+            return [error] * len(settlements)
+        return result
 
 
 class FaultyStore:
@@ -120,33 +149,14 @@ class FaultyStore:
         self._faults = faults
         self._server = server
         self._clock = clock
-        for name in WRITES:
-            if "." not in name:
-                setattr(self, name, self._faulty(name, getattr(store, name)))
-        self.greylist = WrappedPart("greylist", store.greylist, self._call_part)
-
-    async def settle_together(self, settlements: Sequence[Any]) -> list[Exception | None]:
-        """A fault at "settle" fails the whole batch, because it shares one flush to disk."""
-        try:
-            if self._faults.any:
-                await self._fail("settle")
-        except StoreError as error:
-            return [error] * len(settlements)
-        written: list[Exception | None] = await self._store.settle_together(settlements)
-        return written
+        self.queue = FaultyQueue("queue", store.queue, self._call)
+        self.mailboxes = WrappedPart("mailboxes", store.mailboxes, self._call)
+        self.greylist = WrappedPart("greylist", store.greylist, self._call)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
-    def _faulty(self, name: str, write: Callable[..., Any]) -> Callable[..., Any]:
-        async def faulty(*args: Any, **kwargs: Any) -> Any:
-            if self._faults.any:
-                await self._fail(name)
-            return await write(*args, **kwargs)
-
-        return faulty
-
-    async def _call_part(self, name: str, operation: Callable[[], Awaitable[Any]]) -> Any:
+    async def _call(self, name: str, operation: Callable[[], Awaitable[Any]]) -> Any:
         if name in WRITES and self._faults.any:
             await self._fail(name)
         return await operation()

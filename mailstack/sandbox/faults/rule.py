@@ -74,7 +74,7 @@ class Fault(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknow
     nth: int = 0
     """Ordinal number: of the recipient in its transaction at "rcpt", else of the command in its connection; 0: all."""
     name: str = ""
-    """Pattern of the name to look up at "dns", or of the store's operation at "disk": "accept", "settle" …"""
+    """Pattern of the name to look up at "dns", or of the store's operation at "disk": "queue.accept", "queue.settle" …"""
 
     times: int | None = None
     """Maximum number of faults; None: unlimited."""

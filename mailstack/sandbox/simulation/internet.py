@@ -233,7 +233,7 @@ class Internet:
 
     async def _poll_queues(self) -> None:
         for server in self.servers.values():
-            if await server.store.next_due(server.hostname) is not None:
+            if await server.store.queue.next_due(server.hostname) is not None:
                 return
         self._is_idle = not self._world.has_news
 

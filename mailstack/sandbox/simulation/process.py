@@ -15,7 +15,7 @@ from twisted.internet.error import CannotListenError, ConnectError
 from twisted.internet.interfaces import IConnector, IDelayedCall, IListeningPort, IReadDescriptor, IWriteDescriptor
 from twisted.internet.protocol import ClientFactory, ServerFactory
 
-from mailstack.sandbox.faults.install import PARTS, WrappedPart
+from mailstack.sandbox.faults.install import PARTS, CallWrapper, WrappedPart
 from mailstack.sandbox.simulation.host import Host
 from mailstack.sandbox.simulation.reactor import SimulatedReactor
 from mailstack.store import Settlement, Store, StoreError
@@ -24,7 +24,7 @@ from mailstack.store.sqlite.store import SqliteStore
 # ruff: noqa: N802, N803 - the names of methods and arguments are Twisted's
 
 
-WRITES = frozenset({"accept", "claim", "settle", "settle_together", "recover", "update_maildrop", "greylist.set"})
+WRITES = frozenset({"queue.accept", "queue.claim", "queue.settle", "queue.recover", "mailboxes.update", "greylist.set"})
 """Store operations at which a process can be killed; each is one transaction."""
 
 
@@ -149,9 +149,11 @@ class CrashableStore:
         self._store = store
         self._process = process
         for part in PARTS:
-            setattr(self, part, WrappedPart(part, getattr(store, part), self._around))
+            setattr(self, part, WrappedPart(part, getattr(store, part), self._call))
+        self.queue = CrashableQueue("queue", store.queue, self._call)
+        self.mailboxes = CrashableMailboxes(store.mailboxes, self._call, process)
 
-    async def _around(self, name: str, operation: Callable[[], Awaitable[Any]]) -> Any:
+    async def _call(self, name: str, operation: Callable[[], Awaitable[Any]]) -> Any:
         if name in WRITES:
             return await self._process.write(operation)
         await self._process.check()
@@ -162,40 +164,49 @@ class CrashableStore:
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._store, name)
         if not inspect.iscoroutinefunction(found):
-            setattr(self, name, found)
             return found
 
         async def call(*args: Any, **kwargs: Any) -> Any:
-            return await self._around(name, lambda: found(*args, **kwargs))
+            return await self._call(name, lambda: found(*args, **kwargs))
 
-        setattr(self, name, call)
         return call
+
+
+class CrashableQueue(WrappedPart):
+    """Part `queue` of a `CrashableStore`."""
 
     async def settle_together(self, settlements: Sequence[Settlement]) -> list[Exception | None]:
         """Settles in one transaction each, so that the process can be killed between any two."""
-        troubles: list[Exception | None] = []
+        errors: list[Exception | None] = []
         for settlement in settlements:
             try:
-                await self._process.write(lambda one=settlement: self._store.settle(one))  # type: ignore[misc]
+                await self.settle(settlement)
             except (StoreError, KeyError) as error:
-                troubles.append(error)
+                errors.append(error)
             else:
-                troubles.append(None)
-        return troubles
+                errors.append(None)
+        return errors
 
-    async def open_maildrop(self, mailbox: str, owner: str) -> Any:
-        """Opens a maildrop; its lock ends with the process."""
+
+class CrashableMailboxes(WrappedPart):
+    """Part `mailboxes` of a `CrashableStore`: a maildrop's lock ends with the process."""
+
+    def __init__(self, mailboxes: Any, wrapper: CallWrapper, process: SimulatedProcess) -> None:
+        super().__init__("mailboxes", mailboxes, wrapper)
+        self._process = process
+
+    async def open(self, mailbox: str, owner: str) -> Any:
         await self._process.check()
-        drop = await self._store.open_maildrop(mailbox, owner)
-        self._process.register_lock(mailbox, owner, lambda: self._store.release_maildrop(mailbox, owner))
+        drop = await self._part.open(mailbox, owner)
+        self._process.register_lock(mailbox, owner, lambda: self._part.release(mailbox, owner))
         await self._process.check()
         return drop
 
-    async def release_maildrop(self, mailbox: str, owner: str) -> None:
+    async def release(self, mailbox: str, owner: str) -> None:
         if not self._process.is_alive:
             return  # the lock ended with the process; this call is Python's clean-up
         self._process.register_lock(mailbox, owner, None)
-        await self._store.release_maildrop(mailbox, owner)
+        await self._part.release(mailbox, owner)
 
 
 def crashable(store: Store, process: SimulatedProcess) -> Store:
@@ -224,7 +235,7 @@ class AwaitedStore:
         self._store = store
         self._waiting = 0
         for part in PARTS:
-            setattr(self, part, WrappedPart(part, getattr(store, part), self._around))
+            setattr(self, part, WrappedPart(part, getattr(store, part), self._call))
 
     def busy(self) -> bool:
         """Whether a call is pending."""
@@ -236,11 +247,11 @@ class AwaitedStore:
             return found
 
         async def call(*args: Any, **kwargs: Any) -> Any:
-            return await self._around(name, lambda: found(*args, **kwargs))
+            return await self._call(name, lambda: found(*args, **kwargs))
 
         return call
 
-    async def _around(self, _name: str, operation: Callable[[], Awaitable[Any]]) -> Any:
+    async def _call(self, _name: str, operation: Callable[[], Awaitable[Any]]) -> Any:
         self._waiting += 1
         try:
             return await operation()

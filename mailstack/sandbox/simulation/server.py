@@ -134,7 +134,7 @@ class SimulatedServer:
 
     def states(self) -> dict[str, str]:
         """Delivery states by recipient ("queued", "delivered", "relayed", "bounced" …), of all letters of the server."""
-        records = self._world.result_of(self.store.records(Filter(server=self.hostname)))
+        records = self._world.result_of(self.store.history.records(Filter(server=self.hostname)))
         return {str(each.recipient.address): each.state.value for record in records for each in record.deliveries}
 
     def latest_steps(self, last: int = 20) -> list[Step]:

@@ -208,7 +208,7 @@ async def follow(letter: LetterId, stores: Iterable[Store], start: float) -> Sim
     while waiting:
         following = waiting.popleft()
         for store in stores:
-            here = await store.steps(following)
+            here = await store.history.steps(following)
             steps += here
             # The remote id comes from a reply: it is only looked up, not trusted.
             for step in here:

@@ -9,7 +9,8 @@ from mailstack.config.derived import WorkerSlot
 from mailstack.store import StoreError
 from mailstack.store.connection import DatabaseAddress
 from mailstack.store.data_directory import Location
-from mailstack.store.sql_store import SqlStore, StoreSettings
+from mailstack.store.settings import StoreSettings
+from mailstack.store.sql_store import SqlStore
 from mailstack.store.sqlite.store import SqliteStore
 from mailstack.store.writer import CallsFromThreads
 
@@ -26,25 +27,19 @@ def server_store(config: Config, reactor: Any, slot: WorkerSlot, location: Locat
     large, limit = content_objects(config, reactor), config.contents.above
     if config.store.url:
         # Only a server with a database loads its driver.
-        from mailstack.store.postgresql.store import postgres_store  # noqa: PLC0415
+        from mailstack.store.postgresql.store import PostgresStore  # noqa: PLC0415
 
-        return postgres_store(
+        return PostgresStore(
             reactor,
             database_address(config),
             config.data,
-            StoreSettings(config.postgresql.readers, config.postgresql.writers, limit),
+            StoreSettings(config.postgresql.readers, config.postgresql.writers, limit, archiving=config.index.enabled),
             owner=slot.owner(config.hostname),
             lost_after=config.postgresql.lost_after,
-            archiving=config.index.enabled,
             large=large,
         )
-    settings = StoreSettings(memory_limit=limit)
-    if not config.index.enabled:
-        return SqliteStore(reactor, config.data, settings, large=large, location=location)
-    # Only a server with an index loads it.
-    from mailstack.store.archive import ArchivingSqliteStore  # noqa: PLC0415
-
-    return ArchivingSqliteStore(reactor, config.data, settings, large=large, location=location)
+    settings = StoreSettings(memory_limit=limit, archiving=config.index.enabled)
+    return SqliteStore(reactor, config.data, settings, large=large, location=location)
 
 
 def database_address(config: Config) -> DatabaseAddress:

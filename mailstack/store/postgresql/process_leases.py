@@ -12,11 +12,12 @@ from typing import Any
 import psycopg
 from msgspec import Struct
 
-from mailstack.store import claims, rows, sql
+from mailstack.store import rows, sql
 from mailstack.store.batch import Transaction, pieces
-from mailstack.store.claims import Claimed
 from mailstack.store.connection import Connection
 from mailstack.store.postgresql.connection import NOW
+from mailstack.store.sql_parts import claims
+from mailstack.store.sql_parts.claims import Claimed
 from mailstack.store.sql_parts.outbox import RECOVER
 from mailstack.store.writer import Job
 

@@ -10,15 +10,14 @@ from pathlib import Path
 
 from twisted.logger import Logger
 
-from mailstack.letter.delivery import Step
-from mailstack.store import Acceptance, Maildrop, MaildropInUse, StoreError, maildrop_writes, queries
-from mailstack.store.archive import Archiving
+from mailstack.store import Acceptance, StoreError
 from mailstack.store.batch import Batch, ReaderPool, Transaction, WriterPool
 from mailstack.store.connection import DatabaseAddress
 from mailstack.store.contents import LargeContents, Several
 from mailstack.store.data_directory import Location
 from mailstack.store.hold_rules import HoldRule, Suppression
 from mailstack.store.locks import lock_server_file
+from mailstack.store.outbox import OutboxSubscriptions
 from mailstack.store.postgresql import process_leases, schema
 from mailstack.store.postgresql.connection import PostgresConnection, trouble
 from mailstack.store.postgresql.database import Connections, Database
@@ -26,9 +25,12 @@ from mailstack.store.postgresql.large_contents import ContentRows
 from mailstack.store.postgresql.process_leases import InDoubtTransactions
 from mailstack.store.postgresql.process_registration import ADDRESSES, CHANNEL, WORK, ProcessRegistration
 from mailstack.store.postgresql.writer import DELETE_OLD_COUNTS, PostgresWriter
+from mailstack.store.settings import DEFAULTS, StoreSettings
 from mailstack.store.sql_parts.accounts import Change, SqlAccounts
+from mailstack.store.sql_parts.contents import SqlContents
 from mailstack.store.sql_parts.hold_rules import SqlHoldRules, SqlSuppressions
-from mailstack.store.sql_store import DEFAULTS, SqlStore, StoreSettings
+from mailstack.store.sql_parts.queue import SqlQueue
+from mailstack.store.sql_store import SqlStore
 from mailstack.store.writer import CallsFromThreads, Workers
 
 _MONTH = 30 * 86_400.0
@@ -80,12 +82,20 @@ class PostgresStore(SqlStore):
             group=settings.group,
             threads=settings.writers,
         )
-        self._use(readers, writer)
+        self._lease_id = f"{owner or 'command'} {secrets.token_hex(8)}"
+        self._owner = owner
+        self._registrar = Workers(
+            reactor, "mailstack-registrar", 1, start=lambda: None, stop=lambda _: None, trouble=trouble
+        )
+        locks = LeaseMaildropLocks(writer, self._lease_id, self._register)
+        self._build(readers, writer, self._large, locks)
+        if not owner:
+            self.queue = PostgresQueue(
+                readers, writer, self.contents, self._subscriptions, self._notify, archiving=settings.archiving
+            )
         self.accounts = PostgresAccounts(readers, writer, settings.address_seconds, lambda: self._notify(ADDRESSES))
         self.hold_rules = PostgresHoldRules(readers, writer, self._notify)
         self.suppressions = PostgresSuppressions(readers, writer, self._notify)
-        self._lease_id = f"{owner or 'command'} {secrets.token_hex(8)}"
-        self._localer = owner
         self._registration = ProcessRegistration(
             reactor,
             database,
@@ -94,16 +104,11 @@ class PostgresStore(SqlStore):
             seconds=lost_after,
             on_notification=self._on_notification,
             delete_contents=self._large.delete,
-            held=lambda: list(self._held),
+            held=lambda: list(self.mailboxes.owners),
             in_doubt=in_doubt,
-        )
-        self._registrar = Workers(
-            reactor, "mailstack-registrar", 1, start=lambda: None, stop=lambda _: None, trouble=trouble
         )
         self.now = self._registration.time.now
         self._on_external_change: list[Callable[[], None]] = []
-        self._held: dict[str, str] = {}
-        """Mailbox to the owner of its maildrop."""
         self._lock: int | None = None
 
     # --- opening and closing
@@ -111,11 +116,11 @@ class PostgresStore(SqlStore):
     async def open(self) -> None:
         try:
             await self._writer.open()
-            if self._localer:
-                await self._registrar.do(lambda _: self._registration.start())
+            if self._owner:
+                await self._register()
         except StoreError as error:
             raise type(error)(f"{self._database}: {error}") from error
-        await self._local.sweep(self._settings.orphan_age, self._known_files)
+        await self.contents.sweep_part(self._local)
 
     async def close(self) -> None:
         """Closes the writer before the registration, so that its last removals succeed."""
@@ -145,6 +150,15 @@ class PostgresStore(SqlStore):
         connection.execute(DELETE_OLD_COUNTS, (_MONTH,))
         self._registration.time.update(connection)
 
+    async def _register(self) -> None:
+        """Registers the process, unless a concurrent call has."""
+        if not self._registration.is_started:
+            await self._registrar.do(lambda _: self._start_registration())
+
+    def _start_registration(self) -> None:
+        if not self._registration.is_started:
+            self._registration.start()
+
     # --- notifications
 
     def on_external_change(self, callback: Callable[[], None]) -> None:
@@ -165,101 +179,64 @@ class PostgresStore(SqlStore):
         except StoreError as error:
             _log.debug("can't notify other processes of {payload}: {error}", payload=payload, error=error)
 
-    async def _write(self, batch: Batch, acceptances: Sequence[Acceptance]) -> None:
-        await super()._write(batch, acceptances)
-        if not self._localer and (batch.moves or batch.deliveries):
-            # A command changed the queue: the servers act on it at once.
-            await self._notify(WORK)
-
     # --- claims
 
     def claims_valid_since(self) -> float | None:
-        return self._registration.claims_valid_since() if self._localer else 0.0
-
-    # --- maildrops
-
-    async def open_maildrop(self, mailbox: str, owner: str) -> Maildrop:
-        if self._held.get(mailbox, owner) != owner:
-            raise MaildropInUse(f"another session holds the maildrop of {mailbox}")
-        if mailbox in self._held:
-            return await self._listed(mailbox)
-        self._held[mailbox] = owner
-        try:
-            if not self._registration.is_started:
-                await self._registrar.do(lambda _: self._start_registration())
-            # After a crash of the database a lock may be gone; then `update_maildrop` finds that it is.
-            taken = await self._writer.do_softly(
-                partial(process_leases.take_maildrop, mailbox=mailbox, lease=self._lease_id)
-            )
-        except BaseException:
-            del self._held[mailbox]
-            raise
-        if not taken:
-            del self._held[mailbox]
-            raise MaildropInUse(f"another process holds the maildrop of {mailbox}")
-        try:
-            return await self._listed(mailbox)
-        except BaseException:
-            await self.release_maildrop(mailbox, owner)
-            raise
-
-    def _start_registration(self) -> None:
-        """Registers the process, unless a concurrent call has."""
-        if not self._registration.is_started:
-            self._registration.start()
-
-    async def _listed(self, mailbox: str) -> Maildrop:
-        return await self._readers.do(lambda connection: queries.maildrop(connection, mailbox))
-
-    async def release_maildrop(self, mailbox: str, owner: str) -> None:
-        if self._held.get(mailbox) != owner:
-            return
-        try:
-            await self._writer.do_softly(partial(process_leases.free_maildrop, mailbox=mailbox, lease=self._lease_id))
-        except StoreError as error:
-            _log.warn("the maildrop of {mailbox} stays locked for a while: {error}", mailbox=mailbox, error=error)
-        finally:
-            self._held.pop(mailbox, None)
-
-    async def update_maildrop(
-        self, mailbox: str, *, collected: Sequence[int], deleted: Sequence[int], steps: Sequence[Step]
-    ) -> list[Step]:
-        """Raises MaildropInUse if the lock was lost because the lease of this process had expired."""
-        held = mailbox in self._held
-
-        def update(transaction: Transaction) -> list[Step]:
-            if held and not process_leases.holds_maildrop(transaction, mailbox, self._lease_id):
-                raise MaildropInUse(f"the lock of the maildrop {mailbox} was lost; nothing was changed")
-            return maildrop_writes.update(
-                transaction, mailbox, collected, deleted, steps, subscriptions=self._subscriptions
-            )
-
-        written: list[Step] = await self._writer.do(update)
-        return written
-
-
-class ArchivingPostgresStore(Archiving, PostgresStore):
-    """The store in PostgreSQL, with an archive."""
-
-
-def postgres_store(
-    reactor: CallsFromThreads,
-    reach: DatabaseAddress,
-    directory: Path | None = None,
-    settings: StoreSettings = DEFAULTS,
-    *,
-    archiving: bool = False,
-    owner: str = "",
-    lost_after: float = 30.0,
-    large: LargeContents | None = None,
-) -> PostgresStore:
-    """See PostgresStore."""
-    kind = ArchivingPostgresStore if archiving else PostgresStore
-    return kind(reactor, reach, directory, settings, owner=owner, lost_after=lost_after, large=large)
+        return self._registration.claims_valid_since() if self._owner else 0.0
 
 
 Notify = Callable[[], Awaitable[None]]
 """Notifies other processes of a change."""
+
+
+class LeaseMaildropLocks:
+    """See `mailstack.store.sql_parts.mailboxes.MaildropLocks`. Each lock is a row with the lease of its process."""
+
+    def __init__(self, writer: PostgresWriter, lease: str, register: Notify) -> None:
+        """`register` registers the lease, if that has not happened yet."""
+        self._writer = writer
+        self._lease = lease
+        self._register = register
+
+    async def acquire(self, mailbox: str) -> bool:
+        """See MaildropLocks. After a crash of the database the lock may be gone; `is_held` finds that."""
+        await self._register()
+        locked: bool = await self._writer.do_softly(
+            partial(process_leases.take_maildrop, mailbox=mailbox, lease=self._lease)
+        )
+        return locked
+
+    async def release(self, mailbox: str) -> None:
+        try:
+            await self._writer.do_softly(partial(process_leases.free_maildrop, mailbox=mailbox, lease=self._lease))
+        except StoreError as error:
+            _log.warn("the maildrop of {mailbox} stays locked for a while: {error}", mailbox=mailbox, error=error)
+
+    def is_held(self, transaction: Transaction, mailbox: str) -> bool:
+        """False if the lease of this process has expired meanwhile."""
+        return process_leases.holds_maildrop(transaction, mailbox, self._lease)
+
+
+class PostgresQueue(SqlQueue):
+    """Queue of a command: servers are notified of its changes, and act on them at once."""
+
+    def __init__(
+        self,
+        readers: ReaderPool,
+        writer: WriterPool,
+        contents: SqlContents,
+        subscriptions: OutboxSubscriptions,
+        notify: Notify,
+        *,
+        archiving: bool,
+    ) -> None:
+        super().__init__(readers, writer, contents, subscriptions, archiving=archiving)
+        self._notify = notify
+
+    async def _write(self, batch: Batch, acceptances: Sequence[Acceptance]) -> None:
+        await super()._write(batch, acceptances)
+        if batch.moves or batch.deliveries:
+            await self._notify()
 
 
 class PostgresAccounts(SqlAccounts):

@@ -10,11 +10,12 @@ from typing import Any, TypeVar
 
 from mailstack.letter import Address, AddressError
 from mailstack.protocols.sasl import ScramKeys
-from mailstack.store import Conflict, StoreError, maildrop_writes, rows, sql
+from mailstack.store import Conflict, StoreError, rows, sql
 from mailstack.store.accounts import Account, AppPassword
 from mailstack.store.batch import ReaderPool, Transaction, WriterPool, pieces
 from mailstack.store.connection import ChangeMark, Connection
 from mailstack.store.content_cache import ContentCache
+from mailstack.store.sql_parts import maildrop_writes
 
 T = TypeVar("T")
 Change = Callable[[Transaction], None]

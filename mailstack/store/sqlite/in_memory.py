@@ -11,16 +11,32 @@ from typing import Any, TypeVar
 
 from mailstack.letter import Content
 from mailstack.letter.letter import Octets
-from mailstack.store import ContentWriter, Maildrop, MaildropInUse, queries
+from mailstack.store import ContentWriter
 from mailstack.store.batch import Batch, Operation, Transaction
 from mailstack.store.connection import Connection
 from mailstack.store.contents import WritingInMemory
 from mailstack.store.schema import migrate, migrations
-from mailstack.store.sql_store import SqlStore, StoreSettings
+from mailstack.store.settings import StoreSettings
+from mailstack.store.sql_parts.contents import SqlContents
+from mailstack.store.sql_store import SqlStore
 from mailstack.store.sqlite.connection import SqliteConnection
 from mailstack.store.writer import trouble
 
 T = TypeVar("T")
+
+
+class RowContents(SqlContents):
+    """Contents of a store without large contents: every content is in a row."""
+
+    def new(self) -> ContentWriter:
+        return WritingInMemory()
+
+    async def sweep(self) -> int:
+        """Finds nothing."""
+        return 0
+
+    async def own(self, content: Content) -> Content:
+        return content if isinstance(content, Octets) else await self._copy(content)
 
 
 class InMemoryStore(SqlStore):
@@ -29,12 +45,13 @@ class InMemoryStore(SqlStore):
     What is stored stays after `close`, so that a server can be started again on the same store.
     """
 
-    def __init__(self) -> None:
-        super().__init__(StoreSettings(recent_octets=0, address_seconds=inf), _Version())
+    contents_class = RowContents
+
+    def __init__(self, *, archiving: bool = False) -> None:
+        super().__init__(StoreSettings(recent_octets=0, address_seconds=inf, archiving=archiving))
         connection = _connect()
-        self._use(_Reader(connection), _Writer(connection))
-        self._localers: dict[str, str] = {}
-        """Owners of the maildrops that are open, by mailbox."""
+        no_large_contents: Any = None  # `RowContents` uses none
+        self._build(_Reader(connection), _Writer(connection), no_large_contents, addresses=_Version())
 
     async def open(self) -> None:
         """Does nothing: the schema exists already."""
@@ -50,25 +67,6 @@ class InMemoryStore(SqlStore):
 
     def on_external_change(self, callback: Callable[[], None]) -> None:
         """Does nothing."""
-
-    def new_content(self) -> ContentWriter:
-        return WritingInMemory()
-
-    async def _kept(self, content: Content) -> Content:
-        return content if isinstance(content, Octets) else await self._copied(content)
-
-    async def sweep(self) -> int:
-        """Finds nothing: every content is in a row."""
-        return 0
-
-    async def open_maildrop(self, mailbox: str, owner: str) -> Maildrop:
-        if self._localers.setdefault(mailbox, owner) != owner:
-            raise MaildropInUse(f"another session holds the maildrop of {mailbox}")
-        return await self._readers.do(lambda connection: queries.maildrop(connection, mailbox))
-
-    async def release_maildrop(self, mailbox: str, owner: str) -> None:
-        if self._localers.get(mailbox) == owner:
-            del self._localers[mailbox]
 
 
 class _Connection(SqliteConnection):

@@ -11,14 +11,16 @@ from typing import TypeVar
 
 from twisted.internet.defer import Deferred
 
-from mailstack.store import Maildrop, MaildropInUse, StoreError, StoreFull, queries
+from mailstack.store import StoreError, StoreFull
+from mailstack.store.batch import Transaction
 from mailstack.store.connection import ChangeMarker, Connection
 from mailstack.store.content_files import ContentFiles
 from mailstack.store.contents import LargeContents, Several
 from mailstack.store.data_directory import Location, free_octets
 from mailstack.store.locks import NameLocks, Turn, lock_server_file
 from mailstack.store.schema import migrate, migrations
-from mailstack.store.sql_store import DEFAULTS, SqlStore, StoreSettings
+from mailstack.store.settings import DEFAULTS, StoreSettings
+from mailstack.store.sql_store import SqlStore
 from mailstack.store.sqlite.connection import ReadableDatabase, SqliteConnection
 from mailstack.store.sqlite.writer import SqliteWriter
 from mailstack.store.writer import CallsFromThreads, Workers
@@ -47,7 +49,6 @@ class SqliteStore(SqlStore):
 
     _readers: Workers[Connection]
     _writer: SqliteWriter
-    _local: ContentFiles
     location: Location
 
     def __init__(
@@ -65,7 +66,7 @@ class SqliteStore(SqlStore):
         `location`: identity of the same directory, from another store of this server; None: the directory is created if
         needed. `read_only`: the store writes nothing, and the disk may be read-only.
         """
-        super().__init__(settings, ChangeMarker(directory / TURN))
+        super().__init__(settings)
         self._directory = directory
         self.location = location or Location(directory / DATABASE, directory / "contents")
         self._read_only = read_only
@@ -90,10 +91,8 @@ class SqliteStore(SqlStore):
             delete_contents=self._large.delete,
             group=settings.group,
         )
-        self._use(readers, writer)
-        self._held: dict[str, str] = {}
-        """Mailbox to the owner of its maildrop."""
-        self._maildrops = NameLocks(directory / MAILDROPS)
+        self._locks = FileMaildropLocks(directory / MAILDROPS)
+        self._build(readers, writer, self._large, self._locks, ChangeMarker(directory / TURN))
         self._lock: int | None = None
 
     # --- the directory
@@ -111,7 +110,7 @@ class SqliteStore(SqlStore):
             raise StoreFull(f"{self._directory / DATABASE}: {error}: {cure}") from error
         except StoreError as error:
             raise type(error)(f"{self._directory / DATABASE}: {error}") from error
-        await self._local.sweep(self._settings.orphan_age, self._known_files)
+        await self.contents.sweep_part(self._local)
 
     async def close(self) -> None:
         """The writer after those that read: the last connection to go empties the write-ahead log."""
@@ -120,7 +119,7 @@ class SqliteStore(SqlStore):
         await self._large.close()
         await self._file_threads.close()
         self._local.release()
-        self._maildrops.close()
+        self._locks.close()
         if self._database is not None:
             self._database.close()
         if self._lock is not None:
@@ -146,7 +145,7 @@ class SqliteStore(SqlStore):
             self.location.remember()
         self.location.check()
         self._local.open()
-        self._maildrops.open()
+        self._locks.open()
         self.location.check()
 
     def _open_for_reading(self) -> None:
@@ -202,22 +201,30 @@ class SqliteStore(SqlStore):
     def _in_file_thread(self, do: Callable[[], T]) -> Deferred[T]:
         return self._file_threads.do(lambda _: do())
 
-    # --- maildrops
 
-    async def open_maildrop(self, mailbox: str, owner: str) -> Maildrop:
-        if self._held.get(mailbox, owner) != owner or not self._maildrops.acquire(mailbox):
-            raise MaildropInUse(f"another session holds the maildrop of {mailbox}")
-        self._held[mailbox] = owner
-        try:
-            return await self._readers.do(lambda connection: queries.maildrop(connection, mailbox))
-        except BaseException:
-            await self.release_maildrop(mailbox, owner)
-            raise
+class FileMaildropLocks:
+    """See `mailstack.store.sql_parts.mailboxes.MaildropLocks`. Each lock is an octet of a locked file."""
 
-    async def release_maildrop(self, mailbox: str, owner: str) -> None:
-        if self._held.get(mailbox) == owner:
-            del self._held[mailbox]
-            self._maildrops.release(mailbox)
+    def __init__(self, path: Path) -> None:
+        self._names = NameLocks(path)
+
+    def open(self) -> None:
+        """Opens the file, and creates it if needed. Raises OSError."""
+        self._names.open()
+
+    def close(self) -> None:
+        """Releases all locks."""
+        self._names.close()
+
+    async def acquire(self, mailbox: str) -> bool:
+        return self._names.acquire(mailbox)
+
+    async def release(self, mailbox: str) -> None:
+        self._names.release(mailbox)
+
+    def is_held(self, _transaction: Transaction, _mailbox: str) -> bool:
+        """True: only this process can release the lock."""
+        return True
 
 
 def _only_read(connection: SqliteConnection) -> None:

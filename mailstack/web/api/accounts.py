@@ -254,7 +254,7 @@ class AccountPages:
         return json_response(RemovedName(key))
 
     async def mailboxes(self, request: Request) -> Response:
-        octets = await self._store.mailboxes()
+        octets = await self._store.mailboxes.sizes()
         octets.pop(ARCHIVE, None)
         counts: dict[str, MailboxCount] = {}
         if (index := self._context.index) is not None:
@@ -276,7 +276,7 @@ class AccountPages:
             raise HttpError(403, "This mailbox belongs to another account.")
         deleted = 0
         try:
-            maildrop = await self._store.open_maildrop(key, OWNER)
+            maildrop = await self._store.mailboxes.open(key, OWNER)
         except MaildropInUse:
             raise HttpError(409, f"A client has the mailbox of {key} open; try again later.") from None
         try:
@@ -284,9 +284,9 @@ class AccountPages:
             if (index := self._context.index) is not None:
                 await index.up_to_date()
                 deleted = (await index.soft_delete(ItemFilter(mailbox=key, seen_by=visible_to(request)))).count
-            await self._store.update_maildrop(key, collected=(), deleted=uids, steps=())
+            await self._store.mailboxes.update(key, collected=(), deleted=uids, steps=())
         finally:
-            await self._store.release_maildrop(key, OWNER)
+            await self._store.mailboxes.release(key, OWNER)
         return json_response(DeletedCount(max(deleted, len(uids))))
 
 

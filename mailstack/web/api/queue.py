@@ -111,25 +111,25 @@ class QueuePages:
     async def listed(self, request: Request) -> Response:
         limit = limit_of(request, DEFAULT_LIMIT)
         before = await self._position(request.query.get("before", ""))
-        found = await self._store.records(Filter(states=OWED, before=before, limit=limit + 1))
+        found = await self._store.history.records(Filter(states=OWED, before=before, limit=limit + 1))
         more = len(found) > limit
         following = found[limit - 1].letter.id if more else None
         return json_response(
-            QueueList(await self._records_json(found[:limit]), await self._store.pending_count(), more, following)
+            QueueList(await self._records_json(found[:limit]), await self._store.queue.pending_count(), more, following)
         )
 
     async def _position(self, letter: str) -> tuple[float, LetterId] | None:
         """Position of a letter in the list. Raises HttpError 400."""
         if not letter:
             return None
-        found = await self._store.records(Filter(ids=(LetterId(letter),), limit=1))
+        found = await self._store.history.records(Filter(ids=(LetterId(letter),), limit=1))
         if not found:
             raise HttpError(400, "before must be the id of a letter that was in the queue: `next` of the previous page")
         return found[0].letter.arrival.at, found[0].letter.id
 
     async def one(self, request: Request) -> Response:
         letter_id = request.variables["id"]
-        found = await self._store.records(Filter(ids=(LetterId(letter_id),), limit=1))
+        found = await self._store.history.records(Filter(ids=(LetterId(letter_id),), limit=1))
         if not found:
             raise HttpError(404, f"There is no letter {letter_id[:40]}.")
         return json_response((await self._records_json(found))[0])

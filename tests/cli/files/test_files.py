@@ -17,7 +17,9 @@ from mailstack.cli import main
 from mailstack.cli.target import DATABASE
 from mailstack.letter.letter import read_all
 from mailstack.store import Filter
-from mailstack.store.archive import ARCHIVE, ArchivingSqliteStore
+from mailstack.store.archive import ARCHIVE
+from mailstack.store.settings import StoreSettings
+from mailstack.store.sqlite.store import SqliteStore
 from tests.aid import Pump
 from tests.cli.conftest import Mailstack, Shelf, lines_of
 
@@ -63,26 +65,26 @@ def test_letters_enter_a_mailbox_once_however_often_they_are_imported(
     shelf.add_account("bob@home.test")
     assert states(mailstack("import", "bob@home.test", str(box), "--json")) == {"imported": 3, "known": 1}
     assert states(mailstack("import", "bob@home.test", str(box), "--json")) == {"known": 4}
-    entries = shelf.pump.run(shelf.store.entries("bob@home.test", 0, 10))
+    entries = shelf.pump.run(shelf.store.mailboxes.entries("bob@home.test", 0, 10))
     assert [entry.uid for entry in entries] == [1, 2, 3]
-    content = shelf.pump.run(read_all(shelf.pump.run(shelf.store.read("bob@home.test", 1))))
+    content = shelf.pump.run(read_all(shelf.pump.run(shelf.store.mailboxes.read("bob@home.test", 1))))
     assert content == letter(1).encode().replace(b"\n", b"\r\n")
 
 
 def test_its_journey_says_where_it_came_from(mailstack: Mailstack, shelf: Shelf, box: Path) -> None:
     shelf.add_account("bob@home.test")
     (line, *_) = lines_of(mailstack("import", "bob@home.test", str(box), "--json"))
-    steps = shelf.pump.run(shelf.store.steps(line["id"]))
+    steps = shelf.pump.run(shelf.store.history.steps(line["id"]))
     assert [step.step for step in steps] == ["submitted", "routed", "delivered"]
     assert steps[0].facts["file"] == "old.mbox:1"
-    (record,) = shelf.pump.run(shelf.store.records(Filter(ids=(line["id"],))))
+    (record,) = shelf.pump.run(shelf.store.history.records(Filter(ids=(line["id"],))))
     assert str(record.letter.envelope.sender) == "ann@shop.test"
 
 
 def test_what_was_deleted_may_come_back(mailstack: Mailstack, shelf: Shelf, box: Path) -> None:
     shelf.add_account("bob@home.test")
     mailstack("import", "bob@home.test", str(box))
-    shelf.pump.run(shelf.store.update_maildrop("bob@home.test", collected=(), deleted=(1, 2), steps=()))
+    shelf.pump.run(shelf.store.mailboxes.update("bob@home.test", collected=(), deleted=(1, 2), steps=()))
     assert states(mailstack("import", "bob@home.test", str(box), "--json")) == {"imported": 2, "known": 2}
     assert states(mailstack("import", "bob@home.test", str(box), "--json")) == {"known": 4}
 
@@ -154,9 +156,9 @@ def test_the_inbox_takes_letters_for_those_whom_they_name(data: Path, box: Path)
     assert states(dev("ingest", "--data", str(data), str(box), "--json")) == {"imported": 3, "known": 1}
     assert states(dev("ingest", "--data", str(data), str(box), "--json")) == {"known": 4}
     pump = Pump()
-    store = ArchivingSqliteStore(pump, data)
+    store = SqliteStore(pump, data, StoreSettings(archiving=True))
     pump.run(store.open())
-    found = {name: len(pump.run(store.entries(name, 0, 10))) for name in pump.run(store.mailboxes())}
+    found = {name: len(pump.run(store.mailboxes.entries(name, 0, 10))) for name in pump.run(store.mailboxes.sizes())}
     pump.run(store.close())
     assert found == {ARCHIVE: 3, "bob@home.test": 3, "carol@elsewhere.test": 3}
 

@@ -21,7 +21,7 @@ from mailstack.letter.delivery import DeliveryState
 from mailstack.store import Change, Filter, Settlement, StoreError, StoreFull, rows
 from mailstack.store.contents import digest_of
 from mailstack.store.schema import tables
-from mailstack.store.sql_store import StoreSettings
+from mailstack.store.settings import StoreSettings
 from mailstack.store.sqlite.store import DATABASE, SqliteStore
 from tests.aid import Pump, examples
 from tests.cli.migrate.stores import Server, copied, differing, is_empty, servers, silent, target_of, write_server
@@ -312,19 +312,21 @@ def test_what_a_killed_server_attempted_is_attempted_soon(tmp_path: Path) -> Non
     store = SqliteStore(pump, tmp_path / "here")
     pump.run(store.open())
     arrived = acceptance(BOB, CAROL)
-    pump.run(store.accept(arrived))
-    (claim,) = pump.run(store.claim(SERVER, "killed", 1000.0, limit=9, lease=7200.0, next_due=lambda *_: 1300.0))
+    pump.run(store.queue.accept(arrived))
+    (claim,) = pump.run(store.queue.claim(SERVER, "killed", 1000.0, limit=9, lease=7200.0, next_due=lambda *_: 1300.0))
     pump.run(
-        store.settle(Settlement((Change(claim.deliveries[1], replace(claim.deliveries[1], state=DeliveryState.HELD)),)))
+        store.queue.settle(
+            Settlement((Change(claim.deliveries[1], replace(claim.deliveries[1], state=DeliveryState.HELD)),))
+        )
     )
     pump.run(store.close())
     assert copied(tmp_path / "here", tmp_path / "there") == []
     assert differing(tmp_path / "here", tmp_path / "there") == []
     store = SqliteStore(pump, tmp_path / "there")
     pump.run(store.open())
-    assert pump.run(store.claim(SERVER, "new", 1299.0, limit=9, lease=7200.0, next_due=lambda *_: 9e9)) == []
-    (again,) = pump.run(store.claim(SERVER, "new", 1300.0, limit=9, lease=7200.0, next_due=lambda *_: 9e9))
+    assert pump.run(store.queue.claim(SERVER, "new", 1299.0, limit=9, lease=7200.0, next_due=lambda *_: 9e9)) == []
+    (again,) = pump.run(store.queue.claim(SERVER, "new", 1300.0, limit=9, lease=7200.0, next_due=lambda *_: 9e9))
     assert [(each.number, each.attempts) for each in again.deliveries] == [(0, 2)]
-    (record,) = pump.run(store.records(Filter()))
+    (record,) = pump.run(store.history.records(Filter()))
     assert [(each.state.value, each.claimed_by) for each in record.deliveries] == [("queued", "new"), ("held", None)]
     pump.run(store.close())

@@ -90,24 +90,24 @@ def test_a_server_goes_on_where_it_was(tmp_path: Path, postgresql_url: str) -> N
     old = SqliteStore(pump, tmp_path / "data")
     pump.run(old.open())
     for each in letters:
-        pump.run(old.accept(each))
-    pump.run(old.settle(placing(letters[0].deliveries[0], size=200_000)))
-    before = pump.run(old.open_maildrop(BOB.key, "reader"))
+        pump.run(old.queue.accept(each))
+    pump.run(old.queue.settle(placing(letters[0].deliveries[0], size=200_000)))
+    before = pump.run(old.mailboxes.open(BOB.key, "reader"))
     pump.run(old.close())
     copied(tmp_path / "data", postgresql_url)
     new = PostgresStore(pump, DatabaseAddress(postgresql_url), owner="mx.home.test@one")
     pump.run(new.open())
-    drop = pump.run(new.open_maildrop(BOB.key, "reader"))
+    drop = pump.run(new.mailboxes.open(BOB.key, "reader"))
     assert (drop.validity, drop.entries) == (before.validity, before.entries)
-    assert pump.run(read_all(pump.run(new.read(BOB.key, 1)))).endswith(b"x" * 200_000)
-    pump.run(new.settle(placing(letters[1].deliveries[0])))
-    assert [entry.uid for entry in pump.run(new.entries(BOB.key, 0, 10))] == [1, 2]
+    assert pump.run(read_all(pump.run(new.mailboxes.read(BOB.key, 1)))).endswith(b"x" * 200_000)
+    pump.run(new.queue.settle(placing(letters[1].deliveries[0])))
+    assert [entry.uid for entry in pump.run(new.mailboxes.entries(BOB.key, 0, 10))] == [1, 2]
     pump.run(new.accounts.set_alias("new@home.test", ["bob@home.test"]))
     other = acceptance()
-    pump.run(new.accept(other))
-    pump.run(new.settle(placing(other.deliveries[0], mailbox="carol@home.test")))
-    assert len(pump.run(new.mailboxes())) == 2
-    pump.run(new.release_maildrop(BOB.key, "reader"))
+    pump.run(new.queue.accept(other))
+    pump.run(new.queue.settle(placing(other.deliveries[0], mailbox="carol@home.test")))
+    assert len(pump.run(new.mailboxes.sizes())) == 2
+    pump.run(new.mailboxes.release(BOB.key, "reader"))
     pump.run(new.close())
 
 

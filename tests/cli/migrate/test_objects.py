@@ -74,7 +74,7 @@ def here(bucket: Bucket, tmp_path: Path) -> Path:
     store = SqliteStore(pump, tmp_path / "here", large=large)
     pump.run(store.open())
     for octets in (*LARGE, SMALL):
-        pump.run(store.accept(acceptance(octets=octets)))
+        pump.run(store.queue.accept(acceptance(octets=octets)))
     pump.run(store.close())
     return tmp_path / "here"
 
@@ -89,7 +89,7 @@ def contents_of(directory: Path) -> list[bytes]:
     pump = Pump()
     store = SqliteStore(pump, directory)
     pump.run(store.open())
-    found = [pump.run(read_all(record.letter.content)) for record in pump.run(store.records(Filter()))]
+    found = [pump.run(read_all(record.letter.content)) for record in pump.run(store.history.records(Filter()))]
     pump.run(store.close())
     return sorted(found)
 

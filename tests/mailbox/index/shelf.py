@@ -20,9 +20,9 @@ from mailstack.mailbox.index.query import parse
 from mailstack.mailbox.index.removal import Retention
 from mailstack.net.log import SilentJournal
 from mailstack.store import Acceptance, Placement, Store
-from mailstack.store.archive import Archiving, ArchivingSqliteStore
-from mailstack.store.sql_store import StoreSettings
+from mailstack.store.settings import StoreSettings
 from mailstack.store.sqlite.in_memory import InMemoryStore
+from mailstack.store.sqlite.store import SqliteStore
 from tests.aid import Pump, run
 from tests.clock import HandClock
 from tests.mailbox.index.memory_database import MemoryDatabase
@@ -51,10 +51,6 @@ def text(subject: str = "hello", body: str = "Hello.", **fields: str) -> bytes:
     return f"{head}\r\n{body}\r\n".encode()
 
 
-class ArchivingInMemoryStore(Archiving, InMemoryStore):
-    """The store in memory, with an archive."""
-
-
 class Shelf:
     """Where letters are put; it can be closed and opened again."""
 
@@ -64,12 +60,12 @@ class Shelf:
         self.directory = directory
         self.retention = Retention(**retention)
         self.memory = MemoryDatabase() if directory is None else None
-        self.store: Store = ArchivingInMemoryStore()
+        self.store: Store = InMemoryStore(archiving=True)
         self.open()
 
     def open(self) -> None:
         if self.directory is not None:
-            self.store = ArchivingSqliteStore(self.pump, self.directory, settings=StoreSettings(recent_octets=0))
+            self.store = SqliteStore(self.pump, self.directory, StoreSettings(recent_octets=0, archiving=True))
         database = self.memory or FileDatabase(self.pump, self.directory or Path())
         self.index = LetterIndex(self.store, database, self.clock, inline, own_mailbox, self.retention)
         self.journal = self.index.tap(SilentJournal())
@@ -115,7 +111,7 @@ class Shelf:
         octets = octets or text()
         whole = Letter(letter, Envelope(sender, given), Octets(octets), arrival)
         placements = (Placement(mailbox, (letter, 0), b"", len(octets), now),) if mailbox else ()
-        self.run(self.store.accept(Acceptance(whole, deliveries, (step,), placements)))
+        self.run(self.store.queue.accept(Acceptance(whole, deliveries, (step,), placements)))
         self.journal.record([step])
         if settle:
             self.settle()

@@ -12,8 +12,9 @@ from mailstack.letter import Content, LetterId
 from mailstack.mailbox.index.indexer import GIVE_UP_AFTER_S, RETRY_S
 from mailstack.mailbox.index.letter_index import TIMEOUT_S
 from mailstack.store import Damaged, StoreError
+from mailstack.store.sqlite.in_memory import InMemoryStore, RowContents
 from tests.mailbox.index.memory_database import FailingDatabase, MemoryDatabase
-from tests.mailbox.index.shelf import ArchivingInMemoryStore, Shelf
+from tests.mailbox.index.shelf import Shelf
 
 
 @pytest.fixture
@@ -38,31 +39,36 @@ def test_what_could_not_be_written_is_read_again(shelf: Shelf) -> None:
 OUT_OF_REACH = StoreError("out of reach")
 
 
-class Away(ArchivingInMemoryStore):
-    """A store that can't read its contents for a while."""
+class AwayContents(RowContents):
+    """Contents that can't be read for a while."""
 
     trouble: StoreError | None = None
 
-    async def content(self, letter: LetterId) -> Content:
+    async def get(self, letter: LetterId) -> Content:
         if self.trouble is not None:
             raise self.trouble
-        return await super().content(letter)
+        return await super().get(letter)
+
+
+class Away(InMemoryStore):
+    contents_class = AwayContents
+    contents: AwayContents
 
 
 @pytest.fixture
 def away(monkeypatch: pytest.MonkeyPatch) -> Away:
-    store = Away()
-    monkeypatch.setattr("tests.mailbox.index.shelf.ArchivingInMemoryStore", lambda: store)
+    store = Away(archiving=True)
+    monkeypatch.setattr("tests.mailbox.index.shelf.InMemoryStore", lambda archiving: store)
     return store
 
 
 def test_what_could_not_be_read_is_read_when_it_can_be(away: Away) -> None:
     shelf = Shelf(None, poll=10 * GIVE_UP_AFTER_S)
-    away.trouble = OUT_OF_REACH
+    away.contents.trouble = OUT_OF_REACH
     first, second = shelf.put(), shelf.put()
     assert shelf.find() == []
     shelf.clock.advance(GIVE_UP_AFTER_S / 2)
-    away.trouble = None
+    away.contents.trouble = None
     shelf.clock.advance(RETRY_S + 1)
     shelf.settle()
     assert shelf.find() == [second, first]
@@ -70,21 +76,21 @@ def test_what_could_not_be_read_is_read_when_it_can_be(away: Away) -> None:
 
 def test_what_is_damaged_stops_nothing_behind_it(away: Away) -> None:
     shelf = Shelf(None, poll=10 * GIVE_UP_AFTER_S)
-    away.trouble = Damaged("not what was accepted")
+    away.contents.trouble = Damaged("not what was accepted")
     shelf.put()
-    away.trouble = None
+    away.contents.trouble = None
     there = shelf.put()
     assert shelf.find() == [there]
 
 
 def test_what_is_out_of_reach_for_very_long_stops_nothing_behind_it_any_more(away: Away) -> None:
     shelf = Shelf(None, poll=10 * GIVE_UP_AFTER_S)
-    away.trouble = OUT_OF_REACH
+    away.contents.trouble = OUT_OF_REACH
     shelf.put()
     for _ in range(2):
         shelf.clock.advance(GIVE_UP_AFTER_S)
         shelf.settle()
-    away.trouble = None
+    away.contents.trouble = None
     assert shelf.find() == []
     there = shelf.put()
     assert shelf.find() == [there]

@@ -170,7 +170,7 @@ def test_what_is_counted_stays_right_whatever_is_done(shelf: Shelf) -> None:
 
 
 async def _archived(shelf: Shelf, count: int) -> bool:
-    return len(await shelf.store.entries(ARCHIVE, 0, 10)) == count
+    return len(await shelf.store.mailboxes.entries(ARCHIVE, 0, 10)) == count
 
 
 def test_copy_to_the_sender_is_counted_once(shelf: Shelf) -> None:
@@ -239,7 +239,7 @@ def test_a_copy_in_another_server_is_no_letter_of_its_own(shelf: Shelf) -> None:
     assert item is not None
     assert item.id == source
     assert set(shelf.run(shelf.index.records([item]))) == {source, copy}
-    assert [entry.letter for entry in shelf.run(shelf.store.entries(ARCHIVE, 0, 10))] == [source]
+    assert [entry.letter for entry in shelf.run(shelf.store.mailboxes.entries(ARCHIVE, 0, 10))] == [source]
 
 
 def test_a_letter_that_only_claims_to_be_a_copy_is_one_of_its_own(shelf: Shelf) -> None:

@@ -89,7 +89,7 @@ def test_without_undo_a_deletion_is_final(shelf: Shelf) -> None:
     assert shelf.find() == [kept]
 
     async def is_dropped() -> bool:
-        return [entry.letter for entry in await shelf.store.entries(ARCHIVE, 0, 10)] == [kept]
+        return [entry.letter for entry in await shelf.store.mailboxes.entries(ARCHIVE, 0, 10)] == [kept]
 
     wait_until(shelf, is_dropped)
 
@@ -103,13 +103,13 @@ def test_undo_has_its_time_and_after_that_the_octets_go_too(shelf: Shelf) -> Non
 
     async def gone() -> bool:
         try:
-            await shelf.store.content(letter)
+            await shelf.store.contents.get(letter)
         except KeyError:
             return True
         return False
 
     wait_until(shelf, gone)
-    assert shelf.run(shelf.store.entries(ARCHIVE, 0, 10)) == []
+    assert shelf.run(shelf.store.mailboxes.entries(ARCHIVE, 0, 10)) == []
 
 
 def test_the_oldest_go_when_there_are_too_many_or_they_are_too_old(shelf: Shelf) -> None:

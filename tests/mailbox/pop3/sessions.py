@@ -42,14 +42,14 @@ class Shelf:
         if what in self.faults:
             raise StoreError(f"{what} fails")
 
-    async def open_maildrop(self, mailbox: str, owner: str) -> Maildrop:
+    async def open(self, mailbox: str, owner: str) -> Maildrop:
         self._fail("open")
         if self.holders.setdefault(mailbox, owner) != owner:
             raise MaildropInUse(mailbox)
         entries = [Entry(uid, content.size, LetterId(f"letter{uid}")) for uid, content in self.letters.items()]
         return Maildrop(mailbox, 0xA1, entries)
 
-    async def release_maildrop(self, mailbox: str, owner: str) -> None:
+    async def release(self, mailbox: str, owner: str) -> None:
         if self.holders.get(mailbox) == owner:
             del self.holders[mailbox]
         self._fail("release")
@@ -63,7 +63,7 @@ class Shelf:
         self.reads.append(list(uids))
         return {uid: self.letters[uid] for uid in uids if uid in self.letters}
 
-    async def update_maildrop(
+    async def update(
         self, mailbox: str, *, collected: Sequence[int], deleted: Sequence[int], steps: Sequence[Step]
     ) -> list[Step]:
         self._fail("update")
@@ -124,8 +124,10 @@ class Server:
 
     holder_of: Callable[[str], str] | None = None
 
-    def __init__(self, *letters: bytes, store: Any = None, limits: Pop3Limits | None = None, delay: int = 0) -> None:
-        self.shelf: Any = store if store is not None else Shelf(*letters)
+    def __init__(
+        self, *letters: bytes, mailboxes: Any = None, limits: Pop3Limits | None = None, delay: int = 0
+    ) -> None:
+        self.shelf: Any = mailboxes if mailboxes is not None else Shelf(*letters)
         self.clock = HandClock()
         self.journal = MemoryJournal()
         self.limits = limits or Pop3Limits()
@@ -149,7 +151,7 @@ class Server:
                 engine,
                 hostname="mx.home.test",
                 authenticator=self.authenticator,
-                store=self.shelf,
+                mailboxes=self.shelf,
                 clock=self.clock,
                 pause=self.clock.pause,
                 journal=self.journal,

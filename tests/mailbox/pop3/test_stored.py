@@ -27,12 +27,14 @@ async def deliver(store: Any, name: str, body: bytes) -> Letter:
     content = Octets(b"Subject: " + name.encode() + b"\r\n\r\n" + body)
     letter = Letter(LetterId(name.ljust(15, "0")), Envelope(None, (BOB,)), content, arrival)
     delivery = Delivery(letter.id, 0, BOB, "local")
-    await store.accept(Acceptance(letter, (delivery,), ()))
-    [claim] = await store.claim("mx.home.test", "me", 1_750_000_001.0, limit=1, lease=60, next_due=lambda _, at: at)
+    await store.queue.accept(Acceptance(letter, (delivery,), ()))
+    [claim] = await store.queue.claim(
+        "mx.home.test", "me", 1_750_000_001.0, limit=1, lease=60, next_due=lambda _, at: at
+    )
     before = claim.deliveries[0]
     change = Change(before, replace(before, state=DeliveryState.DELIVERED, claimed_by=None))
     placement = Placement("bob@home.test", (letter.id, 0), TRACE, len(TRACE) + content.size, 1_750_000_001.0)
-    await store.settle(Settlement((change,), (placement,)))
+    await store.queue.settle(Settlement((change,), (placement,)))
     return letter
 
 
@@ -63,7 +65,7 @@ async def fetch_and_delete_the_first(session: Pop3ClientSession) -> bytes:
 
 def test_a_unique_id_stays_with_its_letter_and_is_never_given_again(store: InMemoryStore) -> None:
     """POP-12, POP-28, POP-29"""
-    server = Server(store=store)
+    server = Server(mailboxes=store.mailboxes)
     first = run(deliver(store, "first", b".dot\r\n"))
     run(deliver(store, "second", b"x\r\n"))
     before = server.fetch(uidl)
@@ -73,13 +75,13 @@ def test_a_unique_id_stays_with_its_letter_and_is_never_given_again(store: InMem
     after = server.fetch(uidl)
     assert after[1] == before[2]
     assert after[2] not in before.values()
-    [step] = [step for step in run(store.steps(first.id)) if step.step == "collected"]
+    [step] = [step for step in run(store.history.steps(first.id)) if step.step == "collected"]
     assert step == server.journal.steps[0]
     assert step.facts["by"] == "bob@home.test"
 
 
 def test_a_letter_that_its_reader_fetches_again_is_told_once(store: InMemoryStore) -> None:
-    server = Server(store=store)
+    server = Server(mailboxes=store.mailboxes)
     run(deliver(store, "first", b"x\r\n"))
     for _ in range(2):
         telnet = server.logged_in()

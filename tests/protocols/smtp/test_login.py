@@ -85,7 +85,7 @@ class Talk:
         wire.client.close()
         wire.converse(conversation)
         self.said = bytes(wire.server.said).split(b"\r\n")
-        self.stored = len(run(rig.store.records(Filter())))
+        self.stored = len(run(rig.store.history.records(Filter())))
 
     def codes(self) -> list[bytes]:
         return [line[:3] for line in self.said if line[3:4] == b" "]

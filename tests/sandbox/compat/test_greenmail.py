@@ -24,7 +24,7 @@ def deliver(desk: Desk, octets: bytes) -> None:
     )
     delivery = Delivery(letter.id, 0, Recipient(BOB), "", DeliveryState.DELIVERED, now)
     placement = Placement(BOB.key, (letter.id, 0), b"", len(octets), now)
-    shelf.run(shelf.store.accept(Acceptance(letter, (delivery,), (), (placement,))))
+    shelf.run(shelf.store.queue.accept(Acceptance(letter, (delivery,), (), (placement,))))
     shelf.settle()
 
 

@@ -117,7 +117,7 @@ def test_any_faults_that_end_leave_every_letter_delivered_or_reported(
     reports = [internet.journey(report) for report in journey.reports]
     assert any(told.only("delivered") for told in (journey, *reports)), str(journey)
     for site in internet.servers.values():
-        assert internet.result_of(site.store.next_due(site.hostname)) is None
+        assert internet.result_of(site.store.queue.next_due(site.hostname)) is None
     # And what is in a mailbox can be read; an answer to QUIT that was lost has emptied it all the same.
     collected(internet, "bob@b.test")
     collected(internet, "ann@a.test")

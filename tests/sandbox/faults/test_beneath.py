@@ -62,7 +62,7 @@ def test_a_host_that_does_not_answer_calls(internet: Internet, rule: dict[str, o
 
 @pytest.mark.parametrize(("error", "said"), [("failed", "451 4.3.0"), ("full", "452 4.3.1")])
 def test_a_disk_that_can_not_be_written_puts_letters_off(internet: Internet, error: str, said: str) -> None:
-    internet.faults.add(Fault(at="disk", server="mx.a.test", name="accept", error=error, times=1))  # type: ignore[arg-type]
+    internet.faults.add(Fault(at="disk", server="mx.a.test", name="queue.accept", error=error, times=1))  # type: ignore[arg-type]
     ann = internet.author("ann@a.test")
     with pytest.raises(SubmissionRefused, match=said):
         ann.submit(to="bob@b.test", text="?")
@@ -71,13 +71,13 @@ def test_a_disk_that_can_not_be_written_puts_letters_off(internet: Internet, err
 
 
 def test_an_outcome_that_can_not_be_stored_at_once_is_stored_later(internet: Internet) -> None:
-    id_ = internet.faults.add(disk_full(server="mx.a.test", name="settle", times=3)).id
+    id_ = internet.faults.add(disk_full(server="mx.a.test", name="queue.settle", times=3)).id
     assert "relayed" in send(internet)
     assert internet.faults.fired(id_) == 3
     assert len(internet.reader("bob@b.test").collect()) == 1, "a trouble of the disk does not send a letter twice"
 
 
 def test_a_slow_disk_makes_the_client_wait(internet: Internet) -> None:
-    internet.faults.add(Fault(at="disk", server="mx.a.test", name="accept", delay="20s", times=1))
+    internet.faults.add(Fault(at="disk", server="mx.a.test", name="queue.accept", delay="20s", times=1))
     send(internet)
     assert internet.now > 20

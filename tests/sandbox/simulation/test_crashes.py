@@ -100,7 +100,7 @@ class Story:
 
     def _owed(self, server: str) -> bool:
         site = self.internet.servers[server]
-        return self.internet.result_of(site.store.next_due(server)) is not None
+        return self.internet.result_of(site.store.queue.next_due(server)) is not None
 
 
 def _returned(report: str) -> str:

@@ -52,7 +52,7 @@ def open_store(pump: Pump, url: str) -> Iterator[Open]:
     """With one thread of each kind, so that a test knows which connection does what."""
     from mailstack.store.connection import DatabaseAddress
     from mailstack.store.postgresql.store import PostgresStore
-    from mailstack.store.sql_store import StoreSettings
+    from mailstack.store.settings import StoreSettings
 
     opened: list[PostgresStore] = []
 

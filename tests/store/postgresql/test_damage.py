@@ -27,8 +27,8 @@ def change(url: str, statement: str) -> None:
 
 def enter(pump: Pump, store: Any, octets: bytes) -> str:
     made = acceptance(octets=octets)
-    pump.run(store.accept(made))
-    pump.run(store.settle(placing(made.deliveries[0], size=len(octets))))
+    pump.run(store.queue.accept(made))
+    pump.run(store.queue.settle(placing(made.deliveries[0], size=len(octets))))
     return str(made.letter.id)
 
 
@@ -37,11 +37,11 @@ def test_a_damaged_row_is_never_returned(pump: Pump, open_store: Any, url: str) 
     letter, other = enter(pump, store, SMALL), enter(pump, store, SMALL)
     change(url, f"UPDATE contents SET octets = set_byte(octets, 20, 65) WHERE letter = '{letter}'")
     with pytest.raises(Damaged, match=letter):
-        pump.run(store.read(BOB.key, 1))
+        pump.run(store.mailboxes.read(BOB.key, 1))
     with pytest.raises(Damaged, match=letter):
-        pump.run(store.content(letter))
-    assert list(pump.run(store.read_together(BOB.key, [1, 2]))) == [2]
-    assert pump.run(read_all(pump.run(store.content(other)))) == SMALL
+        pump.run(store.contents.get(letter))
+    assert list(pump.run(store.mailboxes.read_together(BOB.key, [1, 2]))) == [2]
+    assert pump.run(read_all(pump.run(store.contents.get(other)))) == SMALL
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_a_damaged_row_is_never_returned(pump: Pump, open_store: Any, url: str) 
 def test_a_damaged_piece_is_found_before_the_end(pump: Pump, open_store: Any, url: str, statement: str) -> None:
     store = open_store()
     letter = enter(pump, store, LARGE)
-    content = pump.run(store.content(letter))
+    content = pump.run(store.contents.get(letter))
     assert pump.run(read_all(content)) == LARGE
     change(url, statement)
     with pytest.raises(Damaged):

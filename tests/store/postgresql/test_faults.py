@@ -23,7 +23,7 @@ AT_ONCE = 2.0
 
 
 def letters(pump: Pump, store: Any) -> list[LetterId]:
-    return [record.letter.id for record in pump.run(store.records(Filter()))]
+    return [record.letter.id for record in pump.run(store.history.records(Filter()))]
 
 
 def settled(pump: Pump, *started: list[Any]) -> list[Any]:
@@ -41,10 +41,10 @@ def test_a_letter_whose_commit_was_lost_is_there_once(pump: Pump, open_store: An
     store = open_store(line.url)
     line.lose = loss
     accepted = acceptance()
-    pump.run(store.accept(accepted))
+    pump.run(store.queue.accept(accepted))
     assert line.lose is None
     assert letters(pump, store) == [accepted.letter.id]
-    assert len(pump.run(store.steps(accepted.letter.id))) == len(accepted.steps)
+    assert len(pump.run(store.history.steps(accepted.letter.id))) == len(accepted.steps)
 
 
 def test_a_letter_whose_commit_was_lost_is_there_once_when_the_line_breaks_again(
@@ -58,7 +58,7 @@ def test_a_letter_whose_commit_was_lost_is_there_once_when_the_line_breaks_again
 
     line.lose, line.lost = "after", break_again
     accepted = acceptance()
-    pump.run(store.accept(accepted))
+    pump.run(store.queue.accept(accepted))
     assert line.lose is None
     assert letters(pump, store) == [accepted.letter.id]
 
@@ -70,26 +70,26 @@ def test_a_letter_of_which_nothing_can_be_known_keeps_its_content(
     store = open_store(line.url)
     other.execute("DELETE FROM commits")
     line.lose = "after"
-    writing = store.new_content()
+    writing = store.contents.new()
     pump.run(writing.write(b"x" * 1_000_000))
     accepted = acceptance()
     accepted = replace(accepted, letter=replace(accepted.letter, content=pump.run(writing.finish())))
     with pytest.raises(OutcomeUnknown):
-        pump.run(store.accept(accepted))
+        pump.run(store.queue.accept(accepted))
     writing.discard()
     assert letters(pump, store) == [accepted.letter.id]
-    content = pump.run(store.content(accepted.letter.id))
+    content = pump.run(store.contents.get(accepted.letter.id))
     assert within(5.0, lambda: len(pump.run(read_all(content)))) == 1_000_000
 
 
 @pytest.mark.parametrize("loss", ["before", "after"])
 def test_an_attempt_whose_claim_was_lost_is_counted_once(pump: Pump, open_store: Any, line: Any, loss: Any) -> None:
     store = open_store(line.url)
-    pump.run(store.accept(acceptance()))
+    pump.run(store.queue.accept(acceptance()))
     line.lose = loss
-    (claim,) = pump.run(store.claim(SERVER, "me", 5000.0, limit=10, lease=60.0, next_due=later))
+    (claim,) = pump.run(store.queue.claim(SERVER, "me", 5000.0, limit=10, lease=60.0, next_due=later))
     assert claim.deliveries[0].attempts == 1
-    assert pump.run(store.claim(SERVER, "you", 5000.0, limit=10, lease=60.0, next_due=later)) == []
+    assert pump.run(store.queue.claim(SERVER, "you", 5000.0, limit=10, lease=60.0, next_due=later)) == []
 
 
 def test_what_can_not_be_found_out_is_said_to_be_so(pump: Pump, open_store: Any, line: Any) -> None:
@@ -97,7 +97,7 @@ def test_what_can_not_be_found_out_is_said_to_be_so(pump: Pump, open_store: Any,
     line.lose, line.lost = "after", line.down
     accepted = acceptance()
     with pytest.raises(OutcomeUnknown):
-        pump.run(store.accept(accepted))
+        pump.run(store.queue.accept(accepted))
     line.up()
     assert within(5.0, lambda: letters(pump, store)) == [accepted.letter.id]
 
@@ -118,7 +118,7 @@ def test_a_connection_that_the_server_ended_is_replaced(pump: Pump, open_store: 
     others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> ?"
     for _ in range(2):
         other.execute(others, (other.raw.info.backend_pid,)).fetchall()
-        pump.run(store.accept(acceptance()))
+        pump.run(store.queue.accept(acceptance()))
         assert letters(pump, store)
     other.execute(others, (other.raw.info.backend_pid,)).fetchall()
     assert len(letters(pump, store)) == 2
@@ -128,8 +128,8 @@ def test_a_large_content_is_read_on_over_a_connection_that_is_new(pump: Pump, op
     """Else the first reader after a restart of the database would be told to come again later."""
     store = open_store()
     accepted = acceptance(octets=b"x" * 1_500_000)
-    pump.run(store.accept(accepted))
-    content = pump.run(store.content(accepted.letter.id))
+    pump.run(store.queue.accept(accepted))
+    content = pump.run(store.contents.get(accepted.letter.id))
     others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> ?"
     other.execute(others, (other.raw.info.backend_pid,)).fetchall()
     assert len(pump.run(read_all(content))) == 1_500_000
@@ -141,16 +141,16 @@ def test_nobody_waits_for_a_database_that_is_down_and_it_is_found_when_it_is_bac
     store = open_store(line.url)
     line.down()
     for ask in (
-        lambda: store.accept(acceptance()),
+        lambda: store.queue.accept(acceptance()),
         lambda: store.accounts.get("a@home.test"),
-        lambda: store.accept(acceptance()),
+        lambda: store.queue.accept(acceptance()),
     ):
         begun = time.monotonic()
         with pytest.raises(StoreError):
             pump.run(ask())
         assert time.monotonic() - begun < AT_ONCE
     line.up()
-    within(5.0, lambda: pump.run(store.accept(acceptance())))
+    within(5.0, lambda: pump.run(store.queue.accept(acceptance())))
     assert len(letters(pump, store)) == 1
 
 
@@ -160,12 +160,12 @@ def test_nobody_waits_for_a_database_that_has_gone_silent_longer_than_is_allowed
     store = open_store(line.url, timeout=1.0, connect_timeout=1.0)
     line.silence()
     begun = time.monotonic()
-    found = settled(pump, pump.start(store.accept(acceptance())), pump.start(store.accounts.get("a@home.test")))
+    found = settled(pump, pump.start(store.queue.accept(acceptance())), pump.start(store.accounts.get("a@home.test")))
     assert all(isinstance(each, StoreError) for each in found)
     # The watch looks twice a second, and no connection is given up before two seconds (libpq).
     assert time.monotonic() - begun < 1.0 + 0.5 + 2.0 + AT_ONCE
     line.up()
-    within(5.0, lambda: pump.run(store.accept(acceptance())))
+    within(5.0, lambda: pump.run(store.queue.accept(acceptance())))
 
 
 # --- what the database says
@@ -184,7 +184,7 @@ def fail_by_trigger(other: Any, code: str, times: int) -> None:
 def test_what_collides_is_tried_again(pump: Pump, open_store: Any, other: Any, code: str) -> None:
     store = open_store()
     fail_by_trigger(other, code, 3)
-    pump.run(store.accept(acceptance()))
+    pump.run(store.queue.accept(acceptance()))
     assert len(letters(pump, store)) == 1
 
 
@@ -192,24 +192,24 @@ def test_what_collides_for_ever_is_given_up(pump: Pump, open_store: Any, other: 
     store = open_store()
     fail_by_trigger(other, "40001", 1_000_000)
     with pytest.raises(StoreError, match="40001"):
-        pump.run(store.accept(acceptance()))
+        pump.run(store.queue.accept(acceptance()))
 
 
 def test_a_full_disk_is_told_as_such(pump: Pump, open_store: Any, other: Any) -> None:
     store = open_store()
     fail_by_trigger(other, "53100", 1)
     with pytest.raises(StoreFull):
-        pump.run(store.accept(acceptance()))
-    pump.run(store.accept(acceptance()))
+        pump.run(store.queue.accept(acceptance()))
+    pump.run(store.queue.accept(acceptance()))
 
 
 def test_of_a_group_only_the_bad_one_fails(pump: Pump, open_store: Any, other: Any) -> None:
     store = open_store()
     good, bad = acceptance(), acceptance()
-    pump.run(store.accept(bad))
+    pump.run(store.queue.accept(bad))
     other.begin()
     other.execute("LOCK TABLE letters")  # so that what comes gathers behind the first
-    started = [pump.start(store.accept(each)) for each in (acceptance(), good, bad)]
+    started = [pump.start(store.queue.accept(each)) for each in (acceptance(), good, bad)]
     other.commit()
     found = settled(pump, *started)
     assert [type(each) for each in found[:2]] == [type(None)] * 2
@@ -235,17 +235,17 @@ def test_a_server_that_may_not_be_written_to_any_more_is_left(pump: Pump, open_s
         await store._writer.do(lambda change: change.execute("SET default_transaction_read_only = on"))
 
     pump.run(hand_over())
-    pump.run(store.accept(acceptance()))
+    pump.run(store.queue.accept(acceptance()))
     assert len(letters(pump, store)) == 1
 
 
 def test_a_damaged_letter_is_held_and_stops_nothing_behind_it(pump: Pump, open_store: Any, other: Any) -> None:
     store = open_store()
     bad, good = acceptance(at=1000.0), acceptance(at=2000.0)
-    pump.run(store.accept(bad))
-    pump.run(store.accept(good))
+    pump.run(store.queue.accept(bad))
+    pump.run(store.queue.accept(good))
     other.execute("UPDATE letters SET envelope = '{' WHERE id = ?", (bad.letter.id,))
-    (claim,) = pump.run(store.claim(SERVER, "me", 5000.0, limit=10, lease=60.0, next_due=later))
+    (claim,) = pump.run(store.queue.claim(SERVER, "me", 5000.0, limit=10, lease=60.0, next_due=later))
     assert claim.letter.id == good.letter.id
     held = "SELECT state, text FROM deliveries WHERE letter = ?"
     ((state, text),) = other.execute(held, (bad.letter.id,)).fetchall()
@@ -271,9 +271,9 @@ def test_a_large_content_with_a_piece_missing_is_never_given_out_as_whole(
 ) -> None:
     store = open_store()
     accepted = acceptance(octets=b"x" * 1_500_000)
-    pump.run(store.accept(accepted))
+    pump.run(store.queue.accept(accepted))
     other.execute("DELETE FROM pieces WHERE number = 1")
-    content = pump.run(store.content(accepted.letter.id))
+    content = pump.run(store.contents.get(accepted.letter.id))
     with pytest.raises(StoreError, match="piece 1 is missing"):
         pump.run(read_all(content))
     other.execute("UPDATE pieces SET number = number - 1 WHERE number > 1")

@@ -22,7 +22,7 @@ def test_the_initial_claim_of_a_letter_in_doubt_is_released(pump: Pump, open_sto
     line.lose, line.lost = "after", line.down
     claimed = acceptance(claimed_by="here", attempts=1, lease=store.now() + 7200, due=store.now() + 900)
     with pytest.raises(OutcomeUnknown):
-        pump.run(store.accept(claimed))
+        pump.run(store.queue.accept(claimed))
     line.up()
     until(pump, lambda: owners(other) == [None])
     assert other.execute("SELECT due < 1e11 AND due <= ? FROM deliveries", (store.now(),)).fetchall() == [(True,)]
@@ -32,11 +32,11 @@ def test_the_initial_claim_of_a_letter_in_doubt_is_released(pump: Pump, open_sto
 def test_only_the_claims_in_doubt_are_released(pump: Pump, open_store: Any, line: Any, other: Any) -> None:
     store = open_store(line.url, owner="here", **QUICKLY)
     kept = acceptance(at=1.0, claimed_by="here", attempts=1, lease=store.now() + 7200, due=store.now() + 900)
-    pump.run(store.accept(kept))
-    pump.run(store.accept(acceptance(at=2000.0)))
+    pump.run(store.queue.accept(kept))
+    pump.run(store.queue.accept(acceptance(at=2000.0)))
     line.lose, line.lost = "after", line.down
     with pytest.raises(OutcomeUnknown):
-        pump.run(store.claim(SERVER, "here", store.now(), limit=10, lease=7200.0, next_due=later))
+        pump.run(store.queue.claim(SERVER, "here", store.now(), limit=10, lease=7200.0, next_due=later))
     line.up()
     until(pump, lambda: owners(other) == ["here", None])
 
@@ -45,7 +45,7 @@ def test_a_maildrop_lock_in_doubt_is_released(pump: Pump, open_store: Any, line:
     here = open_store(line.url, owner="here", **QUICKLY)
     line.lose, line.lost = "after", line.down
     with pytest.raises(OutcomeUnknown):
-        pump.run(here.open_maildrop(BOB.key, "me"))
+        pump.run(here.mailboxes.open(BOB.key, "me"))
     assert other.execute("SELECT count(*) FROM held_maildrops").fetchall() == [(1,)]
     line.up()
     until(pump, lambda: other.execute("SELECT count(*) FROM held_maildrops").fetchall() == [(0,)])
@@ -75,20 +75,20 @@ def test_a_running_transaction_stays_in_doubt(other: Any, url: str) -> None:
 def test_a_failed_release_of_a_maildrop_is_repeated(pump: Pump, open_store: Any, line: Any) -> None:
     """The lease of its process is valid: no other process would release it."""
     here, there = open_store(line.url, owner="here", **QUICKLY), open_store(owner="there")
-    pump.run(here.open_maildrop(BOB.key, "me"))
-    pump.run(here.open_maildrop("alice@home.test", "me"))
+    pump.run(here.mailboxes.open(BOB.key, "me"))
+    pump.run(here.mailboxes.open("alice@home.test", "me"))
     line.down()
-    pump.run(here.release_maildrop(BOB.key, "me"))
+    pump.run(here.mailboxes.release(BOB.key, "me"))
     line.up()
     within(5.0, lambda: pump.run(here.accounts.get("a@home.test")))
 
     def is_free() -> bool:
         try:
-            pump.run(there.open_maildrop(BOB.key, "you"))
+            pump.run(there.mailboxes.open(BOB.key, "you"))
         except MaildropInUse:
             return False
         return True
 
     until(pump, is_free)
     with pytest.raises(MaildropInUse):
-        pump.run(there.open_maildrop("alice@home.test", "you"))
+        pump.run(there.mailboxes.open("alice@home.test", "you"))

@@ -12,10 +12,11 @@ pytest.importorskip("psycopg", exc_type=ImportError)
 
 import psycopg
 
-from mailstack.store import pruning, sql
+from mailstack.store import sql
 from mailstack.store.connection import DatabaseAddress
 from mailstack.store.postgresql.database import Database
 from mailstack.store.postgresql.store import PostgresStore
+from mailstack.store.sql_parts import pruning
 from tests.contracts.store import acceptance
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def url(postgresql: Server, pump: Pump) -> Iterator[str]:
     def fill(url: str) -> None:
         store = PostgresStore(pump, DatabaseAddress(url))
         pump.run(store.open())
-        for waiting in [pump.start(store.accept(acceptance())) for _ in range(LETTERS)]:
+        for waiting in [pump.start(store.queue.accept(acceptance())) for _ in range(LETTERS)]:
             while not waiting:
                 pump._calls.get(timeout=20)()
         pump.run(store.close())

@@ -70,8 +70,8 @@ def test_a_notification_during_a_renewal_is_reported_at_once(pump: Pump, open_st
 
 def claimed_by(pump: Pump, store: Any, owner: str) -> None:
     now = store.now()
-    pump.run(store.accept(acceptance(at=now)))
-    (claim,) = pump.run(store.claim(SERVER, owner, now + 1, limit=10, lease=7200.0, next_due=later))
+    pump.run(store.queue.accept(acceptance(at=now)))
+    (claim,) = pump.run(store.queue.claim(SERVER, owner, now + 1, limit=10, lease=7200.0, next_due=later))
     assert claim.deliveries[0].claimed_by == owner
 
 
@@ -82,7 +82,7 @@ def test_the_claims_of_a_dead_process_are_released_soon(pump: Pump, open_store: 
     add_expired_lease(other, "there")
     until(pump, lambda: owners(other) == [None])
     assert other.execute("SELECT count(*) FROM process_leases WHERE owner = 'there'").fetchall() == [(0,)]
-    (claim,) = pump.run(store.claim(SERVER, "here", store.now() + 1, limit=10, lease=60.0, next_due=later))
+    (claim,) = pump.run(store.queue.claim(SERVER, "here", store.now() + 1, limit=10, lease=60.0, next_due=later))
     assert claim.deliveries[0].attempts == 2
 
 
@@ -143,7 +143,7 @@ def test_without_renewal_no_claim_is_valid(pump: Pump, open_store: Any, line: An
 def test_a_closed_store_leaves_no_lease_and_no_lock(pump: Pump, open_store: Any, other: Any) -> None:
     open_store(owner="here")
     store = open_store(owner="there")
-    pump.run(store.open_maildrop(BOB.key, "me"))
+    pump.run(store.mailboxes.open(BOB.key, "me"))
     pump.run(store.close())
     assert other.execute("SELECT owner FROM process_leases").fetchall() == [("here",)]
     assert other.execute("SELECT count(*) FROM held_maildrops").fetchall() == [(0,)]
@@ -175,9 +175,9 @@ def test_of_two_processes_with_one_name_the_first_stops(pump: Pump, open_store: 
     second = open_store(owner="here", lost_after=0.4)
     until(pump, lambda: first._database.refusal() is not None)
     with pytest.raises(StoreError, match="another process has the name here"):
-        pump.run(first.accept(acceptance()))
+        pump.run(first.queue.accept(acceptance()))
     assert first.claims_valid_since() is None
-    pump.run(second.accept(acceptance()))
+    pump.run(second.queue.accept(acceptance()))
     assert second.claims_valid_since() is not None
     until(pump, lambda: [each.name for each in threading.enumerate()].count("mailstack-registration") == 1)
     (said,) = [line for line in logged if "another process has the name here" in line]
@@ -190,26 +190,26 @@ def test_of_two_processes_with_one_name_the_first_stops(pump: Pump, open_store: 
 
 def test_a_maildrop_is_locked_against_other_processes(pump: Pump, open_store: Any) -> None:
     one, two = open_store(), open_store()
-    pump.run(one.open_maildrop(BOB.key, "me"))
+    pump.run(one.mailboxes.open(BOB.key, "me"))
     with pytest.raises(MaildropInUse):
-        pump.run(two.open_maildrop(BOB.key, "me"))
-    pump.run(two.open_maildrop("alice@home.test", "me"))
-    pump.run(one.release_maildrop(BOB.key, "me"))
-    pump.run(two.open_maildrop(BOB.key, "me"))
+        pump.run(two.mailboxes.open(BOB.key, "me"))
+    pump.run(two.mailboxes.open("alice@home.test", "me"))
+    pump.run(one.mailboxes.release(BOB.key, "me"))
+    pump.run(two.mailboxes.open(BOB.key, "me"))
 
 
 def test_a_maildrop_is_free_when_the_lease_of_its_holder_has_expired(pump: Pump, open_store: Any, other: Any) -> None:
     """The earlier holder can't change it any more."""
     one, two = open_store(lost_after=60.0), open_store()
-    pump.run(one.open_maildrop(BOB.key, "me"))
+    pump.run(one.mailboxes.open(BOB.key, "me"))
     other.execute(LONG_PAST)
-    pump.run(two.open_maildrop(BOB.key, "you"))
+    pump.run(two.mailboxes.open(BOB.key, "you"))
     with pytest.raises(MaildropInUse):
-        pump.run(one.update_maildrop(BOB.key, collected=[], deleted=[1], steps=[]))
-    assert pump.run(two.update_maildrop(BOB.key, collected=[], deleted=[1], steps=[])) == []
-    pump.run(one.release_maildrop(BOB.key, "me"))
+        pump.run(one.mailboxes.update(BOB.key, collected=[], deleted=[1], steps=[]))
+    assert pump.run(two.mailboxes.update(BOB.key, collected=[], deleted=[1], steps=[])) == []
+    pump.run(one.mailboxes.release(BOB.key, "me"))
     with pytest.raises(MaildropInUse):
-        pump.run(one.open_maildrop(BOB.key, "me"))
+        pump.run(one.mailboxes.open(BOB.key, "me"))
 
 
 # --- time and news
@@ -260,7 +260,7 @@ def test_changes_by_a_command_are_reported_to_servers(pump: Pump, open_store: An
     reported: list[str] = []
     server.on_external_change(lambda: reported.append("news"))
     assert pump.run(server.accounts.alias("info@home.test")) is None
-    pump.run(command.accept(acceptance()))
+    pump.run(command.queue.accept(acceptance()))
     until(pump, lambda: reported)
     pump.run(command.accounts.set_alias("info@home.test", ["bob@home.test"]))
     until(pump, lambda: pump.run(server.accounts.alias("info@home.test")) is not None)

@@ -28,21 +28,21 @@ def placed(number: int, mailbox: str) -> Any:
 def test_letters_of_all_enter_a_mailbox_one_behind_the_other(pump: Pump, open_store: Any) -> None:
     stores = [open_store(), open_store()]
     started = [
-        pump.start(stores[number % 2].accept(placed(number, f"m{number % 3}@home.test"))) for number in range(60)
+        pump.start(stores[number % 2].queue.accept(placed(number, f"m{number % 3}@home.test"))) for number in range(60)
     ]
     assert settled(pump, *started) == [None] * 60
     for name in ("m0@home.test", "m1@home.test", "m2@home.test"):
-        entries = pump.run(stores[0].entries(name, 0, 100))
+        entries = pump.run(stores[0].mailboxes.entries(name, 0, 100))
         assert [entry.uid for entry in entries] == list(range(1, 21))
-        assert pump.run(stores[1].octets_in(name)) == sum(entry.size for entry in entries)
+        assert pump.run(stores[1].mailboxes.octets_in(name)) == sum(entry.size for entry in entries)
 
 
 def test_eight_that_claim_get_each_delivery_once(pump: Pump, open_store: Any) -> None:
     stores = [open_store() for _ in range(4)]
     for part in range(4):
-        settled(pump, *[pump.start(stores[part].accept(acceptance())) for _ in range(50)])
+        settled(pump, *[pump.start(stores[part].queue.accept(acceptance())) for _ in range(50)])
     started = [
-        pump.start(store.claim(SERVER, f"o{place}{turn}", 5000.0, limit=10, lease=60.0, next_due=later))
+        pump.start(store.queue.claim(SERVER, f"o{place}{turn}", 5000.0, limit=10, lease=60.0, next_due=later))
         for turn in range(8)
         for place, store in enumerate(stores)
     ]
@@ -53,8 +53,8 @@ def test_eight_that_claim_get_each_delivery_once(pump: Pump, open_store: Any) ->
 
 def two_claimed(pump: Pump, store: Any) -> tuple[Delivery, Delivery]:
     """A letter for two, both being attempted."""
-    pump.run(store.accept(acceptance(BOB, CAROL)))
-    (claim,) = pump.run(store.claim(SERVER, "me", 5000.0, limit=10, lease=60.0, next_due=later))
+    pump.run(store.queue.accept(acceptance(BOB, CAROL)))
+    (claim,) = pump.run(store.queue.claim(SERVER, "me", 5000.0, limit=10, lease=60.0, next_due=later))
     first, second = claim.deliveries
     return first, second
 
@@ -72,13 +72,13 @@ def test_whoever_ends_the_last_delivery_drops_the_content(pump: Pump, open_store
     store = open_store()
     first, second = two_claimed(pump, store)
     begun(other, Settlement((to(DeliveryState.RELAYED, first),)))
-    started = pump.start(store.settle(Settlement((to(DeliveryState.RELAYED, second),))))
+    started = pump.start(store.queue.settle(Settlement((to(DeliveryState.RELAYED, second),))))
     pump.wait(0.1)
     assert not started, "it waits for what the other one does"
     other.commit()
     assert settled(pump, started) == [None]
     with pytest.raises(KeyError):
-        pump.run(store.content(first.letter))
+        pump.run(store.contents.get(first.letter))
 
 
 def test_a_content_is_not_dropped_while_somebody_decides_to_need_it_again(
@@ -86,58 +86,58 @@ def test_a_content_is_not_dropped_while_somebody_decides_to_need_it_again(
 ) -> None:
     store = open_store()
     first, second = two_claimed(pump, store)
-    pump.run(store.settle(Settlement((to(DeliveryState.BOUNCED, first),))))
-    (record,) = pump.run(store.records(_all()))
+    pump.run(store.queue.settle(Settlement((to(DeliveryState.BOUNCED, first),))))
+    (record,) = pump.run(store.history.records(_all()))
     bounced = record.deliveries[0]
     begun(other, Settlement((to(DeliveryState.QUEUED, bounced),)))
-    started = pump.start(store.settle(Settlement((to(DeliveryState.RELAYED, second),))))
+    started = pump.start(store.queue.settle(Settlement((to(DeliveryState.RELAYED, second),))))
     pump.wait(0.1)
     assert not started
     other.commit()
     assert settled(pump, started) == [None]
-    assert pump.run(read_all(pump.run(store.content(first.letter)))) == TEXT
+    assert pump.run(read_all(pump.run(store.contents.get(first.letter)))) == TEXT
 
 
 def test_a_content_that_was_dropped_is_needed_by_nobody_again(pump: Pump, open_store: Any, other: Any) -> None:
     store = open_store()
     first, second = two_claimed(pump, store)
-    pump.run(store.settle(Settlement((to(DeliveryState.BOUNCED, first),))))
-    bounced = pump.run(store.records(_all()))[0].deliveries[0]
+    pump.run(store.queue.settle(Settlement((to(DeliveryState.BOUNCED, first),))))
+    bounced = pump.run(store.history.records(_all()))[0].deliveries[0]
     begun(other, Settlement((to(DeliveryState.RELAYED, second),)))
     again = Delivery(first.letter, 2, Recipient(CAROL), "elsewhere.test", due=1.0)
-    revived = pump.start(store.settle(Settlement((to(DeliveryState.QUEUED, bounced),))))
+    revived = pump.start(store.queue.settle(Settlement((to(DeliveryState.QUEUED, bounced),))))
     pump.wait(0.1)
     other.commit()
     (conflict,) = settled(pump, revived)
     assert isinstance(conflict, Conflict)
     with pytest.raises(Conflict, match="content already deleted"):
-        pump.run(store.settle(Settlement((), additions=(again,))))
+        pump.run(store.queue.settle(Settlement((), additions=(again,))))
 
 
 def test_letters_are_counted_once_when_two_remove_them(pump: Pump, open_store: Any, other: Any) -> None:
     """A session removes a letter that is being forgotten as surplus."""
     store = open_store()
     for number in range(3):
-        pump.run(store.accept(placed(number, BOB.key)))
-    from mailstack.store import pruning
+        pump.run(store.queue.accept(placed(number, BOB.key)))
+    from mailstack.store.sql_parts import pruning
 
-    oldest = pump.run(store.entries(BOB.key, 0, 1))[0]
+    oldest = pump.run(store.mailboxes.entries(BOB.key, 0, 1))[0]
     other.begin()
     pruning.delete(Transaction(other), [oldest.letter], kept_too=True)
-    started = pump.start(store.update_maildrop(BOB.key, collected=[], deleted=[1, 2], steps=[]))
+    started = pump.start(store.mailboxes.update(BOB.key, collected=[], deleted=[1, 2], steps=[]))
     pump.wait(0.1)
     other.commit()
     assert settled(pump, started) == [[]]
-    entries = pump.run(store.entries(BOB.key, 0, 10))
+    entries = pump.run(store.mailboxes.entries(BOB.key, 0, 10))
     assert [entry.uid for entry in entries] == [3]
-    assert pump.run(store.octets_in(BOB.key)) == entries[0].size
+    assert pump.run(store.mailboxes.octets_in(BOB.key)) == entries[0].size
 
 
 def test_two_that_wait_for_each_other_both_get_on(pump: Pump, open_store: Any, other: Any) -> None:
     """A deadlock ends with one of them, who tries again."""
     store = open_store()
     for number, name in enumerate(("a@home.test", "b@home.test")):
-        pump.run(store.accept(placed(number, name)))
+        pump.run(store.queue.accept(placed(number, name)))
     other.begin()
     other.execute("UPDATE mailboxes SET octets = octets WHERE name = 'b@home.test'")
     both = [placed(10, "a@home.test"), placed(11, "b@home.test")]
@@ -149,7 +149,7 @@ def test_two_that_wait_for_each_other_both_get_on(pump: Pump, open_store: Any, o
     other.execute("UPDATE mailboxes SET octets = octets WHERE name = 'a@home.test'")  # one of the two is ended here
     other.commit()
     assert settled(pump, started) == [None]
-    assert [len(pump.run(store.entries(name, 0, 9))) for name in ("a@home.test", "b@home.test")] == [2, 2]
+    assert [len(pump.run(store.mailboxes.entries(name, 0, 9))) for name in ("a@home.test", "b@home.test")] == [2, 2]
 
 
 async def _write(store: Any, batch: Batch) -> None:
@@ -162,14 +162,14 @@ def test_a_large_content_comes_in_pieces_and_goes_with_its_letter(pump: Pump, op
     store, reader = open_store(), open_store()
     octets = bytes(range(256)) * 5000
     accepted = acceptance()
-    pump.run(store.accept(replace(accepted, letter=replace(accepted.letter, content=Octets(octets)))))
+    pump.run(store.queue.accept(replace(accepted, letter=replace(accepted.letter, content=Octets(octets)))))
     sizes = [size for (size,) in other.execute("SELECT length(octets) FROM pieces ORDER BY number")]
     assert sum(sizes) == len(octets)
     assert max(sizes) <= PIECE < len(octets)
-    assert pump.run(read_all(pump.run(reader.content(accepted.letter.id)))) == octets
-    (claim,) = pump.run(reader.claim(SERVER, "me", 5000.0, limit=10, lease=60.0, next_due=later))
+    assert pump.run(read_all(pump.run(reader.contents.get(accepted.letter.id)))) == octets
+    (claim,) = pump.run(reader.queue.claim(SERVER, "me", 5000.0, limit=10, lease=60.0, next_due=later))
     assert pump.run(read_all(claim.letter.content)) == octets
-    pump.run(reader.settle(Settlement((to(DeliveryState.RELAYED, claim.deliveries[0]),))))
+    pump.run(reader.queue.settle(Settlement((to(DeliveryState.RELAYED, claim.deliveries[0]),))))
     pump.run(reader.close())
     assert other.execute("SELECT count(*) FROM pieces").fetchall() == [(0,)]
 
@@ -178,11 +178,11 @@ def test_what_no_letter_has_is_swept_and_nothing_else(pump: Pump, open_store: An
     store = open_store()
     names = []
     for _ in range(3):
-        writing = store.new_content()
+        writing = store.contents.new()
         pump.run(writing.write(b"x" * 100_000))
         names.append(pump.run(writing.finish()))
     kept = acceptance()
-    pump.run(store.accept(replace(kept, letter=replace(kept.letter, content=names[0]))))
+    pump.run(store.queue.accept(replace(kept, letter=replace(kept.letter, content=names[0]))))
     old = "UPDATE large_contents SET at = 0 WHERE name IN (?, ?)"
     other.execute(old, (names[0].name, names[1].name))
     pump.run(open_store().close())

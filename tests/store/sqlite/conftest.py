@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mailstack.store.sql_store import StoreSettings
+from mailstack.store.settings import StoreSettings
 from mailstack.store.sqlite.store import SqliteStore
 from tests.aid import Pump
 from tests.store.sqlite.databases import Open

@@ -41,5 +41,5 @@ def content_files(directory: Path) -> list[Path]:
 
 def accept_large(pump: Pump, store: SqliteStore, size: int = 100_000) -> LetterId:
     accepted = acceptance(octets=b"x" * size)
-    pump.run(store.accept(accepted))
+    pump.run(store.queue.accept(accepted))
     return accepted.letter.id

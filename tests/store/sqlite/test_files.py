@@ -30,12 +30,12 @@ def test_small_contents_make_no_files_and_large_ones_go_with_their_letter(
     pump: Pump, open_store: Open, directory: Path
 ) -> None:
     store = open_store(memory_limit=1000)
-    pump.run(store.accept(acceptance(octets=b"x" * 1000)))
+    pump.run(store.queue.accept(acceptance(octets=b"x" * 1000)))
     assert content_files(directory) == []
     letter = accept_large(pump, store, 1001)
     assert len(content_files(directory)) == 1
-    for claim in pump.run(store.claim(SERVER, "me", 5000.0, limit=9, lease=1.0, next_due=later)):
-        pump.run(store.settle(Settlement((to(DeliveryState.RELAYED, claim.deliveries[0]),))))
+    for claim in pump.run(store.queue.claim(SERVER, "me", 5000.0, limit=9, lease=1.0, next_due=later)):
+        pump.run(store.queue.settle(Settlement((to(DeliveryState.RELAYED, claim.deliveries[0]),))))
     pump.run(store.close())
     assert content_files(directory) == [], letter
 
@@ -44,7 +44,7 @@ def test_a_content_that_was_discarded_leaves_no_file(pump: Pump, open_store: Ope
     store = open_store()
 
     async def discard(*, finish: bool) -> None:
-        writer = store.new_content()
+        writer = store.contents.new()
         await writer.write(b"x" * 100_000)
         if finish:
             await writer.finish()
@@ -52,7 +52,7 @@ def test_a_content_that_was_discarded_leaves_no_file(pump: Pump, open_store: Ope
 
     pump.run(discard(finish=False))
     pump.run(discard(finish=True))
-    waiting = store.new_content()
+    waiting = store.contents.new()
     begun = pump.start(waiting.write(b"x" * 100_000))
     waiting.discard()
     wait_for(pump, begun)
@@ -64,7 +64,7 @@ def test_contents_go_to_files_early_when_many_come_at_a_time(pump: Pump, open_st
     """SMTP-28: none of them holds much of the memory then."""
     store = open_store()
     room = store._large.room
-    writers = [store.new_content() for _ in range(4)]
+    writers = [store.contents.new() for _ in range(4)]
     pump.run(writers[0].write(b"x" * 60_000))
     assert (room.used, content_files(directory)) == (60_000, [])
     room.limit = 70_000
@@ -85,29 +85,29 @@ def test_an_accepted_content_is_not_discarded(pump: Pump, open_store: Open, dire
     store = open_store()
 
     async def arrive() -> LetterId:
-        writer = store.new_content()
+        writer = store.contents.new()
         await writer.write(b"x" * 100_000)
         accepted = acceptance()
         letter = replace(accepted.letter, content=await writer.finish())
-        await store.accept(replace(accepted, letter=letter))
+        await store.queue.accept(replace(accepted, letter=letter))
         writer.discard()
         return letter.id
 
     letter = pump.run(arrive())
-    assert pump.run(read_all(pump.run(store.content(letter)))) == b"x" * 100_000
+    assert pump.run(read_all(pump.run(store.contents.get(letter)))) == b"x" * 100_000
 
 
 def test_a_file_that_was_not_accepted_can_be_discarded_still(pump: Pump, open_store: Open, directory: Path) -> None:
     store = open_store()
     there = acceptance()
-    pump.run(store.accept(there))
+    pump.run(store.queue.accept(there))
 
     async def arrive() -> None:
-        writer = store.new_content()
+        writer = store.contents.new()
         await writer.write(b"x" * 100_000)
         content = await writer.finish()
         try:
-            await store.accept(replace(there, letter=replace(there.letter, content=content)))
+            await store.queue.accept(replace(there, letter=replace(there.letter, content=content)))
         finally:
             writer.discard()
 
@@ -131,14 +131,14 @@ def test_orphans_are_swept_when_the_store_is_opened_and_nothing_else_is(
     store = open_store(orphan_age=0.0)
     assert not orphan.exists()
     assert stranger.exists()
-    assert pump.run(read_all(pump.run(store.content(letter)))) == b"x" * 100_000
+    assert pump.run(read_all(pump.run(store.contents.get(letter)))) == b"x" * 100_000
 
 
 def test_a_file_that_is_gone_or_cut_is_damage(pump: Pump, open_store: Open, directory: Path) -> None:
     """To come again later is of no use then (RFC 3206 §4): somebody has to see to it."""
     store = open_store()
     letter = accept_large(pump, store)
-    content = pump.run(store.content(letter))
+    content = pump.run(store.contents.get(letter))
     (file,) = content_files(directory)
     for octets in (b"x" * 99_999, b"x" * 100_001):
         file.write_bytes(octets)
@@ -154,14 +154,14 @@ def test_another_store_on_the_same_directory_sees_and_is_seen(pump: Pump, open_s
     accepted = acceptance()
     results = wait_for(
         pump,
-        *(pump.start(store.accept(acceptance())) for store in (one, two) * 20),
-        pump.start(two.accept(accepted)),
+        *(pump.start(store.queue.accept(acceptance())) for store in (one, two) * 20),
+        pump.start(two.queue.accept(accepted)),
     )
     assert results == [None] * 41
-    assert len(pump.run(one.records(Filter()))) == 41
+    assert len(pump.run(one.history.records(Filter()))) == 41
     operator = Settlement((to(DeliveryState.HELD, accepted.deliveries[0]),))
-    pump.run(two.settle(operator))
-    (record,) = pump.run(one.records(Filter(ids=(accepted.letter.id,))))
+    pump.run(two.queue.settle(operator))
+    (record,) = pump.run(one.history.records(Filter(ids=(accepted.letter.id,))))
     assert record.deliveries[0].state is DeliveryState.HELD
 
 
@@ -172,12 +172,12 @@ def test_a_writer_that_holds_on_too_long_is_a_store_error_and_no_loss(
     other = database(directory)
     other.execute("BEGIN IMMEDIATE")
     one, two = acceptance(), acceptance()
-    for error in wait_for(pump, pump.start(store.accept(one)), pump.start(store.accept(two))):
+    for error in wait_for(pump, pump.start(store.queue.accept(one)), pump.start(store.queue.accept(two))):
         assert type(error) is StoreError
         assert "locked" in str(error)
     other.execute("ROLLBACK")
     other.close()
-    pump.run(store.accept(one))
+    pump.run(store.queue.accept(one))
 
 
 def test_an_account_changed_by_another_process_is_seen_when_it_is_no_longer_believed(

@@ -10,11 +10,12 @@ import pytest
 
 from mailstack.letter import LetterId
 from mailstack.letter.letter import read_all
-from mailstack.store import Damaged, Filter, StoreError, pruning, sql
+from mailstack.store import Damaged, Filter, StoreError, sql
 from mailstack.store.locks import Turn
 from mailstack.store.schema import migrations
+from mailstack.store.settings import StoreSettings
+from mailstack.store.sql_parts import pruning
 from mailstack.store.sql_parts.accounts import ALIASES_TO
-from mailstack.store.sql_store import StoreSettings
 from mailstack.store.sqlite.store import TURN, SqliteStore
 from tests.aid import Pump
 from tests.contracts.store import BOB, HEADERS, SERVER, TEXT, acceptance, later, placing
@@ -27,9 +28,9 @@ def damaged(pump: Pump, open_store: Open, directory: Path, statement: str) -> tu
     """A store with a damaged letter, and a sound one behind it."""
     store = open_store()
     letter = acceptance(at=1000.0)
-    pump.run(store.accept(letter))
+    pump.run(store.queue.accept(letter))
     change(directory, statement)
-    pump.run(store.accept(acceptance(at=2000.0)))
+    pump.run(store.queue.accept(acceptance(at=2000.0)))
     return store, letter.letter.id
 
 
@@ -47,7 +48,7 @@ def test_a_damaged_delivery_is_held_and_what_waits_behind_it_goes_on(
     pump: Pump, open_store: Open, directory: Path, statement: str, table: str
 ) -> None:
     store, letter = damaged(pump, open_store, directory, statement)
-    claims = pump.run(store.claim(SERVER, "me", 5000.0, limit=9, lease=1.0, next_due=later))
+    claims = pump.run(store.queue.claim(SERVER, "me", 5000.0, limit=9, lease=1.0, next_due=later))
     assert [claim.letter.arrival.at for claim in claims] == [2000.0]
     connection = database(directory)
     ((state, text),) = connection.execute("SELECT state, text FROM deliveries WHERE letter = ?", (letter,)).fetchall()
@@ -68,27 +69,27 @@ def test_a_damaged_delivery_is_held_and_what_waits_behind_it_goes_on(
 def test_a_damaged_record_is_named(pump: Pump, open_store: Open, directory: Path, statement: str, message: str) -> None:
     store, _ = damaged(pump, open_store, directory, statement)
     with pytest.raises(StoreError, match=message):
-        pump.run(store.records(Filter()))
+        pump.run(store.history.records(Filter()))
 
 
 def test_damaged_steps_contents_and_mailboxes_are_named(pump: Pump, open_store: Open, directory: Path) -> None:
     store, letter = damaged(pump, open_store, directory, "UPDATE steps SET step = 'eaten'")
     with pytest.raises(StoreError, match="table steps"):
-        pump.run(store.steps(letter))
+        pump.run(store.history.steps(letter))
     store, letter = damaged(pump, open_store, directory, "UPDATE deliveries SET collected = '[[1]]'")
     with pytest.raises(StoreError, match="table deliveries"):
-        pump.run(store.steps(letter))
+        pump.run(store.history.steps(letter))
     change(directory, "UPDATE contents SET octets = x'00'")
     with pytest.raises(StoreError, match="table contents"):
-        pump.run(store.content(letter))
+        pump.run(store.contents.get(letter))
     change(directory, "UPDATE contents SET file = '../../etc/passwd'")
     with pytest.raises(StoreError, match="no file of ours"):
-        pump.run(read_all(pump.run(store.content(letter))))
+        pump.run(read_all(pump.run(store.contents.get(letter))))
     change(directory, "INSERT INTO mailboxes VALUES (1, 'bob@home.test', 'x', 2, 0)")
     with pytest.raises(StoreError, match="table mailboxes"):
-        pump.run(store.open_maildrop(BOB.key, "me"))
+        pump.run(store.mailboxes.open(BOB.key, "me"))
     change(directory, "UPDATE mailboxes SET validity = 1")
-    assert pump.run(store.open_maildrop(BOB.key, "other")).entries == [], "a failed opening holds no lock"
+    assert pump.run(store.mailboxes.open(BOB.key, "other")).entries == [], "a failed opening holds no lock"
     change(directory, "INSERT INTO accounts VALUES ('a@home.test', 'text', 1.0, '', NULL, 0)")
     with pytest.raises(StoreError, match="table accounts"):
         pump.run(store.accounts.all())
@@ -108,30 +109,30 @@ def test_a_damaged_letter_is_left_out_of_others_and_named_alone(
 ) -> None:
     store = open_store()
     for _ in range(2):
-        pump.run(store.accept(acceptance()))
-        (claim,) = pump.run(store.claim(SERVER, "me", 5000.0, limit=1, lease=1.0, next_due=later))
-        pump.run(store.settle(placing(claim.deliveries[0])))
-    assert sorted(pump.run(store.read_together(BOB.key, [1, 2]))) == [1, 2]
+        pump.run(store.queue.accept(acceptance()))
+        (claim,) = pump.run(store.queue.claim(SERVER, "me", 5000.0, limit=1, lease=1.0, next_due=later))
+        pump.run(store.queue.settle(placing(claim.deliveries[0])))
+    assert sorted(pump.run(store.mailboxes.read_together(BOB.key, [1, 2]))) == [1, 2]
     change(directory, f"{statement} WHERE letter = '{claim.letter.id}'")
-    assert sorted(pump.run(store.read_together(BOB.key, [1, 2]))) == [1]
+    assert sorted(pump.run(store.mailboxes.read_together(BOB.key, [1, 2]))) == [1]
     with pytest.raises(Damaged, match=message):
-        pump.run(store.read(BOB.key, 2))
-    assert pump.run(read_all(pump.run(store.read(BOB.key, 1)))).endswith(TEXT)
+        pump.run(store.mailboxes.read(BOB.key, 2))
+    assert pump.run(read_all(pump.run(store.mailboxes.read(BOB.key, 1)))).endswith(TEXT)
 
 
 def test_what_was_just_accepted_is_not_read_back(pump: Pump, open_store: Open, directory: Path) -> None:
     store = open_store()
-    pump.run(store.accept(acceptance()))
+    pump.run(store.queue.accept(acceptance()))
     change(directory, "UPDATE contents SET octets = x'00'")
-    (claim,) = pump.run(store.claim(SERVER, "me", 5000.0, limit=1, lease=1.0, next_due=later))
+    (claim,) = pump.run(store.queue.claim(SERVER, "me", 5000.0, limit=1, lease=1.0, next_due=later))
     assert pump.run(read_all(claim.letter.content)) == TEXT
 
 
 def test_a_large_maildrop_is_listed_in_order(pump: Pump, open_store: Open, directory: Path) -> None:
     store = open_store()
-    pump.run(store.accept(acceptance()))
-    (claim,) = pump.run(store.claim(SERVER, "me", 5000.0, limit=1, lease=1.0, next_due=later))
-    pump.run(store.settle(placing(claim.deliveries[0])))
+    pump.run(store.queue.accept(acceptance()))
+    (claim,) = pump.run(store.queue.claim(SERVER, "me", 5000.0, limit=1, lease=1.0, next_due=later))
+    pump.run(store.queue.settle(placing(claim.deliveries[0])))
     for more in (4999, 7000):
         change(
             directory,
@@ -140,10 +141,10 @@ def test_a_large_maildrop_is_listed_in_order(pump: Pump, open_store: Open, direc
             " (SELECT max(number) FROM entries) + i, size, at, headers FROM entries JOIN n WHERE uid = 1",
             more,
         )
-        drop = pump.run(store.open_maildrop(BOB.key, "me"))
+        drop = pump.run(store.mailboxes.open(BOB.key, "me"))
         assert [entry.uid for entry in drop.entries] == list(range(1, len(drop.entries) + 1))
     assert len(drop.entries) == 12000
-    assert pump.run(read_all(pump.run(store.read(BOB.key, 1)))) == HEADERS + TEXT
+    assert pump.run(read_all(pump.run(store.mailboxes.read(BOB.key, 1)))) == HEADERS + TEXT
 
 
 @pytest.mark.parametrize(

@@ -80,8 +80,8 @@ def test_author_does_not_see_where_a_reader_fetched_the_letter(desk: Desk) -> No
     letter = desk.put(account=ALICE.key, mailbox=BOB.key)
     facts = {"by": BOB.key, "client": "192.0.2.77", "protocol": "pop3"}
     step = Step(letter, desk.clock.now(), "mx.home.test", "collected", facts)
-    (uid,) = [entry.uid for entry in desk.run(desk.store.entries(BOB.key, 0, 10))]
-    desk.run(desk.store.update_maildrop(BOB.key, collected=[uid], deleted=[], steps=[step]))
+    (uid,) = [entry.uid for entry in desk.run(desk.store.mailboxes.entries(BOB.key, 0, 10))]
+    desk.run(desk.store.mailboxes.update(BOB.key, collected=[uid], deleted=[], steps=[step]))
 
     def collected(account: str) -> dict[str, str]:
         steps = desk.json("GET", f"/v1/journeys/{letter}", account=account)["steps"]

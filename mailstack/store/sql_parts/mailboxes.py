@@ -1,0 +1,176 @@
+"""Mailboxes in the database: entries, sizes and maildrops."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from mailstack.letter import Content
+from mailstack.letter.delivery import Step
+from mailstack.letter.letter import Octets, Prefixed
+from mailstack.store import Damaged, Entry, Maildrop, MaildropInUse, rows, sql
+from mailstack.store.batch import ReaderPool, Transaction, WriterPool, pieces
+from mailstack.store.connection import Connection
+from mailstack.store.outbox import OutboxSubscriptions
+from mailstack.store.sql_parts import maildrop_writes
+from mailstack.store.sql_parts.contents import SqlContents
+
+LISTING_SIZE = 5000
+"""Maximum entries of one listing query, so that the conversion does not delay the reactor."""
+
+
+class MaildropLocks(Protocol):
+    """Locks of maildrops between processes; each ends with its process."""
+
+    async def acquire(self, mailbox: str) -> bool:
+        """Returns whether this process has the lock now. Raises StoreError."""
+
+    async def release(self, mailbox: str) -> None:
+        """Release the lock. Errors are logged: the lock ends by itself."""
+
+    def is_held(self, transaction: Transaction, mailbox: str) -> bool:
+        """Whether an acquired lock is still in force."""
+
+
+class SqlMailboxes:
+    """See `mailstack.store.mailboxes.MailboxStore`."""
+
+    def __init__(
+        self,
+        readers: ReaderPool,
+        writer: WriterPool,
+        contents: SqlContents,
+        subscriptions: OutboxSubscriptions,
+        locks: MaildropLocks | None = None,
+    ) -> None:
+        """`locks`: locks against other processes; None: no other process uses the store."""
+        self._readers = readers
+        self._writer = writer
+        self._contents = contents
+        self._subscriptions = subscriptions
+        self._locks = locks
+        self.owners: dict[str, str] = {}
+        """Owners of the maildrops that this process has open, by mailbox."""
+
+    async def open(self, mailbox: str, owner: str) -> Maildrop:
+        if self.owners.get(mailbox, owner) != owner:
+            raise MaildropInUse(f"another session holds the maildrop of {mailbox}")
+        if mailbox not in self.owners:
+            await self._lock(mailbox, owner)
+        try:
+            return await self._readers.do(lambda connection: _maildrop(connection, mailbox))
+        except BaseException:
+            await self.release(mailbox, owner)
+            raise
+
+    async def _lock(self, mailbox: str, owner: str) -> None:
+        self.owners[mailbox] = owner
+        locked = False
+        try:
+            locked = self._locks is None or await self._locks.acquire(mailbox)
+        finally:
+            if not locked:
+                del self.owners[mailbox]
+        if not locked:
+            raise MaildropInUse(f"another process holds the maildrop of {mailbox}")
+
+    async def release(self, mailbox: str, owner: str) -> None:
+        if self.owners.get(mailbox) != owner:
+            return
+        try:
+            if self._locks is not None:
+                await self._locks.release(mailbox)
+        finally:
+            self.owners.pop(mailbox, None)
+
+    async def entries(self, mailbox: str, after: int, limit: int) -> list[Entry]:
+        return await self._readers.do(lambda connection: _entries(connection, mailbox, after, limit))
+
+    async def read(self, mailbox: str, uid: int) -> Content:
+        return await self._readers.do(lambda connection: self._content_of_uid(connection, mailbox, uid))
+
+    async def read_together(self, mailbox: str, uids: Sequence[int]) -> dict[int, Content]:
+        return await self._readers.do(lambda connection: self._contents_of_entries(connection, mailbox, uids))
+
+    async def update(
+        self, mailbox: str, *, collected: Sequence[int], deleted: Sequence[int], steps: Sequence[Step]
+    ) -> list[Step]:
+        locks = self._locks if mailbox in self.owners else None
+
+        def update(transaction: Transaction) -> list[Step]:
+            if locks is not None and not locks.is_held(transaction, mailbox):
+                raise MaildropInUse(f"the lock of the maildrop {mailbox} was lost; nothing was changed")
+            return maildrop_writes.update(
+                transaction, mailbox, collected, deleted, steps, subscriptions=self._subscriptions
+            )
+
+        written: list[Step] = await self._writer.do(update)
+        return written
+
+    async def octets_in(self, mailbox: str) -> int:
+        return await self._readers.do(lambda connection: _octets_in(connection, mailbox))
+
+    async def sizes(self) -> dict[str, int]:
+        return await self._readers.do(_sizes)
+
+    def _content_of_uid(self, connection: Connection, mailbox: str, uid: int) -> Content:
+        found = connection.execute(sql.ENTRY, (mailbox, uid)).fetchall()
+        if not found:
+            raise KeyError(uid)
+        return self._content_of_entry((mailbox, uid), found[0])
+
+    def _contents_of_entries(self, connection: Connection, mailbox: str, uids: Sequence[int]) -> dict[int, Content]:
+        found: dict[int, Content] = {}
+        for part in pieces(list(uids), 1):
+            found.update((uid, Octets(octets)) for uid, octets in connection.small_letters(mailbox, part).items())
+            missing = [uid for uid in part if uid not in found]
+            if missing:
+                for uid, *row in connection.execute(sql.entries(len(missing)), (mailbox, *missing)).fetchall():
+                    with contextlib.suppress(Damaged):
+                        found[uid] = self._content_of_entry((mailbox, uid), row)
+        return found
+
+    def _content_of_entry(self, name: tuple[str, int], row: Sequence[Any]) -> Content:
+        """Content of an entry with its trace fields on top."""
+        headers, size, letter, *columns = row
+        if not isinstance(headers, bytes) or not isinstance(size, int):
+            raise Damaged(f"table entries, {name!r}: headers and size have the wrong types")
+        return Prefixed(headers, self._contents.from_row(letter, size - len(headers), columns))
+
+
+def _maildrop(connection: Connection, name: str) -> Maildrop:
+    """All entries, in the order of arrival; an unknown mailbox is empty."""
+    found = connection.execute(sql.MAILBOX, (name,)).fetchall()
+    if not found:
+        return Maildrop(name, 0, [])
+    mailbox, validity = rows.checked("mailboxes", name, lambda: [rows.number(value) for value in found[0]])
+    entries: list[Entry] = []
+    last: int | None = 0
+    while last is not None:
+        listing, last = connection.listing(mailbox, last, LISTING_SIZE)
+        if listing is not None:
+            part = rows.entries_from(listing, name)
+            entries += part
+            if len(part) < LISTING_SIZE:
+                break
+    return Maildrop(name, validity, entries)
+
+
+def _entries(connection: Connection, name: str, after: int, limit: int) -> list[Entry]:
+    found = connection.execute(sql.MAILBOX, (name,)).fetchall()
+    if not found:
+        return []
+    mailbox = rows.checked("mailboxes", name, lambda: rows.number(found[0][0]))
+    listing, _ = connection.listing(mailbox, after, limit)
+    return [] if listing is None else rows.entries_from(listing, name)
+
+
+def _octets_in(connection: Connection, name: str) -> int:
+    found = connection.execute(sql.OCTETS_IN, (name,)).fetchall()
+    return rows.checked("mailboxes", name, lambda: rows.number(found[0][0])) if found else 0
+
+
+def _sizes(connection: Connection) -> dict[str, int]:
+    found = connection.execute(sql.MAILBOXES).fetchall()
+    return rows.checked("mailboxes", "octets", lambda: {rows.text(name): rows.number(octets) for name, octets in found})
