@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Generator, Iterator
 from typing import Any
@@ -18,6 +19,17 @@ settings.register_profile("quick", settings.get_profile("mailstack"), max_exampl
 settings.load_profile("mailstack")
 
 pytest_plugins = ["pytester", "tests.quick", "tests.postgresql.fixtures", "tests.objects.fixtures"]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is collected stays: the garbage collector neither runs meanwhile nor walks over it later."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _fail_what_was_skipped(report: Any) -> None:

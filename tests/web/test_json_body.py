@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from mailstack.web import json_body
 from mailstack.web.http_messages import HttpError
-from tests.letter.parsed.test_long import HELD, longest_step
+from tests.letter.parsed.test_long import HELD, best_longest_step
 
 MIB = 1_048_576
 VALUES = st.recursive(
@@ -71,24 +72,25 @@ def test_values_and_levels_are_bounded_before_anything_is_decoded() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "body",
+    "made",
     [
-        b'[""' + b',""' * (20 * MIB) + b"]",
-        b"[" * 20 * MIB,
-        b'{"a":"' + b"A" * 20 * MIB + b'"}',
-        b'{"a":"' + b"\\n" * 4 * MIB + b'"}',
-        b'{"a":"' + "é".encode() * 4 * MIB + b'"}',
-        b'{"a":"' + b"\\ud83d\\ude00" * MIB + b'"}',
-        b'{"a":"' + b"A" * 20 * MIB,
-        b"[" + b" " * 20 * MIB + b"]",
-        b"[" + b"1" * 20 * MIB + b"]",
-        b'["' + b'","'.join([b"x" * 60_000] * 300) + b'"]',
+        pytest.param(lambda: b'[""' + b',""' * (20 * MIB) + b"]", id="strings"),
+        pytest.param(lambda: b"[" * 20 * MIB, id="arrays"),
+        pytest.param(lambda: b'{"a":"' + b"A" * 20 * MIB + b'"}', id="a long string"),
+        pytest.param(lambda: b'{"a":"' + b"\\n" * 4 * MIB + b'"}', id="escapes"),
+        pytest.param(lambda: b'{"a":"' + "é".encode() * 4 * MIB + b'"}', id="UTF-8"),
+        pytest.param(lambda: b'{"a":"' + b"\\ud83d\\ude00" * MIB + b'"}', id="pairs"),
+        pytest.param(lambda: b'{"a":"' + b"A" * 20 * MIB, id="no end"),
+        pytest.param(lambda: b"[" + b" " * 20 * MIB + b"]", id="blanks"),
+        pytest.param(lambda: b"[" + b"1" * 20 * MIB + b"]", id="figures"),
+        pytest.param(lambda: b'["' + b'","'.join([b"x" * 60_000] * 300) + b'"]', id="pieces"),
     ],
-    ids=["strings", "arrays", "a long string", "escapes", "UTF-8", "pairs", "no end", "blanks", "figures", "pieces"],
 )
-def test_no_step_takes_long(body: bytes) -> None:
+def test_no_step_takes_long(made: Callable[[], bytes]) -> None:
+    body = made()
+
     def work() -> None:
         with suppress(HttpError):
             json_body.decode(body, 25_000)
 
-    assert min(longest_step(work) for _ in range(3)) < HELD
+    assert best_longest_step(work) < HELD

@@ -32,20 +32,21 @@ def within(part: bytes) -> bytes:
     return b"Content-Type: multipart/mixed; boundary=B\r\n\r\n--B\r\n" + part + b"\r\n--B--\r\n"
 
 
-LETTERS = {
-    "lines": of_type("text/plain", LINE * (16 * MIB // len(LINE))),
-    "line ends": b"Subject: x\n\n" + b"\n" * 8 * MIB,
-    "high": of_type("text/plain", b"\xff" * 2 * MIB),
-    "blanks": of_type("text/plain", b" " * 2 * MIB),
-    "base64": within(of_type("image/png", PICTURE * (16 * MIB // len(PICTURE)), "base64")),
-    "quoted": within(of_type("image/png", b"=41" * (4 * MIB), "quoted-printable")),
-    "like boundaries": within(of_type("text/plain", b"\r\n--Bx" * (2 * MIB))),
-    "HTML of text": of_type("text/html", b"x" * 2 * MIB),
-    "HTML of brackets": of_type("text/html", b"<" * 2 * MIB),
-    "HTML of references": of_type("text/html", b"&" * 2 * MIB),
-    "HTML of a comment": of_type("text/html", b"<!--" + b"-" * 2 * MIB),
-    "HTML of a style": of_type("text/html", b"<p style='" + b"display:" * (MIB // 4) + b"'>x"),
+LETTERS: dict[str, Callable[[], bytes]] = {
+    "lines": lambda: of_type("text/plain", LINE * (16 * MIB // len(LINE))),
+    "line ends": lambda: b"Subject: x\n\n" + b"\n" * 8 * MIB,
+    "high": lambda: of_type("text/plain", b"\xff" * 2 * MIB),
+    "blanks": lambda: of_type("text/plain", b" " * 2 * MIB),
+    "base64": lambda: within(of_type("image/png", PICTURE * (16 * MIB // len(PICTURE)), "base64")),
+    "quoted": lambda: within(of_type("image/png", b"=41" * (4 * MIB), "quoted-printable")),
+    "like boundaries": lambda: within(of_type("text/plain", b"\r\n--Bx" * (2 * MIB))),
+    "HTML of text": lambda: of_type("text/html", b"x" * 2 * MIB),
+    "HTML of brackets": lambda: of_type("text/html", b"<" * 2 * MIB),
+    "HTML of references": lambda: of_type("text/html", b"&" * 2 * MIB),
+    "HTML of a comment": lambda: of_type("text/html", b"<!--" + b"-" * 2 * MIB),
+    "HTML of a style": lambda: of_type("text/html", b"<p style='" + b"display:" * (MIB // 4) + b"'>x"),
 }
+"""Makes of letters: together 70 MiB, so each is made by its test."""
 
 
 def longest_step(work: Callable[[], object]) -> float:
@@ -69,6 +70,16 @@ def longest_step(work: Callable[[], object]) -> float:
     return longest
 
 
+def best_longest_step(work: Callable[[], object]) -> float:
+    """As `longest_step`, the best of three unless it is short before: the first pays for memory that the system finds."""
+    best = longest_step(work)
+    for _ in range(2):
+        if best < HELD:
+            break
+        best = min(best, longest_step(work))
+    return best
+
+
 def whole(letter: bytes) -> None:
     reading = parse(letter)
     assert reading.subject in {"x", ""}
@@ -78,10 +89,10 @@ def whole(letter: bytes) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("letter", LETTERS.values(), ids=LETTERS)
-def test_no_step_takes_long(letter: bytes) -> None:
-    # The best of three: the first one pays for memory that the system has to find.
-    assert min(longest_step(lambda: whole(letter)) for _ in range(3)) < HELD
+@pytest.mark.parametrize("name", LETTERS)
+def test_no_step_takes_long(name: str) -> None:
+    letter = LETTERS[name]()
+    assert best_longest_step(lambda: whole(letter)) < HELD
 
 
 @pytest.fixture
