@@ -66,6 +66,30 @@ def test_codes_and_links_are_there_to_be_copied(visit: Open, shop: str) -> None:
     assert "https://shop.example/track?order=4711" in page.locator(".links").inner_text()
 
 
+def test_an_invitation_is_shown_with_its_time_as_written(visit: Open, dev: Environment) -> None:
+    lines = (
+        "BEGIN:VCALENDAR", "METHOD:REQUEST", "BEGIN:VEVENT", "SUMMARY:<script>top.harmed=1</script> Tea",
+        "DTSTART;TZID=Europe/Berlin:20261203T100000", "DTEND;TZID=Europe/Berlin:20261203T113000", "LOCATION:Room 1",
+        "ORGANIZER;CN=Jane:mailto:jane@home.test", "END:VEVENT",
+        "BEGIN:VEVENT", "SUMMARY:Holiday", "DTSTART;VALUE=DATE:20261224", "DTEND;VALUE=DATE:20261227", "END:VEVENT",
+        "END:VCALENDAR", "",
+    )  # fmt: skip
+    made = letter("Tea")
+    made.add_alternative("\r\n".join(lines), subtype="calendar", params={"method": "REQUEST"})
+    page = visit(f"#/letter/{dev.send(made, 'bob@home.test')}", timezone_id="America/New_York")
+    tea, holiday = page.locator(".event").nth(0), page.locator(".event").nth(1)
+    tea.get_by_text("<script>top.harmed=1</script> Tea").wait_for()
+    shown = tea.inner_text()
+    for words in ("Invitation", "3 December 2026", "10:00", "11:30", "Europe/Berlin", "Room 1", "jane@home.test"):
+        assert words in shown, "whatever the zone of the browser"
+    days = holiday.locator("time").inner_text()
+    assert "24" in days
+    assert "26" in days
+    assert "27" not in days, "the end of whole days is exclusive"
+    assert page.evaluate("window.harmed") is None
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
 def test_every_tab_shows_something(visit: Open, shop: str) -> None:
     page = visit(f"#/letter/{shop}")
     wanted = {

@@ -16,6 +16,7 @@ from mailstack.letter.letter import Octets, read_all
 from mailstack.letter.mime import Domain, Unconvertible, convert
 from mailstack.letter.mime.fields import describe, relabel
 from mailstack.letter.mime.parts import Body, Parts
+from mailstack.letter.parsed.calendar import MAX_EVENTS, MAX_VALUE, parse_calendar
 from mailstack.letter.status import Status
 from mailstack.letter.transfer_encoding import Base64, QuotedPrintable
 from tests.aid import run
@@ -50,6 +51,17 @@ def _header(octets: bytes) -> None:
 def _mailboxes(octets: bytes) -> None:
     for address in addresses_in(octets) or ():
         assert addresses_in(f"<{address}>".encode("utf-8", "surrogateescape")) == (address,)
+
+
+def _calendar(octets: bytes) -> None:
+    """Whatever is there is events with bounded texts; an end has the zone of its kind."""
+    events = parse_calendar(octets)
+    assert len(events) <= MAX_EVENTS
+    for event in events:
+        texts = (event.method, event.summary, event.location, event.organizer, event.organizer_name)
+        assert all(len(each) <= MAX_VALUE for each in texts)
+        for time in (event.start, event.end):
+            assert time is None or time.at.isoformat()
 
 
 def _parts(octets: bytes) -> None:
@@ -175,6 +187,13 @@ _MULTIPART = (
     b"Content-Transfer-Encoding: binary\r\n\r\n\xe4\0\r\n--a b\r\nContent-Type: message/rfc822\r\n\r\nSubject: y\r\n\r\n\xf6\r\n"
     b"--a b--\r\nepilogue\r\n"
 )
+_CALENDAR = (
+    b"BEGIN:VCALENDAR\r\nMETHOD:REQUEST\r\nBEGIN:VEVENT\r\nSUMMARY;LANGUAGE=en:Plan\\, do\\n\r\n it\r\n"
+    b'ORGANIZER;CN="A: B; C":mailto:a@b.test\r\nDTSTART;TZID=Europe/Berlin:20261203T100000\r\n'
+    b"DTEND:20261203T110000Z\r\nDURATION:PT1H30M\r\nLOCATION:Room\r\nRRULE:FREQ=DAILY\r\n"
+    b"BEGIN:VALARM\r\nSUMMARY:no\r\nEND:VALARM\r\nEND:VEVENT\r\n"
+    b"BEGIN:VEVENT\r\nDTSTART;VALUE=DATE:20261224\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
+)
 
 
 @unless(ValueError)
@@ -222,6 +241,7 @@ PARSERS = (
         _mailboxes,
         (b'"Doe, J" (c (d)) <j@x.test>, g: a@b.test, <c@d.test>;', b'a@b, "x@y"@c.test ( \\) )', b"<<a@b.test>>"),
     ),
+    Parser("calendar", ("letter.parsed.calendar",), _calendar, (_CALENDAR, _CALENDAR.replace(b"DTEND", b"DTEN"))),
     Parser("mime-parts", ("letter.mime.parts", "letter.mime.fields"), _parts, (_MULTIPART, b"A: b\r\n\r\nx")),
     Parser(
         "mime-conversion",

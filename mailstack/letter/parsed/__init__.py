@@ -6,8 +6,9 @@ is proportional to the letter's size.
 
 from __future__ import annotations
 
+from mailstack.letter.parsed.calendar import CalendarEvent
 from mailstack.letter.parsed.links import Link, Unsubscribe
 from mailstack.letter.parsed.mime_tree import Part
 from mailstack.letter.parsed.parsed_letter import Limits, ParsedLetter, parse
 
-__all__ = ["Limits", "Link", "ParsedLetter", "Part", "Unsubscribe", "parse"]
+__all__ = ["CalendarEvent", "Limits", "Link", "ParsedLetter", "Part", "Unsubscribe", "parse"]

@@ -16,6 +16,7 @@ from mailstack.letter.address_lists import Correspondent, correspondents
 from mailstack.letter.charsets import text_of
 from mailstack.letter.header import text_of_field, unfolded
 from mailstack.letter.parsed import html as hypertext
+from mailstack.letter.parsed.calendar import MAX_CALENDAR, CalendarEvent, parse_calendar
 from mailstack.letter.parsed.links import Link, Unsubscribe, codes_in, links_of, unsubscribe
 from mailstack.letter.parsed.mime_tree import Part, tree_of
 from mailstack.letter.transfer_encoding import AT_ONCE
@@ -24,6 +25,7 @@ _INVISIBLE = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u206a-\u206f\ufeff]+"
 )
 _MAX_DATE = 100
+_CALENDARS = frozenset({"text/calendar", "application/ics"})
 _ADDRESSED = ("from", "to", "cc", "bcc", "reply-to", "sender")
 
 
@@ -52,6 +54,8 @@ class Limits(Struct, frozen=True):
     searched_for_codes: int = 20_000
     """Maximum characters of the text."""
     codes: int = 10
+    calendars: int = 5
+    """Maximum parts with a calendar."""
     snippet: int = 250
     """Maximum characters."""
 
@@ -126,6 +130,16 @@ class ParsedLetter(Struct, frozen=True):
         """One-time codes, the likeliest first."""
         limits = self.limits
         return codes_in(self.subject, self.readable, max_characters=limits.searched_for_codes, max_codes=limits.codes)
+
+    @property
+    def events(self) -> tuple[CalendarEvent, ...]:
+        """Events of the calendars in the letter, each once: many invitations have two copies of the same calendar."""
+        calendars = (part for part in self.tree.walk() if part.type in _CALENDARS and not part.parts)
+        found: dict[CalendarEvent, None] = {}
+        for part in islice(calendars, self.limits.calendars):
+            events = parse_calendar(part.beginning(self.octets, MAX_CALENDAR), part.charset)
+            found.update(dict.fromkeys(events))
+        return tuple(found)
 
     @property
     def _read_html(self) -> str:

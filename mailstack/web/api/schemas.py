@@ -75,6 +75,24 @@ class UnsubscribeInfo(Struct, frozen=True):
     faults: list[str]
 
 
+class CalendarEventInfo(Struct, frozen=True):
+    """Event of a calendar in a letter, as its author wrote it."""
+
+    method: str
+    """"REQUEST" is an invitation, "CANCEL" a cancellation; "" without a method."""
+    summary: str
+    start: str | None
+    """Wall clock in `time_zone`: "2026-12-03T10:00:00", or a date for whole days."""
+    end: str | None
+    """Exclusive; null if there is none."""
+    all_day: bool
+    time_zone: str
+    """"UTC", a name such as "Europe/Berlin", or "" for the reader's."""
+    location: str
+    organizer: AddressInfo | None
+    recurring: bool
+
+
 class LetterDetail(LetterSummary, frozen=True, kw_only=True):
     """Letter with its content."""
 
@@ -95,6 +113,8 @@ class LetterDetail(LetterSummary, frozen=True, kw_only=True):
     envelope: dict[str, Any]
     """Facts of the arrival: sender, recipients, client, account, TLS."""
     list_unsubscribe: UnsubscribeInfo | None
+    events: list[CalendarEventInfo]
+    """Events of calendar invitations."""
     warnings: list[str] = field(default_factory=list)
     """Deviations that other servers reject; only in the response for a single letter."""
 

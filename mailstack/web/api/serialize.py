@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -11,12 +11,13 @@ import msgspec
 from mailstack.letter import Arrival, LetterId
 from mailstack.letter.address_lists import Correspondent
 from mailstack.letter.delivery import DeliveryState, Step
-from mailstack.letter.parsed import ParsedLetter, Part
+from mailstack.letter.parsed import CalendarEvent, ParsedLetter, Part
 from mailstack.letter.times import iso8601
 from mailstack.mailbox.index.items import Item
 from mailstack.store import Record
 from mailstack.web.api.schemas import (
     AddressInfo,
+    CalendarEventInfo,
     LetterDetail,
     LetterSummary,
     PartNode,
@@ -87,6 +88,22 @@ def letter(
         codes=list(reading.codes),
         envelope=_envelope(item, records.get(item.id), hide_client=hide_client),
         list_unsubscribe=unsubscribe_info(reading),
+        events=[_event_info(each) for each in reading.events],
+    )
+
+
+def _event_info(event: CalendarEvent) -> CalendarEventInfo:
+    start = event.start
+    return CalendarEventInfo(
+        method=event.method,
+        summary=event.summary,
+        start=None if start is None else start.at.isoformat(),
+        end=None if event.end is None else event.end.at.isoformat(),
+        all_day=start is not None and not isinstance(start.at, datetime),
+        time_zone="" if start is None else start.zone,
+        location=event.location,
+        organizer=AddressInfo(event.organizer_name, event.organizer) if event.organizer else None,
+        recurring=event.is_recurring,
     )
 
 

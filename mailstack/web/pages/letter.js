@@ -7,6 +7,7 @@ import { copyButton } from "./copy.js";
 import { button, fill, h, userText } from "./dom.js";
 import { exact, externalLink, person, safeLink, size, stateSign, time } from "./format.js";
 import { icon, iconButton } from "./icons.js";
+import { invitationsOf } from "./invitations.js";
 import { debounced, on } from "./live.js";
 import { showError, attempt } from "./notices.js";
 import { go, hashOf } from "./routes.js";
@@ -110,6 +111,7 @@ export class LetterView {
                 this.bar(),
                 this.head,
                 warnings(letter),
+                invitationsOf(letter),
                 findings(letter),
                 this.tabs,
                 this.panel,
