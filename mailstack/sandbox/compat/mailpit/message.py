@@ -199,7 +199,7 @@ def thumbnail(octets: bytes) -> bytes:
     try:
         from PIL import Image, ImageOps  # noqa: PLC0415 - optional
     except ImportError:
-        raise NoPictures("Thumbnails need Pillow: pip install mailstack[pictures]") from None
+        raise NoPictures("Thumbnails need Pillow: pip install 'mailstack[pictures]'") from None
     canvas = Image.new("RGB", SIZE, "white")
     try:
         picture = Image.open(BytesIO(octets), formats=FORMATS)
