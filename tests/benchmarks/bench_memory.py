@@ -79,9 +79,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
         config = process.server(Path(directory))
         config.write_text(config.read_text() + LIMITS)
-        running, ports = process.serve(config)
-        with running:
-            pid = running.process.pid
+        with process.serve(config) as running:
+            ports, pid = running.ports, running.process.pid
             tell(pid, "idle")
             dribble(pid, ports["mx"], connections, seconds)
             flood(pid, ports["mx"], b"", "as a command")

@@ -113,7 +113,7 @@ def start(letters: int) -> None:
         data.mkdir(mode=0o700)
         fill(data, letters, domains=1000, due=time.time() - 60)
         begun = time.perf_counter()
-        server, _ = process.serve(config)
+        server = process.serve(config)
         ready, most = time.perf_counter() - begun, 0.0
         with server:
             for _ in range(100):

@@ -9,7 +9,6 @@ import pytest
 
 from tests.browser.browsing import DESKTOP, Trap, Watched, chromium
 from tests.browser.environment import Environment
-from tests.journeys.process import Process
 
 
 @pytest.fixture(scope="module")
@@ -21,9 +20,8 @@ def browser() -> Iterator[tuple[Any, Trap]]:
 
 @pytest.fixture(scope="session")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
-    environ = {"XDG_RUNTIME_DIR": str(tmp_path_factory.mktemp("run"))}
-    with Process("dev", "--port-base", "0", "--json", "--quiet", environ=environ) as process:
-        yield Environment(process, environ)
+    with Environment(tmp_path_factory.mktemp("run")) as environment:
+        yield environment
 
 
 @pytest.fixture

@@ -17,7 +17,6 @@ from PIL import Image
 from tests.browser.browsing import PHONE, chromium
 from tests.browser.environment import Environment
 from tests.browser.letters import letter, order
-from tests.journeys.process import Process
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 DESK = (1100, 800)
@@ -164,9 +163,8 @@ def main() -> None:
     with (
         tempfile.TemporaryDirectory() as run,
         chromium() as (browser, _),
-        Process("dev", "--port-base", "0", "--json", "--quiet", environ={"XDG_RUNTIME_DIR": run}) as process,
+        Environment(Path(run)) as dev,
     ):
-        dev = Environment(process, {})
         letters = furnish(dev)
         wanted = sys.argv[1:] or [*LARGE, "journey-live", *(f"pages/{name}" for name in PAGES)]
         if "journey-live" in wanted:

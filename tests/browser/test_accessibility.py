@@ -89,9 +89,7 @@ def test_no_page_has_a_grave_fault(visit: Open, letters: dict[str, str], size: t
     ],
     ids=["keyboard", "compose", "search"],
 )
-def test_no_window_over_the_page_has_a_grave_fault(
-    visit: Open, letters: dict[str, str], open_: Callable[[Any], None]
-) -> None:
+def test_no_dialog_has_a_grave_fault(visit: Open, letters: dict[str, str], open_: Callable[[Any], None]) -> None:
     page = visit("#/letters", scheme="dark")
     page.locator(".row").first.wait_for()
     open_(page)

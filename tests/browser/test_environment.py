@@ -16,11 +16,8 @@ from tests.browser.letters import letter
 @pytest.fixture
 def faulty(dev: Environment) -> Iterator[Environment]:
     """Its hosts put off everything for busy.test; nothing of it is left behind."""
-    dev.api(
-        "POST",
-        "v1/faults",
-        {"at": "rcpt", "recipient": "*@busy.test", "reply": "451 4.7.1 come again", "service": "mx"},
-    )
+    fault = {"at": "rcpt", "recipient": "*@busy.test", "reply": "451 4.7.1 come again", "service": "mx"}
+    dev.api("POST", "v1/faults", fault)
     yield dev
     dev.api("DELETE", "v1/faults")
     for each in dev.api("GET", "v1/queue")["letters"]:
@@ -34,9 +31,7 @@ def waiting(dev: Environment, subject: str = "Patience") -> str:
 
 
 @SIZES
-def test_a_letter_that_waits_is_seen_held_released_and_removed(
-    visit: Open, faulty: Environment, size: tuple[int, int]
-) -> None:
+def test_a_waiting_letter_is_held_released_and_removed(visit: Open, faulty: Environment, size: tuple[int, int]) -> None:
     found = waiting(faulty)
     page = visit("#/queue", size=size)
     group = page.get_by_role("region", name="busy.test")
@@ -63,15 +58,11 @@ def test_a_letter_is_redirected(visit: Open, faulty: Environment) -> None:
     page.get_by_label("To", exact=True).fill("carol@elsewhere.test")
     page.get_by_role("dialog").get_by_role("button", name="Redirect").click()
     page.get_by_role("heading", name="Nothing waits").wait_for()
-    faulty.wait(
-        lambda: [each for each in faulty.listed() if each["recipients"][0]["state"] in ("delivered", "relayed")]
-    )
+    faulty.wait(lambda: {"delivered", "relayed"} & {each["recipients"][0]["state"] for each in faulty.listed()})
 
 
 @SIZES
-def test_a_waiting_letter_s_journey_counts_down_and_goes_on(
-    visit: Open, faulty: Environment, size: tuple[int, int]
-) -> None:
+def test_the_journey_of_a_waiting_letter_is_live(visit: Open, faulty: Environment, size: tuple[int, int]) -> None:
     found = waiting(faulty)
     page = visit(f"#/journey/{found}", size=size)
     page.locator(".map").get_by_text("Next attempt").wait_for()
@@ -104,10 +95,8 @@ def test_a_fault_is_set_in_the_words_of_mail_and_ended(visit: Open, dev: Environ
 def test_every_ready_made_fault_is_one_that_the_server_takes(visit: Open, dev: Environment) -> None:
     page = visit("#/faults")
     page.locator(".ready").wait_for()
-    ready = page.evaluate("import('./pages/fault-texts.js').then(found => found.PRESETS.map(([, , rule]) => rule))")
-    said = page.evaluate(
-        "import('./pages/fault-texts.js').then(found => found.PRESETS.map(([, , rule]) => found.sentence(rule)))"
-    )
+    texts = "import('./pages/fault-texts.js').then(found => found.PRESETS.map(([, , rule]) => "
+    ready, said = page.evaluate(f"{texts}rule))"), page.evaluate(f"{texts}found.sentence(rule)))")
     assert len(ready) > 12
     for rule, sentence in zip(ready, said, strict=True):
         dev.api("POST", "v1/faults", rule)

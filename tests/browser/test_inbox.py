@@ -25,9 +25,7 @@ def fill(dev: Environment, *names: str) -> None:
 
 
 @SIZES
-def test_an_empty_inbox_teaches_how_to_send_the_first_letter(
-    visit: Open, dev: Environment, size: tuple[int, int]
-) -> None:
+def test_an_empty_inbox_shows_how_to_send_a_letter(visit: Open, dev: Environment, size: tuple[int, int]) -> None:
     page = visit(size=size)
     hint = page.locator(".hint-card")
     hint.get_by_text("swaks").first.wait_for()

@@ -30,9 +30,8 @@ def test_html_is_shown_in_a_frame_as_tall_as_it_needs(visit: Open, shop: str, si
     inner = f"{box}.contentDocument.documentElement"
     until(page, f"{inner}.scrollHeight <= {box}.clientHeight + 2")
     until(page, f"{inner}.scrollWidth <= {box}.clientWidth + 2")  # wide letters shrink
-    until(
-        page, f"{box}.contentDocument.querySelector('img[alt=\"The shop\"]').naturalWidth === 120"
-    )  # a part of its own
+    # The picture is a part of its own.
+    until(page, f"{box}.contentDocument.querySelector('img[alt=\"The shop\"]').naturalWidth === 120")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     page.get_by_text("Nothing is loaded from elsewhere").wait_for()
 

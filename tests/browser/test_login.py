@@ -13,17 +13,15 @@ from tests.browser.browsing import DESKTOP, Trap, Watched, until
 from tests.browser.environment import Environment
 from tests.browser.letters import letter, order
 from tests.journeys.clients import send
-from tests.journeys.process import PATIENCE, Process, serve
+from tests.journeys.process import PATIENCE, serve
 from tests.journeys.process import server as mail_server
 
 
 @pytest.fixture
 def guarded(tmp_path: Any) -> Iterator[Environment]:
     """It listens on every interface, so that whoever comes has to log in."""
-    environ = {"XDG_RUNTIME_DIR": str(tmp_path)}
-    with Process("dev", "--host", "0.0.0.0", "--port-base", "0", "--json", "--quiet", environ=environ) as process:
-        found = Environment(process, environ)
-        found.web = f"http://127.0.0.1:{found.facts['services']['web']['port']}/"
+    with Environment(tmp_path, "--host", "0.0.0.0") as found:
+        found.web = f"http://127.0.0.1:{found.port('web')}/"
         found.facts["services"]["capture"]["host"] = "127.0.0.1"
         yield found
 
@@ -56,12 +54,8 @@ def test_one_logs_in_and_out(browser: tuple[Any, Trap], guarded: Environment) ->
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[dict[str, int]]:
     """The ports of `mailstack serve` with an inbox in the browser."""
-    config = mail_server(tmp_path)
-    listen = 'web = ["tcp:0:interface=127.0.0.1"]\nsubmission'
-    config.write_text(config.read_text().replace("submission", listen, 1) + "[index]\nenabled = true\n")
-    server, ports = serve(config, services=4)
-    with server:
-        yield ports
+    with serve(mail_server(tmp_path, "[index]\nenabled = true\n", web=True), services=4) as server:
+        yield server.ports
         assert server.stop() == 0
 
 

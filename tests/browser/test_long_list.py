@@ -22,8 +22,7 @@ MIDDLE = "document.querySelector('.scroller').scrollTop = 700 * 46"
 
 @pytest.fixture
 def many(dev: Environment) -> Iterator[Environment]:
-    at = dev.facts["services"]["capture"]
-    with smtplib.SMTP(at["host"], at["port"], timeout=PATIENCE) as client:
+    with smtplib.SMTP(*dev.at("capture"), timeout=PATIENCE) as client:
         for number in range(MANY):
             text = f"From: app@example.test\r\nTo: bob@home.test\r\nSubject: Letter {number}\r\n\r\nHello\r\n"
             client.sendmail("app@example.test", ["bob@home.test"], text)
@@ -142,11 +141,7 @@ def test_rows_that_are_not_loaded_have_placeholders_of_their_height(visit: Open,
     page = visit()
     page.locator(".row", has_text=f"Letter {MANY - 1}").wait_for()
     held: list[Any] = []
-
-    def hold(route: Any) -> None:
-        held.append(route)
-
-    page.route("**/v1/letters?*start=*", hold)
+    page.route("**/v1/letters?*start=*", held.append)
     page.evaluate(MIDDLE)
     page.locator(".row.unknown").first.wait_for()
     boxes = page.evaluate("[...document.querySelectorAll('.row.unknown')].map(each => each.offsetHeight)")

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -26,13 +23,7 @@ def test_every_client_has_its_steps(visit: Open, dev: Environment, size: tuple[i
     for guide in GUIDES:
         page.locator(".client", has_text=guide.title).first.click()
         page.get_by_role("heading", name=guide.title, level=1, exact=True).wait_for()
-        said = subprocess.run(
-            [sys.executable, "-m", "mailstack", "setup", guide.name, "alice@home.test", "--json"],
-            capture_output=True,
-            check=True,
-            timeout=60,
-            env={**os.environ, **dev.environ},
-        ).stdout
+        said = dev.mailstack("setup", guide.name, "alice@home.test", "--json")
         words = page.locator(".walk").inner_text()
         for step in json.loads(said)["steps"]:
             assert step["say"] in words
@@ -44,12 +35,10 @@ def test_every_client_has_its_steps(visit: Open, dev: Environment, size: tuple[i
 
 
 def test_a_value_is_copied(visit: Open, dev: Environment) -> None:
-    page = visit(
-        "#/setup?client=outlook-classic&address=alice%40home.test", permissions=["clipboard-read", "clipboard-write"]
-    )
+    clipboard = ["clipboard-read", "clipboard-write"]
+    page = visit("#/setup?client=outlook-classic&address=alice%40home.test", permissions=clipboard)
     page.get_by_label("Copy Port").first.click()
-    port = dev.facts["services"]["pop3s"]["port"]
-    until(page, f"navigator.clipboard.readText().then(text => text === '{port}')")
+    until(page, f"navigator.clipboard.readText().then(text => text === '{dev.port('pop3s')}')")
 
 
 def test_a_profile_is_downloaded(visit: Open) -> None:

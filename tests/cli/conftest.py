@@ -66,6 +66,13 @@ def lines_of(result: Result) -> list[dict[str, Any]]:
     return [json.loads(line) for line in result.stdout.splitlines()]
 
 
+def refusal(result: Result, status: int = 1) -> str:
+    """What a command that fails says on standard error."""
+    assert result.exit_code == status, result.output
+    assert isinstance(result.exception, SystemExit)
+    return result.stderr
+
+
 @frozen
 class Shelf:
     """The store of the server, for tests to put letters into."""

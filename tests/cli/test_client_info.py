@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from mailstack.cli import main
 from mailstack.cli.registry import register
 from mailstack.cli.target import DATABASE
-from tests.cli.conftest import Mailstack, lines_of
+from tests.cli.conftest import Mailstack, lines_of, refusal
 
 LISTENING = """\
 hostname = "mx.home.test"
@@ -28,6 +28,11 @@ pop3s = ["tcp:995"]
 def server(config: Path) -> Path:
     config.write_text(LISTENING)
     return config
+
+
+def dev(*arguments: str) -> Result:
+    """A command about a dev environment."""
+    return CliRunner().invoke(main, arguments, prog_name="mailstack")
 
 
 def said(result: Result) -> str:
@@ -73,7 +78,7 @@ def test_dns_as_a_zone_to_include_and_as_a_whole_one(mailstack: Mailstack, serve
         (("setup", "thunderbird", "@"), 1),
     ],
 )
-def test_what_cannot_be_told_is_refused(
+def test_invalid_arguments_are_refused(
     mailstack: Mailstack, server: Path, arguments: tuple[str, ...], status: int
 ) -> None:
     result = mailstack(*arguments)
@@ -104,13 +109,10 @@ def test_setup_tells_of_the_dev_environment_that_runs(tmp_path: Path) -> None:
     services = {"submissions": {"host": "127.0.0.1", "port": 40465}, "pop3s": {"host": "127.0.0.1", "port": 40995}}
     register(tmp_path / "data", {"services": services, "domains": ["home.test"], "ca_file": "/x/ca.pem"})
     for arguments in (("setup", "msmtp+mpop", "alice"), ("dns",)):
-        text = said(CliRunner().invoke(main, arguments, prog_name="mailstack"))
-        assert "40465" in text
-    assert "localhost" in said(CliRunner().invoke(main, ("setup", "k9", "bob"), prog_name="mailstack"))
+        assert "40465" in said(dev(*arguments))
+    assert "localhost" in said(dev("setup", "k9", "bob"))
 
 
 def test_a_dev_environment_that_does_not_run_has_no_ports_to_tell(tmp_path: Path) -> None:
     (tmp_path / DATABASE).touch()
-    result = CliRunner().invoke(main, ("setup", "k9", "bob", "--data", str(tmp_path)), prog_name="mailstack")
-    assert result.exit_code == 1
-    assert "is not running" in result.stderr
+    assert "is not running" in refusal(dev("setup", "k9", "bob", "--data", str(tmp_path)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sqlite3
 import tarfile
 from collections.abc import Callable
@@ -9,10 +10,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from click.testing import Result
 
 from mailstack.store.sqlite.store import DATABASE
-from tests.cli.conftest import Mailstack, Shelf, lines_of
+from tests.cli.conftest import Mailstack, Shelf, lines_of, refusal
 from tests.contracts.store import BOB, acceptance, placing
 
 LARGE = b"Subject: large\r\n\r\n" + b"x" * 100_000 + b"\r\n"
@@ -23,7 +23,8 @@ def flip(octets: bytes) -> bytes:
     return octets[:20] + bytes([octets[20] ^ 4]) + octets[21:]
 
 
-DAMAGES: dict[str, Callable[[bytes], bytes | None]] = {
+Damage = Callable[[bytes], bytes | None]
+DAMAGES: dict[str, Damage] = {
     "lost": lambda _: None,
     "emptied": lambda _: b"",
     "cut": lambda octets: octets[:-1],
@@ -46,7 +47,7 @@ class Damaged:
         shelf.add_account(BOB.key)
         shelf.pump.run(shelf.store.close())
 
-    def damage_file(self, damage: Callable[[bytes], bytes | None]) -> tuple[str, str]:
+    def damage_file(self, damage: Damage) -> tuple[str, str]:
         """The letter and its file."""
         with closing(sqlite3.connect(self.data / DATABASE)) as connection:
             ((name,),) = connection.execute("SELECT file FROM contents WHERE letter = ?", (self.letters[1],))
@@ -66,23 +67,16 @@ def server(shelf: Shelf, tmp_path: Path) -> Damaged:
     return Damaged(shelf, tmp_path / "data")
 
 
-def failed(result: Result) -> str:
-    """What it says on standard error."""
-    assert result.exit_code == 1
-    assert isinstance(result.exception, SystemExit)
-    return result.stderr
-
-
 # --- backup
 
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
 def test_a_backup_goes_on_without_what_is_damaged(
-    mailstack: Mailstack, server: Damaged, tmp_path: Path, damage: Callable[[bytes], bytes | None]
+    mailstack: Mailstack, server: Damaged, tmp_path: Path, damage: Damage
 ) -> None:
     letter, file = server.damage_file(damage)
     small = server.damage_row()
-    said = failed(mailstack("backup", str(tmp_path / "mail.tar")))
+    said = refusal(mailstack("backup", str(tmp_path / "mail.tar")))
     assert f"letter {letter} ({BOB.key}" in said
     assert file in said
     assert f"letter {small} ({BOB.key}" in said
@@ -99,15 +93,13 @@ def test_a_backup_goes_on_without_what_is_damaged(
     assert len(list((tmp_path / "out").glob("*.eml"))) == 3
 
 
-def test_a_backup_that_lacks_something_takes_no_other_ones_place(
-    mailstack: Mailstack, server: Damaged, tmp_path: Path
-) -> None:
+def test_an_incomplete_backup_replaces_no_other(mailstack: Mailstack, server: Damaged, tmp_path: Path) -> None:
     """The one of before may have what is lost now."""
     file = tmp_path / "mail.tar"
     assert mailstack("backup", str(file)).exit_code == 0
     whole = file.read_bytes()
     server.damage_file(lambda _: None)
-    assert "mail.tar.incomplete" in failed(mailstack("backup", str(file)))
+    assert "mail.tar.incomplete" in refusal(mailstack("backup", str(file)))
     assert file.read_bytes() == whole
     assert (tmp_path / "mail.tar.incomplete").stat().st_mode & 0o777 == 0o600
     assert not list(server.data.glob(".backup-*"))
@@ -115,22 +107,20 @@ def test_a_backup_that_lacks_something_takes_no_other_ones_place(
 
 def test_a_backup_of_a_broken_index_is_not_called_good(mailstack: Mailstack, server: Damaged, tmp_path: Path) -> None:
     break_index(server.data / DATABASE, "letters_by_sender")
-    assert "mailstack.sqlite3: " in failed(mailstack("backup", str(tmp_path / "mail.tar")))
+    assert "mailstack.sqlite3: " in refusal(mailstack("backup", str(tmp_path / "mail.tar")))
 
 
 def test_a_broken_index_ends_no_backup(mailstack: Mailstack, server: Damaged, tmp_path: Path) -> None:
     (server.data / "index.sqlite3").write_bytes(b"no database" * 1000)
-    assert "index.sqlite3 can't be read" in failed(mailstack("backup", str(tmp_path / "mail.tar")))
+    assert "index.sqlite3 can't be read" in refusal(mailstack("backup", str(tmp_path / "mail.tar")))
     with tarfile.open(tmp_path / "mail.tar") as tar:
         assert len([name for name in tar.getnames() if name.startswith("contents/")]) == 3
 
 
-def test_a_database_that_is_damaged_in_its_tables_is_saved_with_all_files(
-    mailstack: Mailstack, server: Damaged, tmp_path: Path
-) -> None:
+def test_a_damaged_database_is_saved_with_all_files(mailstack: Mailstack, server: Damaged, tmp_path: Path) -> None:
     """People may find more in it than programs."""
     break_index(server.data / DATABASE, "contents", count=4000)
-    assert "all files are in the backup" in failed(mailstack("backup", str(tmp_path / "mail.tar")))
+    assert "all files are in the backup" in refusal(mailstack("backup", str(tmp_path / "mail.tar")))
     with tarfile.open(tmp_path / "mail.tar") as tar:
         assert len([name for name in tar.getnames() if name.startswith("contents/")]) == 3
         assert DATABASE in tar.getnames()
@@ -151,9 +141,9 @@ def break_index(database: Path, name: str, count: int = 40) -> None:
 
 
 @pytest.mark.parametrize(
-    "index", ["letters_by_sender", "letters_by_arrival", "entries_by_delivery", "deliveries_by_address"]
+    "index", [f"letters_by_{key}" for key in ("sender", "arrival")] + ["entries_by_delivery", "deliveries_by_address"]
 )
-def test_a_broken_index_is_found_and_nothing_is_copied_by_it(
+def test_a_store_with_a_broken_index_is_not_copied(
     mailstack: Mailstack, server: Damaged, tmp_path: Path, index: str
 ) -> None:
     assert mailstack("store", "verify", str(server.data)).exit_code == 0
@@ -161,26 +151,23 @@ def test_a_broken_index_is_found_and_nothing_is_copied_by_it(
     verified = mailstack("store", "verify", str(server.data))
     assert verified.exit_code == 1
     assert "mailstack.sqlite3: " in verified.stdout
-    assert "is damaged, and was not copied" in failed(
-        mailstack("store", "copy", str(server.data), str(tmp_path / "to"))
-    )
+    copied = mailstack("store", "copy", str(server.data), str(tmp_path / "to"))
+    assert "is damaged, and was not copied" in refusal(copied)
 
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
-def test_a_copy_names_what_it_leaves_behind(
-    mailstack: Mailstack, server: Damaged, tmp_path: Path, damage: Callable[[bytes], bytes | None]
-) -> None:
+def test_a_copy_names_damaged_contents(mailstack: Mailstack, server: Damaged, tmp_path: Path, damage: Damage) -> None:
     letter, file = server.damage_file(damage)
     small = server.damage_row()
     there = tmp_path / "there"
-    said = failed(mailstack("store", "copy", str(server.data), str(there)))
+    said = refusal(mailstack("store", "copy", str(server.data), str(there)))
     assert f"not copied: the content of letter {letter} ({BOB.key}" in said
     assert f"letter {small} " in said
     assert not (there / "contents" / file[:2] / file).exists()
     verified = mailstack("store", "verify", str(there))
     assert verified.exit_code == 1
     assert verified.stdout.count("the content of letter") == 2
-    assert "4 contents are damaged" in failed(mailstack("store", "verify", str(server.data), str(there)))
+    assert "4 contents are damaged" in refusal(mailstack("store", "verify", str(server.data), str(there)))
     exported = mailstack("export", "--data", str(there), BOB.key, str(tmp_path / "out"), "--format", "eml")
     assert exported.exit_code == 1
     assert len(list((tmp_path / "out").glob("*.eml"))) == 3
@@ -192,12 +179,12 @@ def test_a_copy_names_what_it_leaves_behind(
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
 @pytest.mark.parametrize("kind", ["maildir", "eml", "mbox"])
 def test_an_export_goes_on_without_what_is_damaged(
-    mailstack: Mailstack, server: Damaged, tmp_path: Path, damage: Callable[[bytes], bytes | None], kind: str
+    mailstack: Mailstack, server: Damaged, tmp_path: Path, damage: Damage, kind: str
 ) -> None:
     letter, file = server.damage_file(damage)
     small = server.damage_row()
     result = mailstack("export", BOB.key, str(tmp_path / "out"), "--format", kind)
-    said = failed(result)
+    said = refusal(result)
     assert f"mailstack: {letter}: in mailbox {BOB.key}, not exported: content file {file}" in said
     assert f"mailstack: {small}: " in said
     assert "2 of 5 couldn't be read" in said
@@ -219,46 +206,23 @@ def test_programs_hear_of_each_damaged_letter(mailstack: Mailstack, server: Dama
     assert lines[-1]["damaged"] == 1
 
 
-def test_a_letter_whose_envelope_is_broken_is_exported_all_the_same(
-    mailstack: Mailstack, server: Damaged, tmp_path: Path
-) -> None:
+def test_a_letter_with_a_broken_envelope_is_exported(mailstack: Mailstack, server: Damaged, tmp_path: Path) -> None:
     """What is written to the folder is the content; the envelope only says who sent it."""
     with closing(sqlite3.connect(server.data / DATABASE, isolation_level=None)) as connection:
         connection.execute("UPDATE letters SET envelope = '{' WHERE id = ?", (server.letters[0],))
-    result = mailstack("export", BOB.key, str(tmp_path / "out"))
-    assert result.stdout == "5 exported\n"
+    assert mailstack("export", BOB.key, str(tmp_path / "out")).stdout == "5 exported\n"
 
 
 # --- paths that are empty, as of a shell variable that is not set
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    "line",
     [
-        ("backup", ""),
-        ("export", BOB.key, ""),
-        ("import", BOB.key, ""),
-        ("ingest", ""),
-        ("dump", ""),
-        ("letters", "-c", ""),
-        ("letters", "--data", ""),
-        ("dev", "--data", ""),
-        ("store", "verify", ""),
-        ("store", "copy", "", "there"),
-        ("store", "copy", "here", ""),
-        ("store", "stats", ""),
-        ("user", "import", ""),
-        ("send", "--file", "", "a@b.test"),
+        "backup ''", "export bob ''", "import bob ''", "ingest ''", "dump ''", "letters -c ''", "letters --data ''",
+        "dev --data ''", "store verify ''", "store copy '' there", "store copy here ''", "store stats ''",
+        "user import ''", "send --file '' a@b.test",
     ],
-    ids=" ".join,
-)
-def test_an_empty_path_is_refused(mailstack: Mailstack, tmp_path: Path, arguments: tuple[str, ...]) -> None:
-    result = mailstack(*arguments)
-    assert result.exit_code == 2, result.output
-    assert "is empty" in result.stderr
-    assert isinstance(result.exception, SystemExit)
-
-
-def test_a_backup_into_a_directory_is_refused(mailstack: Mailstack, server: Damaged, tmp_path: Path) -> None:
-    assert "is a directory" in failed(mailstack("backup", str(tmp_path)))
-    assert not list(tmp_path.parent.glob("*.part"))
+)  # fmt: skip
+def test_an_empty_path_is_refused(mailstack: Mailstack, line: str) -> None:
+    assert "is empty" in refusal(mailstack(*shlex.split(line)), 2)

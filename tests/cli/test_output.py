@@ -41,7 +41,7 @@ def test_what_is_cleaned_can_not_move_a_terminals_cursor(text: str) -> None:
 
 
 @given(st.text())
-def test_a_command_that_says_no_quotes_nobody_s_escapes(text: str) -> None:
+def test_errors_of_commands_are_printable(text: str) -> None:
     """Why it says no may be in the words of another host, or of what is published."""
     said = io.StringIO()
     CommandError(text).show(said)

@@ -8,7 +8,7 @@ import pytest
 
 from mailstack.letter import LetterId, Status
 from mailstack.letter.delivery import DeliveryState
-from tests.cli.conftest import DEFERRED, NOON, Mailstack, Shelf, lines_of
+from tests.cli.conftest import DEFERRED, NOON, Mailstack, Shelf, lines_of, refusal
 from tests.cli.test_queue import delivery_of
 
 TLS = {**DEFERRED, "status": Status(4, 7, 5), "text": "no TLS there"}
@@ -43,7 +43,7 @@ def three(shelf: Shelf) -> tuple[LetterId, LetterId, LetterId]:
         (("--to", "nobody@x.test"), set()),
     ],
 )
-def test_the_list_is_filtered(
+def test_filters_of_the_list(
     mailstack: Mailstack, three: tuple[LetterId, ...], options: tuple[str, ...], found: set[int]
 ) -> None:
     listed = {line["id"] for line in lines_of(mailstack("queue", "list", "--json", *options))}
@@ -75,16 +75,13 @@ def test_it_is_counted_by_sender_and_by_reason(mailstack: Mailstack, three: obje
     assert len(lines_of(mailstack("queue", "list", "--by", "reason", "--json"))) == 3
 
 
-def test_letters_are_held_by_what_they_are_after_a_question(
+def test_letters_are_held_by_filter_after_a_question(
     mailstack: Mailstack, shelf: Shelf, three: tuple[LetterId, ...]
 ) -> None:
-    asked = mailstack("queue", "hold", "--from", "*@home.test", input="n\n")
-    assert asked.exit_code == 1
-    assert "hold 2 letters to 2 recipients?" in asked.stderr
-    assert "--yes" not in asked.stderr
-    unanswered = mailstack("queue", "hold", "--from", "*@home.test", input="")
-    assert unanswered.exit_code == 1
-    assert "add --yes" in unanswered.stderr
+    asked = refusal(mailstack("queue", "hold", "--from", "*@home.test", input="n\n"))
+    assert "hold 2 letters to 2 recipients?" in asked
+    assert "--yes" not in asked
+    assert "add --yes" in refusal(mailstack("queue", "hold", "--from", "*@home.test", input=""))
     assert delivery_of(shelf, three[0]).state is DeliveryState.QUEUED
     done = mailstack("queue", "hold", "--from", "*@home.test", "--yes")
     assert done.stdout.endswith("held: 2 letters to 2 recipients\n")
@@ -96,7 +93,7 @@ def test_letters_are_held_by_what_they_are_after_a_question(
 def test_only_the_recipients_that_are_meant_are_removed(mailstack: Mailstack, shelf: Shelf) -> None:
     letter = shelf.accept(recipients=("carol@elsewhere.test", "dave@elsewhere.test"))
     assert mailstack("queue", "remove", "--to", "dave@*", "--yes").exit_code == 0
-    ((record,),) = (lines_of(mailstack("queue", "show", letter, "--json")),)
+    (record,) = lines_of(mailstack("queue", "show", letter, "--json"))
     assert [each["state"] for each in record["deliveries"]] == ["queued", "removed"]
 
 
@@ -124,10 +121,8 @@ def test_a_letter_is_redirected(mailstack: Mailstack, shelf: Shelf) -> None:
     done = mailstack("queue", "redirect", letter, "alice")
     assert done.stdout == f"{letter} to carol@elsewhere.test: redirected to alice@home.test\n"
     (shown,) = lines_of(mailstack("queue", "show", letter, "--json"))
-    assert [(each["recipient"], each["state"]) for each in shown["deliveries"]] == [
-        ("carol@elsewhere.test", "removed"),
-        ("alice@home.test", "queued"),
-    ]
+    states = [(each["recipient"], each["state"]) for each in shown["deliveries"]]
+    assert states == [("carol@elsewhere.test", "removed"), ("alice@home.test", "queued")]
     assert "redirected" in mailstack("journey", letter).stdout
     assert mailstack("queue", "redirect", letter, "nobody").exit_code == 1
     assert mailstack("queue", "redirect").exit_code == 2
@@ -150,10 +145,8 @@ def test_everything_outward_is_paused_and_goes_on(mailstack: Mailstack) -> None:
     assert "outbound delivery is paused" in mailstack("queue", "pause").stdout
     assert mailstack("queue", "pause").exit_code == 1
     assert mailstack("queue", "pause", "elsewhere.test").exit_code == 0
-    assert [line["domain"] for line in lines_of(mailstack("queue", "rule", "list", "--json"))] == [
-        "*",
-        "elsewhere.test",
-    ]
+    domains = [line["domain"] for line in lines_of(mailstack("queue", "rule", "list", "--json"))]
+    assert domains == ["*", "elsewhere.test"]
     assert mailstack("queue", "resume").exit_code == 0
     assert mailstack("queue", "resume", "elsewhere.test").exit_code == 0
     assert mailstack("queue", "resume").exit_code == 1
@@ -181,13 +174,7 @@ def test_what_was_said_in_each_attempt_is_shown_with_what_comes_next(mailstack: 
         **{**DEFERRED, "due": time.time() + 600},
     )
     shown = mailstack("queue", "show", letter).stdout
-    for words in (
-        "MAIL FROM:<alice@home.test>",
-        "S: 220 mx",
-        "Attempt 3 is at",
-        "doubles with each attempt",
-        "it bounces",
-    ):
+    for words in ("MAIL FROM:<alice@home.test>", said[0], "Attempt 3 is at", "doubles with each attempt", "it bounces"):
         assert words in shown
     (document,) = lines_of(mailstack("queue", "show", letter, "--json"))
     assert [attempt["step"] for attempt in document["attempts"]] == ["attempted", "deferred"]

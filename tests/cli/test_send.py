@@ -3,70 +3,35 @@
 from __future__ import annotations
 
 import json
-import os
-import poplib
-import select
-import signal
-import ssl
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from attrs import frozen
 
 from mailstack.net.certificates import private_ca
+from tests.journeys.dev import DevProcess
+from tests.journeys.process import run
 
-PATIENCE = 30
-"""Seconds for anything that a process of ours does."""
 
-
-@frozen
-class Dev:
-    facts: dict[str, Any]
-    environ: dict[str, str]
-
-    def run(self, *arguments: str, input: str | None = None) -> subprocess.CompletedProcess[str]:  # noqa: A002
-        command = [sys.executable, "-m", "mailstack", *arguments]
-        return subprocess.run(
-            command, input=input, capture_output=True, text=True, timeout=PATIENCE, env=self.environ, check=False
-        )
-
-    def service(self, name: str) -> tuple[str, int]:
-        at = self.facts["services"][name]
-        return at["host"], at["port"]
+class Dev(DevProcess):
+    def run(self, *arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
+        return run(*arguments, environ=self.environ, text=text)
 
 
 @pytest.fixture(scope="module")
 def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
-    home = tmp_path_factory.mktemp("dev")
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("MAILSTACK_")}
-    environ["XDG_RUNTIME_DIR"] = str(home)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "mailstack", "dev", "--port-base", "0", "--json", "--quiet"],
-        stdout=subprocess.PIPE,
-        env=environ,
-        text=True,
-    )
-    assert process.stdout is not None
-    try:
-        assert select.select([process.stdout], [], [], PATIENCE)[0], "the dev environment did not become ready"
-        yield Dev(json.loads(process.stdout.readline()), environ)
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(PATIENCE)
-        process.stdout.close()
+    with Dev(tmp_path_factory.mktemp("dev")) as dev:
+        yield dev
 
 
 @pytest.fixture
 def sent(dev: Dev) -> Callable[..., str]:
     """Sends a letter, and gives its id."""
 
-    def send(*arguments: str, input: str | None = None) -> str:  # noqa: A002
-        done = dev.run("send", "--json", *arguments, input=input)
+    def send(*arguments: str, text: str = "") -> str:
+        done = dev.run("send", "--json", *arguments, text=text)
         assert done.returncode == 0, done.stderr
         return str(json.loads(done.stdout)["id"])
 
@@ -78,8 +43,7 @@ def test_a_letter_goes_to_both_worlds_and_its_journey_is_told(dev: Dev, sent: Ca
     followed = dev.run("journey", letter, "--follow")
     assert followed.returncode == 0, followed.stderr
     told = json.loads(dev.run("journey", letter, "--json").stdout)
-    servers = {step["server"]: {step["step"] for step in told["steps"]} for step in told["steps"]}
-    assert len(servers) == 2
+    assert len({step["server"] for step in told["steps"]}) == 2
     steps = [step["step"] for step in told["steps"]]
     assert {"submitted", "routed", "relayed", "exchanged", "delivered"} <= set(steps)
     assert steps.count("delivered") == 2
@@ -89,11 +53,7 @@ def test_a_letter_goes_to_both_worlds_and_its_journey_is_told(dev: Dev, sent: Ca
 def test_its_reader_collects_it_and_the_journey_knows(dev: Dev, sent: Callable[..., str]) -> None:
     letter = sent("--to", "dave@elsewhere.test", "--subject", "For Dave", "--body", ".\n..\n")
     assert dev.run("journey", letter, "--follow").returncode == 0
-    host, port = dev.service("pop3s")
-    context = ssl.create_default_context(cafile=dev.facts["ca_file"])
-    drop = poplib.POP3_SSL(host, port, context=context, timeout=PATIENCE)
-    drop.user("dave@elsewhere.test")
-    drop.pass_("dave@elsewhere.test")
+    drop = dev.reader("dave@elsewhere.test")
     _, lines, _ = drop.retr(1)
     drop.quit()
     assert lines[lines.index(b"") + 1 :] == [b".", b".."]
@@ -113,7 +73,7 @@ def test_either_way_of_tls_is_verified(dev: Dev, sent: Callable[..., str], tls: 
 
 
 def test_without_tls_the_capture_port_takes_anything(dev: Dev) -> None:
-    host, port = dev.service("capture")
+    host, port = dev.at("capture")
     arguments = ("--server", f"{host}:{port}", "--tls", "none", "--from", "app@example.com", "--to", "x@example.org")
     done = dev.run("send", *arguments, "-v")
     assert done.returncode == 0, done.stderr
@@ -122,7 +82,7 @@ def test_without_tls_the_capture_port_takes_anything(dev: Dev) -> None:
 
 
 def test_a_whole_letter_is_sent_to_those_in_its_header(dev: Dev, sent: Callable[..., str]) -> None:
-    letter = sent("--file", "-", input="From: alice@home.test\nTo: Bob <bob@home.test>\nSubject: x\n\nHi\n")
+    letter = sent("--file", "-", text="From: alice@home.test\nTo: Bob <bob@home.test>\nSubject: x\n\nHi\n")
     (found,) = [
         line for line in map(json.loads, dev.run("letters", "--json").stdout.splitlines()) if line["id"] == letter
     ]
@@ -136,35 +96,32 @@ def test_a_refused_recipient_is_named_with_the_reply(dev: Dev) -> None:
     assert "nobody@home.test: 550 5.1.1" in done.stderr
 
 
-def test_a_wrong_password_is_refused(dev: Dev) -> None:
-    done = dev.run("send", "--to", "bob@home.test", "--user", "bob@home.test", "--password-file", "-", input="wrong\n")
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (("--user", "bob@home.test", "--password-file", "-"), "535 5.7.8"),
+        (("--from", "bob@home.test"), "5.7.1"),
+        (("--server", "127.0.0.1:1", "--from", "a@home.test"), "127.0.0.1:1 can't be reached"),
+    ],
+    ids=["wrong password", "sender of another account", "no server"],
+)
+def test_a_letter_that_cannot_be_sent_is_refused(dev: Dev, arguments: tuple[str, ...], reason: str) -> None:
+    done = dev.run("send", "--to", "bob@home.test", *arguments, text="wrong\n")
     assert done.returncode == 1
-    assert "535 5.7.8" in done.stderr
-
-
-def test_a_sender_that_is_not_ones_own_is_refused(dev: Dev) -> None:
-    done = dev.run("send", "--to", "bob@home.test", "--from", "bob@home.test")
-    assert done.returncode == 1
-    assert "5.7.1" in done.stderr
-
-
-def test_a_server_that_is_not_there_is_named(dev: Dev) -> None:
-    done = dev.run("send", "--server", "127.0.0.1:1", "--from", "a@home.test", "--to", "bob@home.test")
-    assert done.returncode == 1
-    assert "127.0.0.1:1 can't be reached" in done.stderr
+    assert reason in done.stderr
 
 
 @pytest.mark.parametrize("arguments", [(), ("--to", "bob@home.test", "--file", "-", "--subject", "x")])
 def test_what_makes_no_letter_is_wrong_usage(dev: Dev, arguments: tuple[str, ...]) -> None:
-    assert dev.run("send", *arguments, input="").returncode == 2
+    assert dev.run("send", *arguments).returncode == 2
 
 
 def test_a_letter_between_addresses_beyond_ascii(dev: Dev) -> None:
     """UTF8-01, UTF8-03."""
-    added = dev.run("user", "add", "grüße@home.test", "--password-file", "-", input="geheim")
+    added = dev.run("user", "add", "grüße@home.test", "--password-file", "-", text="geheim")
     assert added.returncode == 0, added.stderr
     login = ("--user", "GRÜSSE@home.test", "--password-file", "-")
-    sent = dev.run("send", *login, "--to", "用户@bücher.test", "--subject", "Grüße", "--json", input="geheim")
+    sent = dev.run("send", *login, "--to", "用户@bücher.test", "--subject", "Grüße", "--json", text="geheim")
     assert sent.returncode == 0, sent.stderr
     told = [json.loads(line) for line in dev.run("letters", "--to", "用户@BÜCHER.test", "--json").stdout.splitlines()]
     assert {each["recipients"][0] for each in told} == {"用户@bücher.test"}

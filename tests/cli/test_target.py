@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from mailstack.cli import main, registry
 from mailstack.cli.output import CommandError
 from mailstack.cli.target import DATABASE, target_of_config, target_of_dev
+from tests.cli.conftest import refusal
 
 
 def test_a_configuration_names_its_data_and_domains(config: Path, tmp_path: Path) -> None:
@@ -74,10 +75,9 @@ def test_a_dev_environment_that_does_not_run_can_be_named_by_its_directory(tmp_p
 def test_a_directory_without_a_dev_environment_is_an_error(tmp_path: Path) -> None:
     for variable in (None, str(tmp_path)):
         arguments = ["letters"] if variable else ["letters", "--data", str(tmp_path)]
-        result = CliRunner().invoke(main, arguments, env={"MAILSTACK_DATA": variable})
-        assert result.exit_code == 1
-        assert f"there is no dev environment in {tmp_path}" in result.stderr
-        assert f"`mailstack dev --data {tmp_path}`" in result.stderr
+        result = refusal(CliRunner().invoke(main, arguments, env={"MAILSTACK_DATA": variable}))
+        assert f"there is no dev environment in {tmp_path}" in result
+        assert f"`mailstack dev --data {tmp_path}`" in result
     assert list(tmp_path.iterdir()) == []
 
 
@@ -95,7 +95,6 @@ def test_two_servers_at_once_are_wrong_usage(config: Path, tmp_path: Path) -> No
 def test_the_command_line_goes_before_the_environment(config: Path, tmp_path: Path) -> None:
     (tmp_path / DATABASE).touch()
     arguments = ["user", "list", "--data", str(tmp_path), "--json"]
-    result = CliRunner().invoke(main, arguments, env={"MAILSTACK_CONFIG": str(config)})
-    assert result.exit_code == 0
+    assert CliRunner().invoke(main, arguments, env={"MAILSTACK_CONFIG": str(config)}).exit_code == 0
     assert (tmp_path / DATABASE).stat().st_size
     assert not (tmp_path / "data").exists()

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from mailstack.store.sqlite.store import SqliteStore
 from mailstack.store.tls_results import AppliedPolicy, SessionFailure, TlsCount
-from tests.aid import Pump
-from tests.cli.conftest import Mailstack, lines_of
+from tests.cli.conftest import Mailstack, Shelf, lines_of
 
 STS = AppliedPolicy("sts", "elsewhere.test", ("version: STSv1",), ("mx.elsewhere.test",))
 EXPIRED = SessionFailure("certificate-expired", "192.0.2.1", "mx.elsewhere.test", "192.0.2.2", "it has expired")
 DAY = 20_600
 
 
-def test_counts_are_listed_and_shown_as_the_report_will_be(config: Path, mailstack: Mailstack) -> None:
-    pump = Pump()
-    store = SqliteStore(pump, config.parent / "data")
-    pump.run(store.open())
+def test_counts_are_listed_and_shown_as_the_report_will_be(shelf: Shelf, mailstack: Mailstack) -> None:
     counts = [
         TlsCount(DAY, "elsewhere.test", STS, None, 5),
         TlsCount(DAY, "elsewhere.test", STS, EXPIRED, 2),
         TlsCount(DAY, "third.test", AppliedPolicy("no-policy-found", "third.test"), None, 1),
     ]
-    pump.run(store.tls_results.add(counts, lambda day, domain: 0.0))
-    pump.run(store.close())
+    shelf.pump.run(shelf.store.tls_results.add(counts, lambda day, domain: 0.0))
     assert lines_of(mailstack("tls-report", "list", "--json")) == [
         {"day": "2026-05-27", "domain": "elsewhere.test", "successes": 5, "failures": 2},
         {"day": "2026-05-27", "domain": "third.test", "successes": 1, "failures": 0},

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from mailstack.accounts.passwords import digest
 from mailstack.cli import main
 from mailstack.cli.target import DATABASE
-from tests.cli.conftest import Mailstack, Shelf, lines_of
+from tests.cli.conftest import Mailstack, Shelf, lines_of, refusal
 
 
 def stored_hash(shelf: Shelf, address: str) -> bytes:
@@ -33,17 +33,16 @@ def test_the_password_can_come_from_standard_input(mailstack: Mailstack, shelf: 
     assert bcrypt.checkpw(b"b4tt3ry+stapl3", stored_hash(shelf, "bob@home.test"))
 
 
-def test_without_a_terminal_and_a_file_nobody_is_asked(mailstack: Mailstack) -> None:
-    result = mailstack("user", "add", "bob@home.test")
-    assert result.exit_code == 1
-    assert "--password-file" in result.stderr
-    assert result.stderr.count("\n") == 1
+def test_a_password_needs_a_terminal_or_a_file(mailstack: Mailstack) -> None:
+    result = refusal(mailstack("user", "add", "bob@home.test"))
+    assert "--password-file" in result
+    assert result.count("\n") == 1
 
 
 def test_an_address_of_another_domain_is_refused(mailstack: Mailstack) -> None:
-    result = mailstack("user", "add", "bob@elsewhere.test", "--password-file", "-", input="corr3ct h0rse\n")
-    assert result.exit_code == 1
-    assert "home.test, other.test" in result.stderr
+    assert "home.test, other.test" in refusal(
+        mailstack("user", "add", "bob@elsewhere.test", "--password-file", "-", input="corr3ct h0rse\n")
+    )
 
 
 def test_what_is_no_address_is_refused_before_anything_is_made(mailstack: Mailstack, tmp_path: Path) -> None:
@@ -53,9 +52,7 @@ def test_what_is_no_address_is_refused_before_anything_is_made(mailstack: Mailst
 
 @pytest.mark.parametrize("password", ["x", "password", "bob@home.test", "7-chars"])
 def test_weak_password_is_refused_unless_it_is_said(mailstack: Mailstack, shelf: Shelf, password: str) -> None:
-    result = mailstack("user", "add", "bob", "--password-file", "-", input=f"{password}\n")
-    assert result.exit_code == 1
-    assert "--weak" in result.stderr
+    assert "--weak" in refusal(mailstack("user", "add", "bob", "--password-file", "-", input=f"{password}\n"))
     assert shelf.pump.run(shelf.store.accounts.all()) == []
     assert mailstack("user", "add", "--weak", "bob", "--password-file", "-", input=f"{password}\n").exit_code == 0
     assert mailstack("user", "password", "bob", "--password-file", "-", input="y\n").exit_code == 1
@@ -67,16 +64,14 @@ def test_weak_password_is_refused_unless_it_is_said(mailstack: Mailstack, shelf:
 
 
 def test_a_password_longer_than_bcrypt_reads_is_refused(mailstack: Mailstack) -> None:
-    result = mailstack("user", "add", "bob", "--password-file", "-", input="x" * 73 + "\n")
-    assert result.exit_code == 1
-    assert "72" in result.stderr
+    assert "72" in refusal(mailstack("user", "add", "bob", "--password-file", "-", input="x" * 73 + "\n"))
 
 
 def test_an_account_that_exists_is_not_added_again(mailstack: Mailstack, shelf: Shelf) -> None:
     shelf.add_account("alice@home.test")
-    result = mailstack("user", "add", "alice", "--password-file", "-", input="corr3ct h0rse\n")
-    assert result.exit_code == 1
-    assert "mailstack user password alice@home.test" in result.stderr
+    assert "mailstack user password alice@home.test" in refusal(
+        mailstack("user", "add", "alice", "--password-file", "-", input="corr3ct h0rse\n")
+    )
 
 
 def test_a_password_is_changed(mailstack: Mailstack, shelf: Shelf) -> None:
@@ -85,7 +80,7 @@ def test_a_password_is_changed(mailstack: Mailstack, shelf: Shelf) -> None:
     assert bcrypt.checkpw(b"another one", stored_hash(shelf, "alice@home.test"))
 
 
-def test_nobody_unknown_gets_a_password_or_is_removed(mailstack: Mailstack) -> None:
+def test_unknown_accounts_are_refused(mailstack: Mailstack) -> None:
     changed = mailstack("user", "password", "nobody", "--password-file", "-", input="corr3ct h0rse\n")
     removed = mailstack("user", "remove", "nobody")
     assert (changed.exit_code, removed.exit_code) == (1, 1)
@@ -104,9 +99,7 @@ def test_sessions_of_an_account_are_ended(mailstack: Mailstack, shelf: Shelf) ->
     after = shelf.pump.run(shelf.store.accounts.credentials(["alice@home.test"]))["alice@home.test"]
     assert before is not None
     assert after != before.credentials
-    result = mailstack("user", "kick", "nobody@home.test")
-    assert result.exit_code == 1
-    assert "there is no account nobody@home.test" in result.stderr
+    assert "there is no account nobody@home.test" in refusal(mailstack("user", "kick", "nobody@home.test"))
 
 
 def test_accounts_are_listed_with_their_aliases(mailstack: Mailstack, shelf: Shelf) -> None:
@@ -148,9 +141,7 @@ def test_a_quota_is_shown_set_and_taken_back(mailstack: Mailstack, shelf: Shelf)
     assert mailstack("user", "quota", "alice", "default").stdout.endswith("quota: default\n")
     assert lines_of(mailstack("user", "list", "--json"))[0]["quota"] is None
     for arguments in (["alice", "a lot"], ["alice", "9" * 30], ["nobody", "1GiB"]):
-        result = mailstack("user", "quota", *arguments)
-        assert result.exit_code == 1
-        assert result.stderr.count("\n") == 1
+        assert refusal(mailstack("user", "quota", *arguments)).count("\n") == 1
 
 
 BOB = "bob@home.test"
@@ -162,7 +153,7 @@ def bob(mailstack: Mailstack) -> None:
 
 
 @pytest.mark.usefixtures("bob")
-def test_one_is_made_and_shown_once(mailstack: Mailstack, shelf: Shelf) -> None:
+def test_an_app_password_is_shown_once(mailstack: Mailstack, shelf: Shelf) -> None:
     """AUTH-18"""
     result = mailstack("user", "app-password", "add", "bob", "phone")
     assert result.exit_code == 0, result.stderr
@@ -173,7 +164,7 @@ def test_one_is_made_and_shown_once(mailstack: Mailstack, shelf: Shelf) -> None:
 
 
 @pytest.mark.usefixtures("bob")
-def test_one_is_taken_away(mailstack: Mailstack, shelf: Shelf) -> None:
+def test_an_app_password_is_removed(mailstack: Mailstack, shelf: Shelf) -> None:
     """AUTH-18"""
     mailstack("user", "app-password", "add", "bob", "phone")
     unanswered = mailstack("user", "app-password", "remove", "bob", "phone")
@@ -188,7 +179,7 @@ def test_one_is_taken_away(mailstack: Mailstack, shelf: Shelf) -> None:
 
 @pytest.mark.usefixtures("bob")
 @pytest.mark.parametrize("arguments", [("bob", "phone"), ("nobody", "phone"), ("bob", " "), ("bob", "x" * 101)])
-def test_what_can_not_be_made_is_refused(mailstack: Mailstack, arguments: tuple[str, str]) -> None:
+def test_an_invalid_app_password_is_refused(mailstack: Mailstack, arguments: tuple[str, str]) -> None:
     assert mailstack("user", "app-password", "add", "bob", "phone").exit_code == 0
     result = mailstack("user", "app-password", "add", *arguments)
     assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
@@ -212,7 +203,5 @@ def test_a_dev_environment_issues_tokens(tmp_path: Path) -> None:
     assert claims["exp"] - claims["iat"] == 3600
 
 
-def test_a_real_server_issues_none(mailstack: Mailstack) -> None:
-    result = mailstack("user", "token", "bob")
-    assert result.exit_code == 1
-    assert "dev environment" in result.stderr
+def test_a_server_issues_no_tokens(mailstack: Mailstack) -> None:
+    assert "dev environment" in refusal(mailstack("user", "token", "bob"))

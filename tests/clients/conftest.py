@@ -7,18 +7,12 @@ from collections.abc import Iterator
 import pytest
 
 from tests.clients.environment import Environment
-from tests.journeys.process import Process
-
-
-def _start(tmp_path_factory: pytest.TempPathFactory, *options: str) -> Iterator[Environment]:
-    environ = {"XDG_RUNTIME_DIR": str(tmp_path_factory.mktemp("run"))}
-    with Process("dev", "--port-base", "0", "--json", "--quiet", *options, environ=environ) as process:
-        yield Environment(process, environ)
 
 
 @pytest.fixture(scope="session")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
-    yield from _start(tmp_path_factory)
+    with Environment(tmp_path_factory.mktemp("run")) as environment:
+        yield environment
 
 
 @pytest.fixture
@@ -31,4 +25,5 @@ def dev(running: Environment) -> Environment:
 @pytest.fixture(scope="module")
 def with_scram(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
     """One that offers SCRAM as well."""
-    yield from _start(tmp_path_factory, "--scram")
+    with Environment(tmp_path_factory.mktemp("run"), "--scram") as environment:
+        yield environment

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
-import poplib
 import shlex
 import shutil
-import ssl
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.journeys.process import Process
+from tests.journeys.dev import DevProcess
 
 SCRIPTS = Path(__file__).parent / "scripts"
 PATIENCE = 120.0
@@ -24,31 +19,17 @@ PATIENCE = 120.0
 STARTTLS, TLS = "starttls", "tls"
 
 
-class Environment:
-    """The facts of a dev environment, as its first line says them."""
-
-    def __init__(self, process: Process, environ: Mapping[str, str]) -> None:
-        self.facts: dict[str, Any] = json.loads(process.line())
-        self._environ = environ
-        self._trust = ssl.create_default_context(cafile=self.ca_file)
-
+class Environment(DevProcess):
     @property
     def ca_file(self) -> str:
         return str(self.facts["ca_file"])
 
-    def port(self, service: str) -> int:
-        return int(self.facts["services"][service]["port"])
-
-    def submission(self, security: str) -> str:
+    def submitting(self, security: str) -> str:
         """The port of submission by STARTTLS or by implicit TLS."""
         return str(self.port("submissions" if security == TLS else "submission"))
 
     def reading(self, security: str) -> str:
         return str(self.port("pop3s" if security == TLS else "pop3"))
-
-    def mailstack(self, line: str) -> str:
-        """What a command says that means this environment."""
-        return run(f"{sys.executable} -m mailstack {line}", environ=self._environ)
 
     def empty(self) -> None:
         """Take everything out of bob's mailbox."""
@@ -56,9 +37,7 @@ class Environment:
 
     def letters(self, *, delete: bool = False) -> list[bytes]:
         """All of bob's letters, with CRLF."""
-        reader = poplib.POP3_SSL("localhost", self.port("pop3s"), timeout=20, context=self._trust)
-        reader.user("bob")
-        reader.pass_("bob")
+        reader = self.reader("bob")
         found = []
         for number in range(1, reader.stat()[0] + 1):
             found.append(b"".join(line + b"\r\n" for line in reader.retr(number)[1]))

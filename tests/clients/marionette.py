@@ -41,16 +41,16 @@ class Thunderbird:
         lines = [f"user_pref({json.dumps(name)}, {json.dumps(value)});" for name, value in given.items()]
         (profile / "user.js").write_text("\n".join(lines))
         self._log = (directory / "thunderbird.log").open("wb")
+        options = [
+            "--headless",
+            "--no-remote",
+            "--profile",
+            str(profile),
+            "--marionette",
+            "--remote-allow-system-access",
+        ]
         self._process = subprocess.Popen(
-            [
-                "thunderbird",
-                "--headless",
-                "--no-remote",
-                "--profile",
-                str(profile),
-                "--marionette",
-                "--remote-allow-system-access",
-            ],
+            ["thunderbird", *options],
             stdout=self._log,
             stderr=subprocess.STDOUT,
             env={**os.environ, "HOME": str(directory), "MOZ_CRASHREPORTER_DISABLE": "1"},

@@ -13,7 +13,7 @@ from tests.clients.test_sending import ALICE, BOB, msmtp, write
 def gsasl(dev: Environment, mechanism: str, password: str) -> str:
     need("gsasl")
     return run(
-        f"gsasl --smtp --x509-ca-file={dev.ca_file} --connect=localhost:{dev.submission(STARTTLS)} "
+        f"gsasl --smtp --x509-ca-file={dev.ca_file} --connect=localhost:{dev.submitting(STARTTLS)} "
         f"--mechanism={mechanism} --authentication-id=alice --password={password}",
         octets=b"QUIT\r\n",
         status=0 if password == "alice" else -1,
@@ -41,9 +41,9 @@ def test_curl_sends_with_a_bearer_token(mechanism: str, dev: Environment, tmp_pa
     command = (
         f"curl -sS --cacert {dev.ca_file} --ssl-reqd --user {ALICE}: --login-options AUTH={mechanism} "
         f"--mail-from {ALICE} --mail-rcpt {BOB} --upload-file {letter} "
-        f"smtp://localhost:{dev.submission(STARTTLS)}/client.test --oauth2-bearer "
+        f"smtp://localhost:{dev.submitting(STARTTLS)}/client.test --oauth2-bearer "
     )
-    run(command + dev.mailstack(f"user token {ALICE}").strip())
+    run(command + dev.mailstack("user", "token", ALICE).strip())
     assert len(dev.letters(delete=True)) == 1
-    run(command + dev.mailstack(f"user token {ALICE} --expired").strip(), status=-1)
+    run(command + dev.mailstack("user", "token", ALICE, "--expired").strip(), status=-1)
     assert dev.letters() == []

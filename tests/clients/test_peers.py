@@ -96,7 +96,7 @@ def test_pypi_mailpit_api_client(letter: str) -> None:
 def test_pypi_pytest_mailpit(web: str, running: Environment) -> None:
     tests = SCRIPTS / "pytest_mailpit_tests.py"
     smtp = f"127.0.0.1:{running.port('capture')}"
-    given = (
+    given = [
         "-m",
         "pytest",
         "-q",
@@ -107,7 +107,7 @@ def test_pypi_pytest_mailpit(web: str, running: Environment) -> None:
         os.devnull,
         "--rootdir",
         str(SCRIPTS),
-    )
+    ]
     python("pytest_mailpit", *given, "--mailpit-url", web, "-o", f"mailpit_smtp={smtp}", "-W", "error", str(tests))
 
 
@@ -119,8 +119,7 @@ def test_what_cypress_mailpit_calls(letter: str) -> None:
             return answer.read().decode()  # type: ignore[no-any-return]
 
     (message,) = json.loads(ask("api/v1/messages?start=0&limit=50"))["messages"]
-    opened = json.loads(ask("api/v1/message/latest"))
-    assert opened["ID"] == message["ID"]
+    assert json.loads(ask("api/v1/message/latest"))["ID"] == message["ID"]
     assert json.loads(ask("api/v1/search?query=to%3Abob%40home.test&start=0&limit=50"))["messages_count"] == 1
     assert "<p>Hällo</p>" in ask(f"view/{message['ID']}.html")
     assert "Hällo" in ask(f"view/{message['ID']}.txt")

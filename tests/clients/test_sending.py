@@ -23,7 +23,7 @@ def curl(dev: Environment, security: str, mechanism: str, password: str, letter:
     run(
         f"curl -sS --cacert {dev.ca_file} --ssl-reqd --user alice:{password} --login-options AUTH={mechanism} "
         f"--mail-from {ALICE} --mail-rcpt {BOB} --upload-file {letter} "
-        f"{scheme}://localhost:{dev.submission(security)}/client.test"
+        f"{scheme}://localhost:{dev.submitting(security)}/client.test"
     )
 
 
@@ -33,7 +33,7 @@ def swaks(dev: Environment, security: str, mechanism: str, password: str, letter
     # It puts the last line's end back by itself.
     unix.write_bytes(letter.read_bytes().replace(b"\r\n", b"\n").removesuffix(b"\n"))
     run(
-        f"swaks --server localhost:{dev.submission(security)} {'-tlsc' if security == TLS else '-tls'} --tls-verify "
+        f"swaks --server localhost:{dev.submitting(security)} {'-tlsc' if security == TLS else '-tls'} --tls-verify "
         f"--tls-ca-path {dev.ca_file} --silent 2 --from {ALICE} --to {BOB} "
         f"-a {mechanism} -au alice -ap {password} --data @{unix}"
     )
@@ -43,7 +43,7 @@ def msmtp(dev: Environment, security: str, mechanism: str, password: str, letter
     need("msmtp")
     settings = letter.with_suffix(".msmtprc")
     settings.write_text(
-        f"account server\nhost localhost\nport {dev.submission(security)}\ntls on\n"
+        f"account server\nhost localhost\nport {dev.submitting(security)}\ntls on\n"
         f"tls_starttls {'off' if security == TLS else 'on'}\ntls_trust_file {dev.ca_file}\n"
         f"auth {mechanism.lower()}\nuser alice\npassword {password}\nfrom {ALICE}\n"
     )
@@ -55,7 +55,7 @@ def script(interpreter: str, name: str) -> Send:
     def send(dev: Environment, security: str, mechanism: str, password: str, letter: Path) -> None:
         need(interpreter)
         run(
-            f"{interpreter} {SCRIPTS / name} localhost {dev.submission(security)} {security} {dev.ca_file} "
+            f"{interpreter} {SCRIPTS / name} localhost {dev.submitting(security)} {security} {dev.ca_file} "
             f"alice {password} {mechanism} {ALICE} {BOB} {letter}",
             environ={"NODE_PATH": "/usr/share/nodejs"},
         )

@@ -13,7 +13,7 @@ LETTER = b"From: bob@home.test\nTo: bob@home.test\nSubject: set up\n\nIt works.\
 
 def files(dev: Environment, client: str, directory: Path) -> dict[str, Path]:
     """What the steps have to be written, by the name of the file, with bob's password and boxes in this directory."""
-    steps = json.loads(dev.mailstack(f"setup {client} bob@home.test --json"))["steps"]
+    steps = json.loads(dev.mailstack("setup", client, "bob@home.test", "--json"))["steps"]
     found = {}
     for step in steps:
         if step.get("file"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from contextlib import suppress
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
@@ -231,41 +232,31 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
 # --- the environment
 
 
+ENVIRONMENT = [
+    ("HOSTNAME", "other.home.test", "hostname", "other.home.test"),
+    ("DOMAINS", "a.test, b.test,", "domains", ("a.test", "b.test")),
+    ("RELAY__PORT", "2525", "relay.port", 2525),
+    ("RELAY__FROM", '["10.0.0.0/8"]', "relay.relay_from", ("10.0.0.0/8",)),
+    ("RELAY__ROUTES", '{"*" = "[::1]:26"}', "relay.routes", StaticRoutes({"*": RouteTarget("::1", 26)})),
+    ("RELAY__SCHEDULE__FIRST", "2s", "relay.schedule.first", 2.0),
+    ("RELAY__TLS", "never", "relay.tls", "never"),
+    ("EXCHANGE__MAX_SIZE", "1MiB", "exchange.max_size", 1 << 20),
+    ("EXCHANGE__MAX_RECIPIENTS", "200", "exchange.max_recipients", 200),
+    ("ACCOUNTS__REQUIRE_TLS", "false", "accounts.require_tls", False),
+    ("SUBMISSION__MAX_SIZE", "10MiB", "submission.max_size", 10 << 20),
+    ("LISTEN__MX", "tcp:2525:interface=127.0.0.1", "listen.mx", ("tcp:2525:interface=127.0.0.1",)),
+    ("DELIVERY__POSTMASTER", "root@a.test", "delivery.postmaster", Address("root", "a.test")),
+]
+
+
 def test_the_environment_goes_over_the_file(tmp_path: Path) -> None:
-    environ = {
-        "MAILSTACK_HOSTNAME": "other.home.test",
-        "MAILSTACK_DATA": "elsewhere",
-        "MAILSTACK_DOMAINS": "a.test, b.test,",
-        "MAILSTACK_RELAY__PORT": "2525",
-        "MAILSTACK_RELAY__FROM": '["10.0.0.0/8"]',
-        "MAILSTACK_RELAY__ROUTES": '{"*" = "[::1]:26"}',
-        "MAILSTACK_RELAY__SCHEDULE__FIRST": "2s",
-        "MAILSTACK_RELAY__TLS": "never",
-        "MAILSTACK_RELAY__CA_FILE": "mailstack.toml",
-        "MAILSTACK_EXCHANGE__MAX_SIZE": "1MiB",
-        "MAILSTACK_EXCHANGE__MAX_RECIPIENTS": "200",
-        "MAILSTACK_ACCOUNTS__REQUIRE_TLS": "false",
-        "MAILSTACK_SUBMISSION__MAX_SIZE": "10MiB",
-        "MAILSTACK_LISTEN__MX": "tcp:2525:interface=127.0.0.1",
-        "MAILSTACK_DELIVERY__POSTMASTER": "root@a.test",
-        "HOME": "/root",
-    }
+    environ = {f"MAILSTACK_{name}": text for name, text, _, _ in ENVIRONMENT}
+    environ |= {"MAILSTACK_DATA": "elsewhere", "MAILSTACK_RELAY__CA_FILE": "mailstack.toml", "HOME": "/root"}
     config = load(written(tmp_path, '[relay]\nport = 25\n[listen]\nmx = ["tcp:25"]\n'), environ)
-    assert config.hostname == "other.home.test"
+    for _, _, key, value in ENVIRONMENT:
+        assert attrgetter(key)(config) == value, key
     assert config.data == tmp_path / "elsewhere"
-    assert config.domains == ("a.test", "b.test")
-    assert config.relay.port == 2525
-    assert config.relay.relay_from == ("10.0.0.0/8",)
-    assert config.relay.routes == StaticRoutes({"*": RouteTarget("::1", 26)})
     assert config.relay.ca_file == tmp_path / "mailstack.toml"
-    assert config.exchange.max_size == 1 << 20
-    assert config.exchange.max_recipients == 200
-    assert config.relay.schedule.first == 2.0
-    assert config.relay.tls == "never"
-    assert config.accounts.require_tls is False
-    assert config.submission.max_size == 10 << 20
-    assert config.listen.mx == ("tcp:2525:interface=127.0.0.1",)
-    assert config.delivery.postmaster == Address("root", "a.test")
 
 
 def test_an_empty_variable_takes_a_setting_back(tmp_path: Path) -> None:
@@ -284,14 +275,8 @@ def test_what_other_hosts_may_hand_in_is_left_open(tmp_path: Path) -> None:
 
 
 def test_a_mistake_in_the_environment_is_told_by_the_variables_name(tmp_path: Path) -> None:
-    assert problems(
-        tmp_path,
-        "",
-        MAILSTACK_RELAY__PORT="abc",
-        MAILSTACK_RELAY__PROT="25",
-        MAILSTACK_HOSTNAM="x",
-        MAILSTACK_RELY__PORT="1",
-    ) == [
+    wrong = {"RELAY__PORT": "abc", "RELAY__PROT": "25", "HOSTNAM": "x", "RELY__PORT": "1"}
+    assert problems(tmp_path, "", **{f"MAILSTACK_{name}": text for name, text in wrong.items()}) == [
         'MAILSTACK_HOSTNAM: hostnam: unknown key; did you mean "hostname"?',
         'MAILSTACK_RELAY__PORT: relay.port: expected a whole number from 1 to 65535, got "abc"',
         'MAILSTACK_RELAY__PROT: relay.prot: unknown key; did you mean "port"?',
@@ -300,34 +285,16 @@ def test_a_mistake_in_the_environment_is_told_by_the_variables_name(tmp_path: Pa
 
 
 def test_variables_that_a_container_platform_makes_are_not_ours(tmp_path: Path) -> None:
-    environ = {
-        "MAILSTACK_CONFIG": "x",
-        "MAILSTACK_PORT": "tcp://10.0.0.1:25",
-        "MAILSTACK_PORT_25_TCP_ADDR": "10.0.0.1",
-        "MAILSTACK_SERVICE_HOST": "10.0.0.1",
-        "MAILSTACK_SERVICE_PORT": "25",
-    }
+    ours = {"CONFIG": "x", "PORT": "tcp://10.0.0.1:25", "PORT_25_TCP_ADDR": "10.0.0.1"}
+    platform = {**ours, "SERVICE_HOST": "10.0.0.1", "SERVICE_PORT": "25"}
+    environ = {f"MAILSTACK_{name}": text for name, text in platform.items()}
     assert load(written(tmp_path, ""), environ) == load(written(tmp_path, ""), {})
 
 
-@given(
-    st.dictionaries(
-        st.sampled_from(
-            [
-                "MAILSTACK_RELAY",
-                "MAILSTACK_RELAY__PORT",
-                "MAILSTACK_RELAY__",
-                "MAILSTACK_DOMAINS",
-                "MAILSTACK___",
-                "MAILSTACK_RELAY__ROUTES__X",
-            ]
-        ),
-        st.text(alphabet='a1,.[]{}="\n ', max_size=10),
-    )
-)
+VARIABLES = [f"MAILSTACK_{name}" for name in ("RELAY", "RELAY__PORT", "RELAY__", "DOMAINS", "__", "RELAY__ROUTES__X")]
+
+
+@given(st.dictionaries(st.sampled_from(VARIABLES), st.text(alphabet='a1,.[]{}="\n ', max_size=10)))
 def test_any_environment_is_taken_or_refused(environ: dict[str, str]) -> None:
     with suppress(ConfigError):
         load(None, environ)
-
-
-# --- what is impossible together

@@ -35,33 +35,33 @@ def test_other_types_are_passed_on(text: str) -> None:
     assert port_of(text) is None
 
 
-@pytest.mark.parametrize(
-    "value",
-    [
-        "",
-        ":",
-        "tcp",
-        "tcp:",
-        "tcp:65536",
-        "tcp:-1",
-        "tcp:smtp",
-        "tcp:\u0662\u0665",
-        "tcp:25:interface=localhost",
-        "tcp:25:interface=::1",
-        "tcp:25:backlog=many",
-        "tcp:25:26",
-        "tcp:25:port=26",
-        "tcp:25:\\",
-        "tcp:25:shared=1",
-        "TCP:25",
-        "127.0.0.1:25",
-        25,
-        None,
-    ],
-)
-def test_what_cannot_listen_is_refused_with_an_example(value: object) -> None:
+@pytest.mark.parametrize("value", ["", ":", "tcp", "tcp:", "TCP:25", "127.0.0.1:25", 25, None])
+def test_a_value_without_a_port_is_refused(value: object) -> None:
     with pytest.raises(ValueError, match='endpoint description such as "tcp:587"'):
         read_endpoint(value)
+
+
+INTERFACES = ["25:interface=localhost", "25:interface=::1"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "65536",
+        "-1",
+        "smtp",
+        "\u0662\u0665",
+        *INTERFACES,
+        "25:backlog=many",
+        "25:26",
+        "25:port=26",
+        "25:\\",
+        "25:shared=1",
+    ],
+)
+def test_a_tcp_description_that_cannot_listen_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match='endpoint description such as "tcp:587"'):
+        read_endpoint(f"tcp:{text}")
 
 
 def test_the_usual_mistakes_are_told_how_to_be_cured() -> None:

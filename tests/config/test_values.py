@@ -66,23 +66,8 @@ BAD: list[tuple[Callable[[object], object], list[object]]] = [
     (read_nameserver, ["ns.test", "ns.test:53", "127.0.0.1:0", "", 5]),
     (read_smart_host, ["relay.test", "http://relay.test", "smtp://", "smtp://:pw@a", 5]),
     (read_hook_name, ["", "a b", "a" * 41, "é", 5]),
-    (
-        read_web_url,
-        [
-            "",
-            "hooks.test",
-            "ftp://a.test",
-            "https://",
-            "https://u:p@a.test/",
-            "https://a.test/#b",
-            "https://a.test:0/",
-            5,
-        ],
-    ),
-    (
-        read_web_url,
-        ["https://a.test:x/", "https://a b/", "https://ü.test/", "https://[::1/"],
-    ),
+    (read_web_url, ["", "hooks.test", "ftp://a.test", "https://", "https://u:p@a.test/", "https://a.test/#b", 5]),
+    (read_web_url, ["https://a.test:0/", "https://a.test:x/", "https://a b/", "https://ü.test/", "https://[::1/"]),
     (read_address, ["", "alice", "alice@", "@home.test", 5]),
     (read_path, ["", "a\0b", 5]),
 ]

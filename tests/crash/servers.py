@@ -58,7 +58,7 @@ class Server:
         command("user", "import", "--weak", "-c", str(self.config), str(users))
 
     def start(self) -> None:
-        self.process, _ = serve(self.config, workers=self.workers)
+        self.process = serve(self.config, workers=self.workers)
 
     def kill(self) -> None:
         """SIGKILL, if it runs."""

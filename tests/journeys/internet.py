@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
-from msgspec import Struct
-
-from mailstack.config import AuthenticationSettings, RelaySettings, ScheduleSettings, SubmissionSettings
+from mailstack.config import AuthenticationSettings, RelaySettings
 from mailstack.letter import Address, Envelope, Recipient
 from mailstack.letter.envelope import HostPort
 from mailstack.letter.letter import Octets
@@ -22,9 +20,19 @@ from mailstack.protocols.smtp.replies import Reply
 from mailstack.sandbox.simulation import Internet as Shipped
 from mailstack.sandbox.simulation.server import RecordingJournal, SimulatedServer
 from mailstack.sandbox.simulation.world import Authority, authority
-from mailstack.store import Store
 
-__all__ = ["ONE_LETTER", "Internet", "RecordingJournal", "SimulatedServer", "issued", "page_context", "public_ca"]
+__all__ = [
+    "ONE_LETTER",
+    "Internet",
+    "RecordingJournal",
+    "SimulatedServer",
+    "facts",
+    "issued",
+    "page_context",
+    "public_ca",
+]
+
+T = TypeVar("T")
 
 ONE_LETTER = b"From: alice@home.test\r\nSubject: hello\r\n\r\nHi there\r\n.dot\r\n"
 
@@ -36,91 +44,75 @@ class Internet(Shipped):
         super().__init__(seed)
         self.context = _stranger().context("mx.home.test")
 
-    def mail_server(
-        self,
-        hostname: str,
-        address: str,
-        *,
-        domains: Sequence[str],
-        accounts: Sequence[str] = (),
-        aliases: Mapping[str, Sequence[str]] | None = None,
-        schedule: ScheduleSettings | None = None,
-        store: Store | None = None,
-        **settings: Struct,
-    ) -> SimulatedServer:
-        """As `host`; letters here may be as short as a test needs them, without From or with another one's."""
-        tables: dict[str, Any] = {
-            "relay": RelaySettings(schedule=schedule or ScheduleSettings()),
-            "submission": SubmissionSettings(check_from="allow"),
+    def mail_server(self, hostname: str, address: str, *accounts: str, **settings: Any) -> SimulatedServer:
+        """As `host`, of the domain of its name ("mx.home.test": home.test). From may be missing or another's."""
+        usual: dict[str, Any] = {
+            "domains": [hostname.partition(".")[2]],
+            "relay": RelaySettings(),
             "authentication": AuthenticationSettings(malformed_from="mark"),
-            **settings,
         }
-        return self.host(
-            hostname,
-            address,
-            domains=domains,
-            accounts=accounts,
-            aliases=aliases,
-            store=store or "memory",
-            certificate=self.context,
-            **tables,
-        )
+        return self.host(hostname, address, accounts=accounts, certificate=self.context, **(usual | settings))
 
     def submit(
-        self,
-        site: SimulatedServer,
-        sender: str,
-        *recipients: str | Recipient,
-        content: bytes = ONE_LETTER,
-        body: str = "7BIT",
-        **parameters: str,
-    ) -> tuple[Reply, ...]:
+        self, site: SimulatedServer, sender: str, *recipients: str | Recipient, content: bytes = ONE_LETTER,
+        body: str = "7BIT", **parameters: str,
+    ) -> tuple[Reply, ...]:  # fmt: skip
         """Hand a letter in, and give the replies for its recipients; `parameters` are of MAIL."""
         named = tuple(each if isinstance(each, Recipient) else Recipient(Address.parse(each)) for each in recipients)
         envelope = Envelope(Address.parse(sender), named, body, tuple(parameters.items()))
-        return self.reactor.result_of(self._submit(site, sender, envelope, content))
 
-    async def _submit(
-        self, site: SimulatedServer, sender: str, envelope: Envelope, content: bytes
-    ) -> tuple[Reply, ...]:
-        session = await self.session(site, 587)
-        await session.start_tls(site.hostname, verify=False)
-        await session.authenticate(sender, Address.parse(sender).key)
-        replies = await session.transact(envelope, envelope.recipients, Octets(content))
-        await session.quit()
-        return replies
+        async def hand_in() -> tuple[Reply, ...]:
+            session = await self.session(site, 587)
+            await session.start_tls(site.hostname, verify=False)
+            await session.authenticate(sender, Address.parse(sender).key)
+            replies = await session.transact(envelope, envelope.recipients, Octets(content))
+            await session.quit()
+            return replies
+
+        return self.reactor.result_of(hand_in())
 
     async def session(self, site: SimulatedServer, port: int, source: str = "203.0.113.7") -> SmtpClientSession:
         """An open session from somewhere else."""
         engine = ClientEngine()
-        peer = await TwistedConnector(self.reactor.host(source)).connect(
-            HostPort(site.address, port), engine, timeout=30
-        )
+        caller = TwistedConnector(self.reactor.host(source))
+        peer = await caller.connect(HostPort(site.address, port), engine, timeout=30)
         session = SmtpClientSession(peer, engine, "client.test")
         await session.open()
         return session
 
     def fetch(self, site: SimulatedServer, user: str) -> list[bytes]:
-        """Every letter of a mailbox, by POP3 under TLS; they are deleted."""
-        return self.reactor.result_of(self._fetch(site, user))
+        """Every letter of a mailbox; they are deleted."""
 
-    async def _fetch(self, site: SimulatedServer, user: str) -> list[bytes]:
-        engine = Pop3ClientEngine()
-        peer = await TwistedConnector(self.reactor.host("203.0.113.8")).connect(
-            HostPort(site.address, 110), engine, timeout=10
-        )
-        session = Pop3ClientSession(peer, engine)
-        await session.open()
-        await session.start_tls()
-        await session.utf8()
-        await session.login(user, user)
-        count, _ = await session.stat()
-        letters = []
-        for number in range(1, count + 1):
-            letters.append(await session.retr(number))
-            await session.dele(number)
-        await session.quit()
-        return letters
+        async def collect(session: Pop3ClientSession) -> list[bytes]:
+            await session.utf8()
+            await session.login(user, user)
+            letters = []
+            for number in range(1, (await session.stat())[0] + 1):
+                letters.append(await session.retr(number))
+                await session.dele(number)
+            return letters
+
+        return self.read(site, collect)
+
+    def read(self, site: SimulatedServer, errand: Callable[[Pop3ClientSession], Awaitable[T]]) -> T:
+        """What an errand in a POP3 session under TLS gives."""
+
+        async def session() -> T:
+            engine = Pop3ClientEngine()
+            caller = TwistedConnector(self.reactor.host("203.0.113.8"))
+            session = Pop3ClientSession(await caller.connect(HostPort(site.address, 110), engine, timeout=10), engine)
+            await session.open()
+            await session.start_tls()
+            result = await errand(session)
+            await session.quit()
+            return result
+
+        return self.reactor.result_of(session())
+
+
+def facts(site: SimulatedServer, step: str) -> Any:
+    """What the last such step of a server tells."""
+    return [each.facts for each in site.journal.steps if each.step == step][-1]
 
 
 @cache

@@ -8,31 +8,19 @@ import ssl
 import urllib.error
 import urllib.request
 from base64 import b64encode
-from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
-from tests.journeys.process import Process
+from tests.journeys.dev import DevProcess
 
-ANYWHERE = ("--smtp", "127.0.0.1:0", "--listen", "127.0.0.1:0", "--pop3", "127.0.0.1:0")
 LETTER = "From: Ann <a@b.test>\r\nSubject: {}\r\nMessage-ID: <{}@a.test>\r\n\r\nHello.\r\n"
 
 
-class Mailpit(Process):
-    """Ready when it is made."""
+class GreenMail(DevProcess):
+    PORTS = ("--compat", "greenmail")
 
-    def __init__(self, tmp_path: Path, *options: str, **environ: str) -> None:
-        self.environ = {"XDG_RUNTIME_DIR": str(tmp_path)}
-        arguments = ("dev", "--json", "--quiet", "--compat", "mailpit", *ANYWHERE, *options)
-        super().__init__(*arguments, environ={**self.environ, **environ})
-        self.facts: dict[str, Any] = json.loads(self.line())
 
-    def __enter__(self) -> Self:
-        super().__enter__()
-        return self
-
-    def at(self, service: str) -> tuple[str, int]:
-        at = self.facts["services"][service]
-        return at["host"], at["port"]
+class Mailpit(DevProcess):
+    PORTS = ("--compat", "mailpit", "--smtp", "127.0.0.1:0", "--listen", "127.0.0.1:0", "--pop3", "127.0.0.1:0")
 
     def ask(
         self, path: str, body: object = None, *, context: ssl.SSLContext | None = None, login: str = ""
@@ -42,7 +30,7 @@ class Mailpit(Process):
         octets = None if body is None else json.dumps(body).encode()
         if octets is not None:
             fields["Content-Type"] = "application/json"
-        request = urllib.request.Request(self.facts["web"] + path, octets, fields)
+        request = urllib.request.Request(self.web + path, octets, fields)
         try:
             with urllib.request.urlopen(request, timeout=30, context=context) as answer:
                 return answer.status, answer.read()
@@ -62,11 +50,7 @@ class Mailpit(Process):
     def got(self, to: str, subject: str = "") -> Any:
         """The message for an address, once it is here."""
         self.get(f"v1/wait?to={to}&subject={subject}&timeout=20")
-        found = self.get(
-            f"api/v1/search?query=addressed:{to}%20subject:{subject}"
-            if subject
-            else f"api/v1/search?query=addressed:{to}"
-        )
+        found = self.get(f"api/v1/search?query=addressed:{to}" + (f"%20subject:{subject}" if subject else ""))
         return self.get(f"api/v1/message/{found['messages'][0]['ID']}")
 
     def deferred(self) -> Any:

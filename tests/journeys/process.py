@@ -1,4 +1,4 @@
-"""`mailstack serve` and `mailstack dev` as child processes, on free ports."""
+"""`mailstack serve` and other commands as child processes, on free ports."""
 
 from __future__ import annotations
 
@@ -38,6 +38,9 @@ require_tls = false
 """
 
 
+WEB_CONFIG = CONFIG.replace("submission", 'web = ["tcp:0:interface=127.0.0.1"]\nsubmission', 1)
+
+
 class Process:
     """Ends with the `with` block; only this process is ever signalled."""
 
@@ -56,6 +59,8 @@ class Process:
         """The lines that were taken so far."""
         self.workers: dict[int, int] = {}
         """The process ids of a server's workers, by the number of their slot."""
+        self.ports: dict[str, int] = {}
+        """The ports of a server's services, as far as `services` waited for them."""
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -106,14 +111,13 @@ class Process:
 
     def services(self, count: int) -> dict[str, int]:
         """The port of each, once so many are listened on."""
-        ports: dict[str, int] = {}
         end = time.monotonic() + PATIENCE
-        while len(ports) < count:
-            assert time.monotonic() < end, f"for {PATIENCE:g} seconds nothing else was listened on than {ports}"
+        while len(self.ports) < count:
+            assert time.monotonic() < end, f"for {PATIENCE:g} seconds nothing else was listened on than {self.ports}"
             line = self.wait_for(" listens on 127.0.0.1 port ")
             service, port = re.search(r": (\w+) listens on 127\.0\.0\.1 port (\d+)", line).groups()  # type: ignore[union-attr]
-            ports[service] = int(port)
-        return ports
+            self.ports[service] = int(port)
+        return self.ports
 
     def kill(self) -> None:
         """SIGKILL: no goodbye, nothing flushed."""
@@ -126,27 +130,31 @@ class Process:
         return self.process.wait(PATIENCE)
 
 
-def serve(
-    config: Path, program: list[str] = MAILSTACK, *, workers: int = 1, services: int = 3
-) -> tuple[Process, dict[str, int]]:
-    """A running server, and the port of each of its services; `program` is twistd, or takes the commands of `mailstack`."""
+def serve(config: Path, program: list[str] = MAILSTACK, *, workers: int = 1, services: int = 3) -> Process:
+    """A running server, of which so many services listen; `program` is twistd, or takes the commands of `mailstack`."""
     pid_file = str(config.with_name("twistd.pid"))
     begin = ["--nodaemon", f"--pidfile={pid_file}", "mailstack"] if program is TWISTD else ["serve"]
     environ = {"MAILSTACK_WORKERS__COUNT": str(workers)}
     process = Process(*begin, "-c", str(config), program=program, environ=environ)
     try:
-        return process, process.services(services)
+        process.services(services)
     except BaseException:
         process.__exit__()
         raise
+    return process
 
 
-def server(directory: Path) -> Path:
-    """A new configuration with accounts alice and bob; their passwords are their names. Data of an earlier one stay."""
+def server(directory: Path, more: str = "", *, web: bool = False) -> Path:
+    """A new configuration with `more` tables, and accounts alice and bob whose passwords are their names.
+
+    Data of an earlier one stay. With `web` the server has pages.
+    """
     data = directory / "data"
     if not data.exists() or not any(data.iterdir()):
         shutil.copytree(_new_server() / "data", data, dirs_exist_ok=True)
-    return Path(shutil.copy(_new_server() / "mailstack.toml", directory))
+    config = directory / "mailstack.toml"
+    config.write_text((WEB_CONFIG if web else CONFIG) + more)
+    return config
 
 
 @cache
@@ -156,22 +164,33 @@ def _new_server() -> Path:
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
     config = directory / "mailstack.toml"
     config.write_text(CONFIG)
-    users = directory / "users"
-    users.write_text("alice@home.test alice\nbob@home.test bob\n")
-    command("user", "import", "--weak", "-c", str(config), str(users))
+    add_accounts(config, "alice@home.test", "bob@home.test")
     return directory
 
 
-def command(*arguments: str, environ: dict[str, str] | None = None, status: int = 0) -> str:
-    """What a command prints."""
-    done = subprocess.run(
+def add_accounts(config: Path, *addresses: str) -> None:
+    """Accounts whose passwords are their local parts."""
+    users = config.with_name("users")
+    users.write_text("".join(f"{address} {address.partition('@')[0]}\n" for address in addresses))
+    command("user", "import", "--weak", "-c", str(config), str(users))
+
+
+def run(*arguments: str, environ: dict[str, str] | None = None, text: str = "") -> subprocess.CompletedProcess[str]:
+    """A command, with `text` on its standard input."""
+    return subprocess.run(
         [*MAILSTACK, *arguments],
+        input=text,
         capture_output=True,
         text=True,
         timeout=PATIENCE,
         check=False,
         env={**os.environ, **(environ or {})},
     )
+
+
+def command(*arguments: str, environ: dict[str, str] | None = None, status: int = 0) -> str:
+    """What a command prints; on standard error, if it fails as `status` says."""
+    done = run(*arguments, environ=environ)
     assert done.returncode == status, done.stderr
     return done.stdout if status == 0 else done.stderr
 

@@ -7,39 +7,19 @@ from base64 import b64encode
 from typing import Any
 
 import pytest
-from msgspec.structs import replace
-from twisted.internet.endpoints import TCP4ClientEndpoint
-from twisted.internet.protocol import Factory, Protocol
 
 from mailstack.config.mail_sections import ExchangeSettings
-from mailstack.config.model import AccountsSettings, LimitsSettings
+from mailstack.config.model import LimitsSettings
 from mailstack.config.syntax import Size
 from mailstack.config.values import Keyword
 from mailstack.store import ContentWriter
 from mailstack.store.contents import WritingInMemory
 from mailstack.store.sqlite.in_memory import InMemoryStore, RowContents
 from tests.journeys.internet import Internet, SimulatedServer
+from tests.journeys.raw_client import POP3, SUBMISSION, connect, listen_in_clear
 
-SUBMISSION, POP3 = 2587, 2110
 LOGIN = b"USER bob@home.test\r\nPASS bob@home.test\r\n"
 BEGIN = b"EHLO x\r\nMAIL FROM:<x@y.test>\r\nRCPT TO:<bob@home.test>\r\n"
-
-
-class Attacker(Protocol):
-    """Says what it is told to, and hears everything."""
-
-    def __init__(self) -> None:
-        self.heard = b""
-        self.is_gone = False
-
-    def dataReceived(self, data: bytes) -> None:  # noqa: N802
-        self.heard += data
-
-    def connectionLost(self, reason: object = None) -> None:  # noqa: N802
-        self.is_gone = True
-
-    def codes(self) -> list[bytes]:
-        return [line[:3] for line in self.heard.split(b"\r\n") if line[3:4] == b" "]
 
 
 class WatchedWriter(WritingInMemory):
@@ -79,57 +59,38 @@ def home(internet: Internet, store: WatchedStore) -> SimulatedServer:
     site = internet.mail_server(
         "mx.home.test",
         "192.0.2.1",
-        domains=["home.test"],
-        accounts=["alice@home.test", "bob@home.test"],
+        "alice@home.test",
+        "bob@home.test",
         store=store,
         exchange=ExchangeSettings(max_size=Size(1_000_000)),
         limits=LimitsSettings(command_timeout=300.0, junk_commands=0),
     )
-    # Doors that take passwords in the clear as well, so that an attack is its octets and nothing else.
-    listeners = site.server.listeners
-    listeners.kit.config = replace(site.server.config, accounts=AccountsSettings(require_tls=False))
-    for port, listener in ((SUBMISSION, listeners.smtp.submission()), (POP3, listeners.pop3.listener())):
-        internet.reactor.result_of(listeners.bind(str(port), listener, [f"tcp:{port}"]))
+    listen_in_clear(internet, site)
     return site
 
 
-def attack(
-    internet: Internet, site: SimulatedServer, octets: bytes = b"", port: int = 25, source: str = "203.0.113.66"
-) -> Attacker:
-    host = internet.reactor.host(source)
-    endpoint = TCP4ClientEndpoint(host, site.address, port)
-    attacker: Attacker = internet.reactor.result_of(endpoint.connect(Factory.forProtocol(Attacker)))
-    if octets:
-        attacker.transport.write(octets)
-        internet.reactor.advance(1)
-    return attacker
-
-
 def test_a_refused_data_leaves_no_recipient_to_the_next_transaction(internet: Internet, home: SimulatedServer) -> None:
-    attacker = attack(internet, home, BEGIN + b"DATA now\r\n")
-    assert attacker.codes()[-1] == b"501"
-    attacker.transport.write(b"MAIL FROM:<x@y.test>\r\nRCPT TO:<alice@home.test>\r\nDATA\r\n\r\nsecret\r\n.\r\n")
+    client = connect(internet, home, BEGIN + b"DATA now\r\n")
+    assert client.codes()[-1] == b"501"
+    client.transport.write(b"MAIL FROM:<x@y.test>\r\nRCPT TO:<alice@home.test>\r\nDATA\r\n\r\nsecret\r\n.\r\n")
     internet.reactor.advance(1)
-    assert attacker.codes()[-1] == b"250"
+    assert client.codes()[-1] == b"250"
     assert internet.fetch(home, "bob@home.test") == []
     assert len(internet.fetch(home, "alice@home.test")) == 1
 
 
 @pytest.mark.parametrize("fault", [b"a bare\nnewline", b"x" * 2_000_000])
-def test_a_content_with_a_fault_is_discarded(
+def test_a_refused_content_is_discarded(
     internet: Internet, home: SimulatedServer, store: WatchedStore, fault: bytes
 ) -> None:
     """Else whatever a stranger sends stays on the disk until the next start."""
-    attacker = attack(internet, home, BEGIN + b"DATA\r\n\r\n" + fault + b"\r\n.\r\n")
-    assert attacker.codes()[-1][:1] == b"5"
+    assert connect(internet, home, BEGIN + b"DATA\r\n\r\n" + fault + b"\r\n.\r\n").codes()[-1][:1] == b"5"
     assert [writer.is_discarded for writer in store.contents.writers] == [True]
 
 
-def test_a_client_that_vanishes_in_a_content_leaves_nothing(
-    internet: Internet, home: SimulatedServer, store: WatchedStore
-) -> None:
-    attacker = attack(internet, home, BEGIN + b"DATA\r\nSubject: half\r\n\r\nof a let")
-    attacker.transport.abortConnection()
+def test_a_content_cut_off_is_discarded(internet: Internet, home: SimulatedServer, store: WatchedStore) -> None:
+    client = connect(internet, home, BEGIN + b"DATA\r\nSubject: half\r\n\r\nof a let")
+    client.transport.abortConnection()
     internet.reactor.advance(1)
     assert [writer.is_discarded for writer in store.contents.writers] == [True]
     assert internet.fetch(home, "bob@home.test") == []
@@ -138,21 +99,18 @@ def test_a_client_that_vanishes_in_a_content_leaves_nothing(
 def test_recipients_beyond_the_limit_do_not_cost_the_transaction(internet: Internet, home: SimulatedServer) -> None:
     """CODE-07, SMTP-22: those are told 452, and the letter goes to the others."""
     many = b"EHLO x\r\nMAIL FROM:<x@y.test>\r\n" + b"RCPT TO:<bob@home.test>\r\n" * 1100
-    attacker = attack(internet, home, many + b"DATA\r\n\r\nto many\r\n.\r\nQUIT\r\n")
-    codes = attacker.codes()
+    client = connect(internet, home, many + b"DATA\r\n\r\nto many\r\n.\r\nQUIT\r\n")
+    codes = client.codes()
     assert codes.count(b"452") == 100
     assert codes[-3:] == [b"354", b"250", b"221"]
 
 
 @pytest.mark.parametrize(("port", "command"), [(25, b"HELP\r\n"), (POP3, b"CAPA\r\n")])
-def test_answers_do_not_pile_up_for_a_client_that_never_reads(
-    internet: Internet, home: SimulatedServer, port: int, command: bytes
-) -> None:
+def test_a_client_that_never_reads_is_cut(internet: Internet, home: SimulatedServer, port: int, command: bytes) -> None:
     """SMTP-28: it is heard no more while its answers wait, and is cut in the end."""
-    attacker = attack(internet, home, port=port)
-    internet.reactor.advance(1)
-    attacker.transport.pauseProducing()
-    attacker.transport.write(command * 2_000_000)
+    client = connect(internet, home, port=port)
+    client.transport.pauseProducing()
+    client.transport.write(command * 2_000_000)
     internet.reactor.advance(100)
     listener = home.server.listeners.bound["mx" if port == 25 else str(port)]
     (peer,) = listener._peers
@@ -163,63 +121,60 @@ def test_answers_do_not_pile_up_for_a_client_that_never_reads(
 
 
 def test_a_client_that_reads_late_hears_every_answer(internet: Internet, home: SimulatedServer) -> None:
-    attacker = attack(internet, home)
-    internet.reactor.advance(1)
-    attacker.transport.pauseProducing()
-    attacker.transport.write(b"HELP\r\n" * 50_000 + b"QUIT\r\n")
+    client = connect(internet, home)
+    client.transport.pauseProducing()
+    client.transport.write(b"HELP\r\n" * 50_000 + b"QUIT\r\n")
     internet.reactor.advance(100)
-    attacker.transport.resumeProducing()
+    client.transport.resumeProducing()
     internet.reactor.advance(100)
-    assert attacker.codes() == [b"220"] + [b"214"] * 50_000 + [b"221"]
-    assert attacker.is_gone
+    assert client.codes() == [b"220"] + [b"214"] * 50_000 + [b"221"]
+    assert client.is_gone
 
 
-def test_an_exchange_that_is_disturbed_is_over_and_the_session_in_step(
-    internet: Internet, home: SimulatedServer
-) -> None:
+def test_a_disturbed_login_leaves_the_session_in_step(internet: Internet, home: SimulatedServer) -> None:
     """Cancelled, too long, not base64, a command in its place: pipelined, each answered once and in order."""
     exchanges = [b"AUTH LOGIN", b"*", b"AUTH LOGIN", b"A" * 20_000, b"AUTH PLAIN", b"!", b"AUTH PLAIN ="]
     lines = [b"EHLO x", *exchanges, b"NOOP"]
-    attacker = attack(internet, home, b"\r\n".join(lines) + b"\r\n", port=SUBMISSION)
-    assert attacker.codes() == [b"220", b"250", b"334", b"501", b"334", b"500", b"334", b"501", b"501", b"250"]
+    client = connect(internet, home, b"\r\n".join(lines) + b"\r\n", port=SUBMISSION)
+    assert client.codes() == [b"220", b"250", b"334", b"501", b"334", b"500", b"334", b"501", b"501", b"250"]
 
 
 def test_a_maildrop_is_free_after_its_session_was_cut(internet: Internet, home: SimulatedServer) -> None:
     """Even with answers that nobody took."""
     internet.submit(home, "alice@home.test", "bob@home.test", content=b"\r\n" + b"x" * 70_000 + b"\r\n")
-    attacker = attack(internet, home, LOGIN, port=POP3)
-    assert b"1 messages" in attacker.heard
-    attacker.transport.pauseProducing()
-    attacker.transport.write(b"RETR 1\r\n" * 100)
+    client = connect(internet, home, LOGIN, port=POP3)
+    assert b"1 messages" in client.heard
+    client.transport.pauseProducing()
+    client.transport.write(b"RETR 1\r\n" * 100)
     internet.reactor.advance(1)
-    assert b"[IN-USE]" in attack(internet, home, LOGIN, port=POP3).heard
-    attacker.transport.abortConnection()
+    assert b"[IN-USE]" in connect(internet, home, LOGIN, port=POP3).heard
+    client.transport.abortConnection()
     internet.reactor.advance(1)
     assert len(internet.fetch(home, "bob@home.test")) == 1
 
 
 def test_a_header_section_is_found_however_it_was_cut(internet: Internet, home: SimulatedServer) -> None:
-    attacker = attack(internet, home, BEGIN + b"DATA\r\n")
+    client = connect(internet, home, BEGIN + b"DATA\r\n")
     letter = b"Subject: cut\r\n\r\nbody\r\n\r\nmore\r\n"
     for octet in letter + b".\r\n":
-        attacker.transport.write(bytes([octet]))
+        client.transport.write(bytes([octet]))
         internet.reactor.advance(0.1)
-    assert attacker.codes()[-1] == b"250"
+    assert client.codes()[-1] == b"250"
     (collected,) = internet.fetch(home, "bob@home.test")
     assert collected.endswith(b"\r\n" + letter)
 
 
 @pytest.mark.parametrize("spoilt", [b"RSET now\r\n", b"BDAT 2000000 LAST\r\n" + b"x" * 2_000_000])
-def test_chunks_of_one_letter_never_become_another(
+def test_refused_chunks_are_discarded(
     internet: Internet, home: SimulatedServer, store: WatchedStore, spoilt: bytes
 ) -> None:
     """BDAT-02: what the engine refuses ends a transaction; its chunks must not wait for the next, nor its recipients."""
-    attacker = attack(internet, home, BEGIN + b"BDAT 18\r\nSubject: first\r\n\r\n" + spoilt)
-    assert attacker.codes()[-2][:1] == b"2"
-    assert attacker.codes()[-1][:1] == b"5"
-    attacker.transport.write(b"MAIL FROM:<x@y.test>\r\nRCPT TO:<alice@home.test>\r\nBDAT 10 LAST\r\n\r\nsecret\r\n")
+    client = connect(internet, home, BEGIN + b"BDAT 18\r\nSubject: first\r\n\r\n" + spoilt)
+    assert client.codes()[-2][:1] == b"2"
+    assert client.codes()[-1][:1] == b"5"
+    client.transport.write(b"MAIL FROM:<x@y.test>\r\nRCPT TO:<alice@home.test>\r\nBDAT 10 LAST\r\n\r\nsecret\r\n")
     internet.reactor.advance(1)
-    assert attacker.codes()[-1] == b"250"
+    assert client.codes()[-1] == b"250"
     assert internet.fetch(home, "bob@home.test") == []
     (letter,) = internet.fetch(home, "alice@home.test")
     assert b"first" not in letter
@@ -227,15 +182,13 @@ def test_chunks_of_one_letter_never_become_another(
     assert [writer.is_discarded for writer in store.contents.writers] == [True, True, False]
 
 
-def test_large_header_sections_that_come_in_drop_by_drop_do_not_fill_the_memory(
-    internet: Internet, home: SimulatedServer
-) -> None:
+def test_slow_large_header_sections_do_not_fill_the_memory(internet: Internet, home: SimulatedServer) -> None:
     """SMTP-28: a crowd of them is told to come again later, and honest letters pass."""
     room = home.server.submission.intake.memory_budget
     room.limit = 305_000
-    crowd = [attack(internet, home, BEGIN + b"DATA\r\nX: " + b"y" * 100_000) for _ in range(4)]
+    crowd = [connect(internet, home, BEGIN + b"DATA\r\nX: " + b"y" * 100_000) for _ in range(4)]
     assert 300_000 < room.used < 305_000
-    honest = attack(internet, home, BEGIN + b"DATA\r\nSubject: hello\r\nX: " + b"y" * 10_000 + b"\r\n\r\n.\r\n")
+    honest = connect(internet, home, BEGIN + b"DATA\r\nSubject: hello\r\nX: " + b"y" * 10_000 + b"\r\n\r\n.\r\n")
     assert honest.codes()[-1] == b"250"
     crowd[3].transport.write(b"\r\n\r\n.\r\n")
     internet.reactor.advance(1)
@@ -254,17 +207,15 @@ INSIDE = [b"\n.\n", b"\n.\r\n", b"\r\n.\n", b"\n..\n", b"\n\n.\n\n"]
 
 
 @pytest.mark.parametrize("inside", INSIDE)
-def test_bare_newlines_of_a_user_end_no_letter_here_and_none_at_the_next_host(
-    internet: Internet, home: SimulatedServer, inside: bytes
-) -> None:
+def test_bare_newlines_of_a_user_end_no_letter(internet: Internet, home: SimulatedServer, inside: bytes) -> None:
     """SMUG-01, SMUG-02: what smtplib or emailjs sends goes on with CRLF alone, and each leading dot stuffed."""
-    other = internet.mail_server("mx.other.test", "192.0.2.2", domains=["other.test"], accounts=["carol@other.test"])
+    other = internet.mail_server("mx.other.test", "192.0.2.2", "carol@other.test")
     begin = b"MAIL FROM:<alice@home.test>\r\nRCPT TO:<carol@other.test>\r\n"
     smuggled = b"MAIL FROM:<eve@y.test>\r\nRCPT TO:<carol@other.test>\r\nDATA\r\n\r\nsmuggled\r\n"
     content = b"Subject: one\n\nfirst" + inside + smuggled
     for sent in (b"DATA\r\n" + content + b".\r\n", b"BDAT %d LAST\r\n%b" % (len(content), content)):
-        attacker = attack(internet, home, LOGGED_IN + begin + sent + b"QUIT\r\n", port=SUBMISSION)
-        assert attacker.codes()[-2:] == [b"250", b"221"]
+        client = connect(internet, home, LOGGED_IN + begin + sent + b"QUIT\r\n", port=SUBMISSION)
+        assert client.codes()[-2:] == [b"250", b"221"]
         internet.reactor.advance(30)
         (letter,) = internet.fetch(other, "carol@other.test")
         assert letter.endswith(b"\r\nRCPT TO:<carol@other.test>\r\nDATA\r\n\r\nsmuggled\r\n")
@@ -277,25 +228,21 @@ def test_bare_newlines_of_a_user_end_no_letter_here_and_none_at_the_next_host(
 def test_a_stranger_with_a_bare_newline_is_hung_up_on(internet: Internet, home: SimulatedServer, fault: bytes) -> None:
     """SMUG-02: what follows may be commands that the host before took for content."""
     for sent in (b"DATA\r\n\r\n" + fault + b"\r\n.\r\n", b"BDAT 5 LAST\r\n" + fault + b"\r\n", fault + b"\r\n"):
-        attacker = attack(internet, home, BEGIN + sent + b"MAIL FROM:<eve@y.test>\r\n")
-        assert attacker.is_gone
-        assert attacker.codes()[-1] in {b"550", b"500"}
-        assert attacker.codes().count(b"250") == 3
+        client = connect(internet, home, BEGIN + sent + b"MAIL FROM:<eve@y.test>\r\n")
+        assert client.is_gone
+        assert client.codes()[-1] in {b"550", b"500"}
+        assert client.codes().count(b"250") == 3
 
 
 @pytest.mark.parametrize("withheld", [(), ("BINARYMIME",), ("BINARYMIME", "8BITMIME")])
-def test_a_nul_in_a_letter_never_reaches_the_next_host_as_a_line(
-    internet: Internet, home: SimulatedServer, withheld: tuple[Keyword, ...]
-) -> None:
+def test_a_nul_is_never_relayed_raw(internet: Internet, home: SimulatedServer, withheld: tuple[Keyword, ...]) -> None:
     """SMUG-04: some hosts drop a NUL, and would read CR LF NUL . CR LF as the end of the letter."""
     exchange = ExchangeSettings(withhold=tuple(Keyword(word) for word in withheld))
-    other = internet.mail_server(
-        "mx.other.test", "192.0.2.2", domains=["other.test"], accounts=["carol@other.test"], exchange=exchange
-    )
+    other = internet.mail_server("mx.other.test", "192.0.2.2", "carol@other.test", exchange=exchange)
     begin = b"MAIL FROM:<alice@home.test>\r\nRCPT TO:<carol@other.test>\r\nDATA\r\n"
     text = b"first\r\n\0.\r\nMAIL FROM:<eve@y.test>\r\n"
-    attacker = attack(internet, home, LOGGED_IN + begin + b"Subject: one\r\n\r\n" + text + b".\r\n", port=SUBMISSION)
-    assert attacker.codes()[-1] == b"250"
+    client = connect(internet, home, LOGGED_IN + begin + b"Subject: one\r\n\r\n" + text + b".\r\n", port=SUBMISSION)
+    assert client.codes()[-1] == b"250"
     internet.reactor.advance(30)
     (letter,) = internet.fetch(other, "carol@other.test")
     assert b"\0" not in letter

@@ -9,24 +9,19 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 
-from tests.journeys.process import Process
+from tests.journeys.dev import DevProcess
 
 MB = 1_000_000
 BOB = ["bob@home.test"]
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
-class Server:
-    def __init__(self, process: Process, web: str) -> None:
-        self.pid = process.process.pid
-        self._at = urlsplit(web)
-
+class Server(DevProcess):
     def ask(self, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
-        connection = http.client.HTTPConnection(self._at.hostname or "", self._at.port, timeout=60)
+        connection = http.client.HTTPConnection(*self.at("web"), timeout=60)
         try:
             connection.request(method, path, body, {"Content-Type": "application/json"})
             answer = connection.getresponse()
@@ -36,24 +31,22 @@ class Server:
 
     def processor(self) -> float:
         """Seconds that the process has had of the processor."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / TICKS
 
     def largest(self) -> int:
         """Octets that the process has had in memory at most."""
-        status = Path(f"/proc/{self.pid}/status").read_text()
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    environ = {"XDG_RUNTIME_DIR": str(tmp_path_factory.mktemp("run"))}
-    with Process("dev", "--port-base", "0", "--json", "--quiet", environ=environ) as process:
-        server = Server(process, json.loads(process.line())["web"])
+    with Server(tmp_path_factory.mktemp("run")) as server:
         assert server.ask("POST", "/v1/letters", written(to=BOB))[0] == 201
         yield server
         begun = time.monotonic()
-        assert process.stop() in (0, -15)
+        assert server.stop() in (0, -15)
         assert time.monotonic() - begun < 10
 
 
@@ -79,10 +72,7 @@ HOSTILE = {
     "Mailpit's subject": ("/api/v1/send", lambda: sent(Subject="a " * (3 * MB))),
     "Mailpit's header": ("/api/v1/send", lambda: sent(Headers={f"X-{number}": "v" for number in range(200_000)})),
     "Mailpit's tags": ("/api/v1/send", lambda: sent(Tags=[f"tag {number}" for number in range(500_000)])),
-    "Mailpit's strings": (
-        "/api/v1/send",
-        lambda: b'{"From":{"Email":"a@b.test"},"To":[' + b'"",' * (20 * MB) + b'""]}',
-    ),
+    "Mailpit's strings": ("/api/v1/send", lambda: b'{"From":{"Email":"a@b.c"},"To":[' + b'"",' * (20 * MB) + b'""]}'),
 }
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import poplib
-import smtplib
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -14,7 +13,8 @@ from urllib.request import urlopen
 import pytest
 
 from tests.journeys.clients import log_in, send
-from tests.journeys.process import CONFIG, Process, command, lines_of_json, serve
+from tests.journeys.dev import DevProcess
+from tests.journeys.process import CONFIG, add_accounts, command, lines_of_json, serve
 from tests.journeys.process import server as mail_server
 from tests.journeys.test_orders import wait_until
 from tests.waiting import PATIENCE
@@ -39,18 +39,18 @@ def flip(data: Path, letter: str) -> str:
     return str(name)
 
 
-def test_a_reader_is_refused_the_damaged_letters_and_gets_the_others(tmp_path: Path) -> None:
-    config = mail_server(tmp_path)
-    server, ports = serve(config)
-    with server:
+def test_a_reader_is_refused_the_damaged_letters_and_gets_the_others(tmp_path: Path, config: Path) -> None:
+    with serve(config) as server:
         sizes = (100, 100, 100_000, LARGER, 100, LARGER)
-        letters = [send(ports["submission"], f"n{n}", "bob@home.test", size=size) for n, size in enumerate(sizes)]
+        letters = [
+            send(server.ports["submission"], f"n{n}", "bob@home.test", size=size) for n, size in enumerate(sizes)
+        ]
         for letter in letters:
             wait_until(config, letter, "delivered")
         damaged = {2, 3, 4}
         for number in damaged:
             flip(tmp_path / "data", letters[number - 1])
-        reader = log_in(ports["pop3"])
+        reader = log_in(server.ports["pop3"])
         for number in range(1, len(letters) + 1):
             if number in damaged:
                 with pytest.raises(poplib.error_proto, match=r"-ERR \[SYS/PERM\]"):
@@ -59,8 +59,7 @@ def test_a_reader_is_refused_the_damaged_letters_and_gets_the_others(tmp_path: P
                 _, lines, _ = reader.retr(number)
                 assert f"Subject: n{number - 1}".encode() in lines
         reader.quit()
-        said = server.wait_for(f"can't read letter {letters[1]} of bob@home.test")
-        assert "not the" in said
+        assert "not the" in server.wait_for(f"can't read letter {letters[1]} of bob@home.test")
         assert server.stop() == 0
 
 
@@ -70,17 +69,14 @@ def test_the_relay_holds_a_damaged_letter_and_sends_the_next(tmp_path: Path) -> 
     place.mkdir()
     there = place / "mailstack.toml"
     there.write_text(CONFIG.replace("home.test", "elsewhere.test"))
-    (place / "users").write_text("carol@elsewhere.test carol\n")
-    command("user", "import", "--weak", "-c", str(there), str(place / "users"))
-    other, others_ports = serve(there)
-    with other:
+    add_accounts(there, "carol@elsewhere.test")
+    with serve(there) as other:
         config = mail_server(tmp_path)
-        config.write_text(config.read_text().replace("127.0.0.1:1", f"127.0.0.1:{others_ports['mx']}"))
+        config.write_text(config.read_text().replace("127.0.0.1:1", f"127.0.0.1:{other.ports['mx']}"))
         command("queue", "pause", "-c", str(config))
-        server, ports = serve(config)
-        with server:
+        with serve(config) as server:
             letters = [
-                send(ports["submission"], f"n{n}", "carol@elsewhere.test", size=size)
+                send(server.ports["submission"], f"n{n}", "carol@elsewhere.test", size=size)
                 for n, size in enumerate((LARGER, 100, LARGER))
             ]
             file = flip(tmp_path / "data", letters[0])
@@ -90,7 +86,7 @@ def test_the_relay_holds_a_damaged_letter_and_sends_the_next(tmp_path: Path) -> 
             wait_until(config, letters[0], "held")
             (shown,) = lines_of_json(command("queue", "show", "-c", str(config), letters[0], "--json"))
             assert file in json.dumps(shown)
-            reader = log_in(others_ports["pop3"], "carol@elsewhere.test", "carol")
+            reader = log_in(other.ports["pop3"], "carol@elsewhere.test", "carol")
             assert reader.stat()[0] == 2
             reader.quit()
             flip(tmp_path / "data", letters[0])
@@ -102,24 +98,17 @@ def test_the_relay_holds_a_damaged_letter_and_sends_the_next(tmp_path: Path) -> 
 
 def test_pages_and_the_api_refuse_a_damaged_letter(tmp_path: Path) -> None:
     data = tmp_path / "data"
-    with Process("dev", "--json", "--port-base", "0", "--data", str(data)) as process:
-        facts = json.loads(process.line())
-        at = facts["services"]["capture"]
-        letters = []
-        for size in (100, LARGER, 100):
-            with smtplib.SMTP(at["host"], at["port"], timeout=PATIENCE) as client:
-                client.ehlo()
-                client.mail("app@shop.test")
-                client.rcpt("bob@home.test")
-                _, said = client.data("Subject: x\r\n\r\n" + f"{'x' * 70}\r\n" * (size // 72))
-            letters.append(said.decode().split()[-1])
+    with DevProcess(tmp_path, "--data", str(data)) as dev:
+        lines = [b"x" * 70 + b"\r\n"]
+        texts = [b"Subject: x\r\n\r\n" + b"".join(lines * (size // 72)) for size in (100, LARGER, 100)]
+        letters = [dev.capture(text, "bob@home.test") for text in texts]
         for letter in letters[:2]:
             flip(data, letter)
         for letter in letters[:2]:
             with pytest.raises(HTTPError) as refused:
-                urlopen(f"{facts['web']}v1/letters/{letter}/source", timeout=PATIENCE)
+                urlopen(f"{dev.web}v1/letters/{letter}/source", timeout=PATIENCE)
             assert refused.value.code == 500
             assert "damaged" in refused.value.read().decode()
-        with urlopen(f"{facts['web']}v1/letters/{letters[2]}/source", timeout=PATIENCE) as answer:
+        with urlopen(f"{dev.web}v1/letters/{letters[2]}/source", timeout=PATIENCE) as answer:
             assert b"Subject: x" in answer.read()
-        process.stop()
+        dev.stop()

@@ -12,8 +12,8 @@ from twisted.names import dns
 from mailstack.letter.envelope import HostPort
 from mailstack.net.zone import TlsaRecord
 from mailstack.protocols.connection import Tlsa
-from tests.journeys.internet import Internet, SimulatedServer, public_ca
-from tests.journeys.test_outward_security import CAROL, MX, NO, POLICY, elsewhere, facts, home, sent, state
+from tests.journeys.internet import Internet, SimulatedServer, facts, public_ca
+from tests.journeys.test_outward_security import CAROL, MX, NO, POLICY, elsewhere, home, sent
 
 
 def tlsa(*, right: bool = True, usage: int = 3) -> TlsaRecord:
@@ -63,8 +63,7 @@ def test_another_certificate_makes_the_letter_wait(internet: Internet) -> None:
     other, server = elsewhere(internet), trusting(internet, ca_file=public_ca().ca)
     internet.publish("elsewhere.test", POLICY.format(mode="enforce", mx=MX), id="1")
     signed(internet, tlsa(right=False))
-    sent(internet, server)
-    assert state(internet, server) == "queued"
+    assert sent(internet, server) == "queued"
     assert "no TLSA record matches it" in facts(server, "deferred")["reply"]
     assert other.journal.steps == []
 
@@ -74,8 +73,7 @@ def test_records_that_nobody_signed_count_for_nothing(internet: Internet) -> Non
     elsewhere(internet)
     server = trusting(internet)
     internet.zone.add(f"_25._tcp.{MX}", tlsa(right=False))
-    sent(internet, server)
-    assert state(internet, server) == "relayed"
+    assert sent(internet, server) == "relayed"
     assert facts(server, "attempted")["policy"] == "opportunistic, by [relay] tls"
 
 
@@ -84,8 +82,7 @@ def test_a_server_that_does_not_trust_its_resolver_has_no_dane(internet: Interne
     elsewhere(internet)
     server = home(internet)
     signed(internet, tlsa(right=False))
-    sent(internet, server)
-    assert state(internet, server) == "relayed"
+    assert sent(internet, server) == "relayed"
     assert not any(kind == 52 for _, kind in internet.zone.queries)
 
 
@@ -95,12 +92,11 @@ def test_records_that_cannot_be_had_make_the_letter_wait(internet: Internet) -> 
     server = trusting(internet)
     signed(internet)
     internet.zone.fail(f"_25._tcp.{MX}")
-    sent(internet, server)
-    assert state(internet, server) == "queued"
+    assert sent(internet, server) == "queued"
     assert "TLSA lookup failed" in facts(server, "deferred")["reply"]
     internet.zone.mend(f"_25._tcp.{MX}")
     internet.reactor.advance(600)
-    assert state(internet, server) == "relayed"
+    assert server.states()[CAROL] == "relayed"
 
 
 def test_records_of_other_usages_demand_tls_and_no_certificate(internet: Internet) -> None:
@@ -108,8 +104,7 @@ def test_records_of_other_usages_demand_tls_and_no_certificate(internet: Interne
     elsewhere(internet)
     server = trusting(internet)
     signed(internet, tlsa(right=False, usage=1))
-    sent(internet, server)
-    assert state(internet, server) == "relayed"
+    assert sent(internet, server) == "relayed"
     assert facts(server, "attempted")["policy"].startswith("required, by DANE, no record")
 
 
@@ -127,8 +122,7 @@ def test_a_letter_may_say_that_it_rather_arrives_than_hides(internet: Internet) 
     elsewhere(internet, trusted=False)
     server = trusting(internet, ca_file=public_ca().ca)
     internet.publish("elsewhere.test", POLICY.format(mode="enforce", mx="mx9.elsewhere.test"), id="1")
-    sent(internet, server, NO)
-    assert state(internet, server) == "relayed"
+    assert sent(internet, server, NO) == "relayed"
     assert facts(server, "attempted")["policy"] == "opportunistic, by [relay] tls, TLS-Required: No"
     signed(internet, tlsa(right=False))
     internet.reactor.advance(4000)

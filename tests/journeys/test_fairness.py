@@ -63,7 +63,7 @@ class World:
     def __init__(self, tls: Literal["never", "opportunistic"] = "never") -> None:
         self.internet = Internet()
         self.home: SimulatedServer = self.internet.mail_server(
-            HOME, "192.0.2.1", domains=["home.test"], accounts=["alice@home.test"], relay=RelaySettings(tls=tls)
+            HOME, "192.0.2.1", "alice@home.test", relay=RelaySettings(tls=tls)
         )
         self.arrived: dict[str, float] = {}
         """When each recipient was first named to its host, in seconds from now on."""

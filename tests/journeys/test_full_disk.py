@@ -17,7 +17,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from tests.journeys.clients import log_in, send, subjects_of_bob, submit
-from tests.journeys.process import MAILSTACK, PATIENCE, Process, command, serve
+from tests.journeys.process import Process, command, run, serve
 from tests.journeys.process import server as mail_server
 
 MIB = 1 << 20
@@ -66,13 +66,11 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
 
 
 def configured(directory: Path, reserve: str, *, index: str = "true") -> Path:
-    config = mail_server(directory)
-    text = config.read_text().replace("[listen]", '[listen]\nweb = ["tcp:0:interface=127.0.0.1"]')
-    config.write_text(f'{text}[index]\nenabled = {index}\n[limits]\nmin_free_space = "{reserve}"\n')
-    return config
+    tables = f'[index]\nenabled = {index}\n[limits]\nmin_free_space = "{reserve}"\n'
+    return mail_server(directory, tables, web=True)
 
 
-def begun(config: Path) -> tuple[Process, dict[str, int]]:
+def begun(config: Path) -> Process:
     return serve(config, services=4)
 
 
@@ -107,115 +105,86 @@ def stop(server: Process) -> float:
     return time.monotonic() - begun
 
 
-def in_vain(config: Path) -> str:
-    """What a server says that can't start."""
-    done = subprocess.run(
-        [*MAILSTACK, "serve", "-c", str(config)], capture_output=True, text=True, timeout=PATIENCE, check=False
-    )
-    assert done.returncode == 1
-    return done.stderr
-
-
 def test_below_the_reserve_letters_are_put_off_and_readers_make_room(tmp_path: Path, disk: Disk) -> None:
     """CODE-21."""
     config = configured(tmp_path, "1MiB")
-    server, ports = begun(config)
     count = 0
-    with server:
+    with begun(config) as server:
         for count in range(1, 11):
-            assert submit(ports["submission"], f"letter-{count}", BOB, size=500)[0] == 250
-        assert submit(ports["submission"], "elsewhere", "carol@elsewhere.test")[0] == 250
+            assert submit(server.ports["submission"], f"letter-{count}", BOB, size=500)[0] == 250
+        assert submit(server.ports["submission"], "elsewhere", "carol@elsewhere.test")[0] == 250
         stop(server)
     config = configured(tmp_path, disk.reserve)
     disk.fill((RESERVE - 1) * MIB) if disk.is_small else None
-    server, ports = begun(config)
-    with server:
+    with begun(config) as server:
         for size in (500, LARGE):
-            code, text = submit(ports["submission"], "refused", BOB, size=size)
+            code, text = submit(server.ports["submission"], "refused", BOB, size=size)
             assert (code, text[:5]) == (452, b"4.3.1")
-        assert post(ports["web"]) == 507
+        assert post(server.ports["web"]) == 507
         server.wait_for("letters are refused with 452 4.3.1")
-        letter = tmp_path / "letter"
-        letter.write_text("Subject: x\n\ntext\n")
-        with letter.open() as text_file:
-            done = subprocess.run(
-                [*MAILSTACK, "sendmail", "-c", str(config), "bob@home.test"],
-                stdin=text_file,
-                capture_output=True,
-                text=True,
-                timeout=PATIENCE,
-                check=False,
-            )
+        done = run("sendmail", "-c", str(config), "bob@home.test", text="Subject: x\n\ntext\n")
         assert (done.returncode, "452" in done.stderr) == (75, True), done.stderr
-        found = command("check", "-c", str(config), "--no-dns", status=1, environ={"NO_COLOR": "1"})
-        assert "1 of" in found
-        assert collect(ports["pop3"], 4) == count - 4
+        assert "1 of" in command("check", "-c", str(config), "--no-dns", status=1, environ={"NO_COLOR": "1"})
+        assert collect(server.ports["pop3"], 4) == count - 4
         assert "refused" not in command("letters", "-c", str(config))
         assert stop(server) < 5
     if disk.is_small:
         disk.empty()
-        server, ports = begun(config)
-        with server:
-            assert submit(ports["submission"], "after", BOB, size=500)[0] == 250
-            assert collect(ports["pop3"], 0) == count - 3
+        with begun(config) as server:
+            assert submit(server.ports["submission"], "after", BOB, size=500)[0] == 250
+            assert collect(server.ports["pop3"], 0) == count - 3
 
 
 def test_letters_that_come_leave_the_reserve(tmp_path: Path, disk: Disk) -> None:
     """Also those whose size nobody has declared; what is left is enough for all that must be written."""
     config = configured(tmp_path, disk.reserve, index="false")
-    server, ports = begun(config)
-    with server:
+    with begun(config) as server:
         taken, code = 0, 250
         while code == 250:
-            code, _ = submit(ports["submission"], f"letter-{taken}", BOB, size=LARGE)
+            code, _ = submit(server.ports["submission"], f"letter-{taken}", BOB, size=LARGE)
             taken += code == 250
             assert taken * LARGE < SIZE * MIB
         assert code == 452
         if disk.is_small:
             free = os.statvfs(disk.data).f_bavail * os.statvfs(disk.data).f_frsize
             assert free > RESERVE // 2 * MIB, "what the database needs for the letters of a second is not counted"
-            assert collect(ports["pop3"], taken) == 0
+            assert collect(server.ports["pop3"], taken) == 0
             assert stop(server) < 5
-            server, ports = begun(config)
-            with server:
-                assert submit(ports["submission"], "after", BOB, size=LARGE)[0] == 250
+            with begun(config) as again:
+                assert submit(again.ports["submission"], "after", BOB, size=LARGE)[0] == 250
 
 
 def test_a_server_whose_disk_is_full_says_what_to_do_or_serves_readers(tmp_path: Path, disk: Disk) -> None:
     config = configured(tmp_path, disk.reserve if disk.is_small else "1MiB")
-    server, ports = begun(config)
-    with server:
+    with begun(config) as server:
         for number in range(5):
-            assert submit(ports["submission"], f"letter-{number}", BOB, size=500)[0] == 250
-        assert submit(ports["submission"], "elsewhere", "carol@elsewhere.test")[0] == 250
+            assert submit(server.ports["submission"], f"letter-{number}", BOB, size=500)[0] == 250
+        assert submit(server.ports["submission"], "elsewhere", "carol@elsewhere.test")[0] == 250
         if disk.is_small:
             disk.fill()
-            code, _ = submit(ports["submission"], "refused", BOB, size=500)
+            code, _ = submit(server.ports["submission"], "refused", BOB, size=500)
             assert code == 452
-            assert collect(ports["pop3"], 0) == 5
+            assert collect(server.ports["pop3"], 0) == 5
         server.kill()
     # The log of the database is there, and what it says is read though nothing can be written.
-    server, ports = begun(config)
-    with server:
-        assert collect(ports["pop3"], 0) == 5
+    with begun(config) as server:
+        assert collect(server.ports["pop3"], 0) == 5
         assert stop(server) < 5
     if not disk.is_small:
         return
     disk.empty()
-    server, ports = begun(config)
-    with server:
-        assert collect(ports["pop3"], 0) == 5
+    with begun(config) as server:
+        assert collect(server.ports["pop3"], 0) == 5
         stop(server)
     disk.fill()
-    said = in_vain(config)
+    said = command("serve", "-c", str(config), status=1)
     assert "mailstack.sqlite3: " in said
     assert "octets are free on the disk; make room for 1 MiB, and start again" in said
     assert "Traceback" not in said
     disk.empty()
-    server, ports = begun(config)
-    with server:
-        assert collect(ports["pop3"], 2) == 3
-        assert submit(ports["submission"], "after", BOB, size=500)[0] == 250
+    with begun(config) as server:
+        assert collect(server.ports["pop3"], 2) == 3
+        assert submit(server.ports["submission"], "after", BOB, size=500)[0] == 250
         assert stop(server) < 5
 
 
@@ -225,26 +194,25 @@ ROOM = 100_000
 MOST = 1000
 
 
-def test_a_server_without_room_puts_letters_off_and_loses_none(tmp_path: Path) -> None:
+def test_a_server_without_room_puts_letters_off_and_loses_none(tmp_path: Path, config: Path) -> None:
     """CODE-21, SMTP-29: 452 or 451 while nothing can be written; what was answered with 250 is there; then all is well."""
-    server, ports = serve(mail_server(tmp_path))
-    with server:
+    with serve(config) as server:
         taken = []
-        send(ports["submission"], "before", "bob@home.test", size=500)
+        send(server.ports["submission"], "before", "bob@home.test", size=500)
         largest = max(file.stat().st_size for file in (tmp_path / "data").iterdir())
         resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (largest + ROOM, NEVER))
         refusals = []
         for number in range(MOST):
             size = 5000 if number % 5 else 300_000
-            code, _ = submit(ports["submission"], f"tight-{number}", "bob@home.test", size=size)
+            code, _ = submit(server.ports["submission"], f"tight-{number}", "bob@home.test", size=size)
             (taken if code == 250 else refusals).append((f"tight-{number}", code))
             if len(refusals) > 10:
                 break
         assert {code for _, code in refusals} <= {451, 452}
         assert len(refusals) > 10
-        assert set(subjects_of_bob(ports["pop3"])) == {"before", *(token for token, _ in taken)}
+        assert set(subjects_of_bob(server.ports["pop3"])) == {"before", *(token for token, _ in taken)}
         resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (NEVER, NEVER))
-        send(ports["submission"], "after", "bob@home.test", size=300_000)
-        found = subjects_of_bob(ports["pop3"])
+        send(server.ports["submission"], "after", "bob@home.test", size=300_000)
+        found = subjects_of_bob(server.ports["pop3"])
         assert sorted(found) == sorted(["before", *(token for token, _ in taken), "after"])
         assert server.stop() == 0

@@ -17,7 +17,6 @@ import pytest
 from mailstack.net.certificates import CertificateFiles, private_ca
 from mailstack.net.process import defer, notify_ready, notify_stopping, on_sighup
 from tests.journeys.process import MAILSTACK, TWISTD, Process, serve
-from tests.journeys.process import server as mail_server
 
 PROGRAMS = pytest.mark.parametrize(
     "begin",
@@ -37,11 +36,8 @@ def supervisor(tmp_path: Path) -> Iterator[socket.socket]:
 
 @PROGRAMS
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_a_hangup_while_a_server_begins_is_heard_when_it_has(
-    tmp_path: Path, supervisor: socket.socket, begin: list[str], workers: str
-) -> None:
+def test_an_early_sighup_is_deferred(config: Path, supervisor: socket.socket, begin: list[str], workers: str) -> None:
     """Sent while it waits for its configuration, the first thing that it reads."""
-    config = mail_server(tmp_path)
     real = config.rename(config.with_suffix(".real"))
     os.mkfifo(config)
     environ = {"NOTIFY_SOCKET": supervisor.getsockname(), "MAILSTACK_WORKERS__COUNT": workers}
@@ -81,7 +77,7 @@ def test_hangups_are_kept_until_somebody_hears_them() -> None:
         signal.signal(signal.SIGHUP, before)
 
 
-def test_who_has_no_supervisor_or_one_that_is_gone_goes_on(tmp_path: Path) -> None:
+def test_notification_without_a_supervisor(tmp_path: Path) -> None:
     for place in ({}, {"NOTIFY_SOCKET": ""}, {"NOTIFY_SOCKET": "vsock:2:1"}, {"NOTIFY_SOCKET": str(tmp_path / "none")}):
         notify_ready(place)
     notify_stopping({"NOTIFY_SOCKET": "/" + "x" * 500})
@@ -123,15 +119,13 @@ def hang_up(server: Process, says: str) -> str:
 
 
 @pytest.mark.parametrize("program", [MAILSTACK, TWISTD], ids=["mailstack serve", "twistd"])
-def test_sighup_shows_new_certificates_and_drops_no_session(tmp_path: Path, program: list[str]) -> None:
+def test_sighup_shows_new_certificates_and_drops_no_session(tmp_path: Path, config: Path, program: list[str]) -> None:
     """TLS-01, CODE-27"""
     files = private_ca(tmp_path / "given", "old.test", time.time())
-    config = mail_server(tmp_path)
     config.write_text(config.read_text() + f'[tls]\ncertificate = "{files.certificate}"\nkey = "{files.key}"\n')
-    server, ports = serve(config, program)
-    with server:
+    with serve(config, program) as server:
         server.wait_for("loaded certificates")
-        _replaced(server, ports["submission"], files)
+        _replaced(server, server.ports["submission"], files)
         assert server.stop() in (0, -signal.SIGTERM)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mailstack.config import ExchangeSettings, SubmissionSettings
+from mailstack.config import ExchangeSettings, RelaySettings, SubmissionSettings
 from mailstack.config.mail_sections import DeliverySettings, ScheduleSettings
 from mailstack.config.syntax import Size
 from mailstack.protocols.smtp.replies import Reply
@@ -19,11 +19,11 @@ def server(internet: Internet, **delivery: object) -> SimulatedServer:
     site = internet.mail_server(
         "mx.home.test",
         "192.0.2.1",
-        domains=["home.test"],
-        accounts=[ALICE, BOB],
+        ALICE,
+        BOB,
         aliases={"both@home.test": [ALICE, BOB]},
-        schedule=ScheduleSettings(first=60.0, longest=600.0, warn_after=0.0, give_up_after=3600.0),
-        delivery=DeliverySettings(**delivery),  # type: ignore[arg-type]
+        relay=RelaySettings(schedule=ScheduleSettings(first=60.0, longest=600.0, warn_after=0.0, give_up_after=3600.0)),
+        delivery=DeliverySettings(**delivery),
     )
     internet.reactor.result_of(site.store.accounts.set_quota(BOB, QUOTA))
     return site
@@ -41,14 +41,14 @@ def test_a_letter_that_is_declared_too_large_is_refused_at_rcpt(internet: Intern
     assert site.states() == {ALICE: "delivered"}
 
 
-def test_the_default_holds_for_whoever_has_no_quota_of_his_own(internet: Internet) -> None:
+def test_default_quota(internet: Internet) -> None:
     """CODE-05"""
     site = server(internet, quota=QUOTA)
     internet.reactor.result_of(site.store.accounts.set_quota(BOB, 0))
     assert texts(internet.submit(site, ALICE, BOB, ALICE, content=LETTER)) == ["250 2.0.0", "452 4.2.2"]
 
 
-def test_an_alias_of_two_of_whom_one_is_full_reaches_the_other_and_waits_for_room(internet: Internet) -> None:
+def test_a_full_member_of_an_alias_delays_only_itself(internet: Internet) -> None:
     """SMTP-38, CODE-05"""
     site = server(internet)
     assert texts(internet.submit(site, ALICE, "both@home.test", content=LETTER)) == ["250 2.0.0"]
@@ -63,7 +63,7 @@ def test_an_alias_of_two_of_whom_one_is_full_reaches_the_other_and_waits_for_roo
     assert his.endswith(LETTER)
 
 
-def test_what_waited_for_room_too_long_is_returned(internet: Internet) -> None:
+def test_a_letter_for_a_full_mailbox_bounces_in_the_end(internet: Internet) -> None:
     """SMTP-38, CODE-05"""
     site = server(internet)
     internet.submit(site, ALICE, "both@home.test", content=LETTER)
@@ -76,9 +76,7 @@ def test_what_waited_for_room_too_long_is_returned(internet: Internet) -> None:
 
 
 @pytest.mark.parametrize(("policy", "reply"), [("temporary", "452 4.2.2"), ("permanent", "552 5.2.2")])
-def test_a_letter_that_fits_nowhere_is_refused_behind_the_final_dot(
-    internet: Internet, policy: str, reply: str
-) -> None:
+def test_a_letter_that_fits_no_mailbox_is_refused_after_data(internet: Internet, policy: str, reply: str) -> None:
     """CODE-05: an alias is not followed at RCPT, and a client need not declare a size."""
     site = server(internet, mailbox_full=policy)
     internet.reactor.result_of(site.store.accounts.set_quota(ALICE, QUOTA))
@@ -112,13 +110,10 @@ async def recipients_taken(internet: Internet, site: SimulatedServer) -> int:
 
 
 @pytest.mark.parametrize(("exchange", "sizes"), [(None, [1000, 1000]), (Size(500), [1000, 500])])
-def test_size_at_port_25_is_that_of_submission_or_its_own(
-    internet: Internet, exchange: Size | None, sizes: list[int]
-) -> None:
+def test_size_at_port_25_defaults_to_submission(internet: Internet, exchange: Size | None, sizes: list[int]) -> None:
     server = internet.mail_server(
         "mx.home.test",
         "192.0.2.1",
-        domains=["home.test"],
         submission=SubmissionSettings(max_size=Size(1000)),
         exchange=ExchangeSettings(max_size=exchange),
     )
@@ -126,14 +121,11 @@ def test_size_at_port_25_is_that_of_submission_or_its_own(
 
 
 @pytest.mark.parametrize(("exchange", "taken"), [(ExchangeSettings(), 3), (ExchangeSettings(max_recipients=5), 5)])
-def test_recipients_are_limited_as_in_submission_unless_told_otherwise(
-    internet: Internet, exchange: ExchangeSettings, taken: int
-) -> None:
+def test_recipient_limit_defaults_to_submission(internet: Internet, exchange: ExchangeSettings, taken: int) -> None:
     server = internet.mail_server(
         "mx.home.test",
         "192.0.2.1",
-        domains=["home.test"],
-        accounts=["alice@home.test"],
+        "alice@home.test",
         submission=SubmissionSettings(max_recipients=3),
         exchange=exchange,
     )

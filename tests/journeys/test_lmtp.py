@@ -19,8 +19,8 @@ def inner(internet: Internet) -> SimulatedServer:
     return internet.mail_server(
         "mx.inner.test",
         "192.0.2.2",
-        domains=["inner.test"],
-        accounts=["bob@inner.test", "carol@inner.test"],
+        "bob@inner.test",
+        "carol@inner.test",
         listen=ListenSettings(lmtp=("tcp:24",), pop3=("tcp:110",)),
         lmtp=LmtpSettings(lmtp_from=(read_network("192.0.2.0/28"),)),
     )
@@ -29,13 +29,7 @@ def inner(internet: Internet) -> SimulatedServer:
 @pytest.fixture
 def outer(internet: Internet) -> SimulatedServer:
     routes = StaticRoutes.parse({"inner.test": "lmtp://192.0.2.2:24"})
-    return internet.mail_server(
-        "mx.outer.test",
-        "192.0.2.1",
-        domains=["outer.test"],
-        accounts=["alice@outer.test"],
-        relay=RelaySettings(routes=routes),
-    )
+    return internet.mail_server("mx.outer.test", "192.0.2.1", "alice@outer.test", relay=RelaySettings(routes=routes))
 
 
 def test_each_recipient_has_an_outcome(internet: Internet, outer: SimulatedServer, inner: SimulatedServer) -> None:
@@ -51,9 +45,7 @@ def test_each_recipient_has_an_outcome(internet: Internet, outer: SimulatedServe
         assert re.search(rb"by mx\.inner\.test\s+with LMTPS\s+id", letter)
 
 
-def test_a_letter_in_utf8_says_so_in_its_trace(
-    internet: Internet, outer: SimulatedServer, inner: SimulatedServer
-) -> None:
+def test_trace_of_a_letter_in_utf8(internet: Internet, outer: SimulatedServer, inner: SimulatedServer) -> None:
     """RCVD-01: RFC 6531 §4.3."""
     internet.submit(outer, "alice@outer.test", "bob@inner.test", SMTPUTF8="")
     internet.reactor.advance(5)
@@ -67,8 +59,8 @@ def test_a_full_mailbox_does_not_keep_the_letter_from_the_others(internet: Inter
     inner = internet.mail_server(
         "mx.inner.test",
         "192.0.2.2",
-        domains=["inner.test"],
-        accounts=["bob@inner.test", "carol@inner.test"],
+        "bob@inner.test",
+        "carol@inner.test",
         listen=ListenSettings(lmtp=("tcp:24",), pop3=("tcp:110",)),
         lmtp=LmtpSettings(lmtp_from=(read_network("192.0.2.1/32"),)),
         exchange=ExchangeSettings(withhold=("SIZE",)),

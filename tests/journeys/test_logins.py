@@ -52,7 +52,7 @@ def internet(internet: Internet, files: CertificateFiles) -> Internet:
 @pytest.fixture
 def home(internet: Internet, tmp_path: Path) -> SimulatedServer:
     """A server that takes every kind of proof."""
-    site = internet.mail_server("mx.home.test", "192.0.2.1", domains=["home.test"], accounts=[ALICE])
+    site = internet.mail_server("mx.home.test", "192.0.2.1", ALICE)
     clock = ReactorClock(site.host)
     tokens = TokenChecker(site.store.accounts, SignedTokens(Issuer(tmp_path).keys, clock), DEV_RULES, clock)
     scram = ScramChecker(site.store.accounts, b"k" * 32, 4096)
@@ -110,9 +110,7 @@ def test_a_wrong_password_is_refused_and_the_connection_goes_on(internet: Intern
     assert taken.code == 235
 
 
-def test_what_is_offered_fits_the_connection(
-    internet: Internet, home: SimulatedServer, files: CertificateFiles
-) -> None:
+def test_mechanisms_offered_under_tls(internet: Internet, home: SimulatedServer, files: CertificateFiles) -> None:
     """AUTH-01, AUTH-19"""
 
     async def work() -> str:
@@ -128,7 +126,7 @@ def test_what_is_offered_fits_the_connection(
     ]
 
 
-def test_a_certificate_needs_no_password(
+def test_login_by_certificate(
     internet: Internet, home: SimulatedServer, files: CertificateFiles, tmp_path: Path
 ) -> None:
     """TLS-09: EXTERNAL (RFC 4422 appendix A)."""
@@ -145,7 +143,7 @@ def test_a_certificate_needs_no_password(
 
 
 @pytest.mark.parametrize("mechanism", ["OAUTHBEARER", "XOAUTH2"])
-def test_a_token_needs_no_password(internet: Internet, home: SimulatedServer, tmp_path: Path, mechanism: str) -> None:
+def test_login_by_token(internet: Internet, home: SimulatedServer, tmp_path: Path, mechanism: str) -> None:
     """AUTH-16, AUTH-17"""
     now = ReactorClock(home.host).now()
     head = {"OAUTHBEARER": f"n,a={ALICE},", "XOAUTH2": f"user={ALICE}"}[mechanism]

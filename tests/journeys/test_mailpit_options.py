@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import poplib
 import smtplib
-import ssl
-import urllib.error
-import urllib.request
-from base64 import b64encode
 from pathlib import Path
 
 import bcrypt
 import pytest
 
 from mailstack.web.api.serialize import BARE_NEWLINES
-from tests.journeys.mailpit import LETTER, Mailpit
-from tests.journeys.process import Process, command
-
-
-def trusting(ca_file: object) -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=str(ca_file))
+from tests.journeys.dev import DevProcess
+from tests.journeys.mailpit import LETTER, GreenMail, Mailpit
+from tests.journeys.process import command
 
 
 @pytest.mark.parametrize(
@@ -34,9 +26,7 @@ def trusting(ca_file: object) -> ssl.SSLContext:
         ((), "ann:secret", 200),
     ],
 )
-def test_who_may_send_by_the_api_need_not_be_who_may_look(
-    tmp_path: Path, options: tuple[str, ...], login: str, status: int
-) -> None:
+def test_logins_for_the_send_api(tmp_path: Path, options: tuple[str, ...], login: str, status: int) -> None:
     (tmp_path / "senders").write_text("robot:beep\n")
     named = [str(tmp_path / "senders") if each == "SENDERS" else each for each in options]
     with Mailpit(tmp_path, *named, MP_UI_AUTH="ann:secret") as mailpit:
@@ -47,7 +37,7 @@ def test_who_may_send_by_the_api_need_not_be_who_may_look(
         assert mailpit.stop() == 0
 
 
-def test_who_is_named_reads_all_letters_by_pop3_and_others_their_own(tmp_path: Path) -> None:
+def test_pop3_login_reads_all_letters_and_mailboxes_their_own(tmp_path: Path) -> None:
     with Mailpit(tmp_path, MP_POP3_AUTH="ann:secret") as mailpit:
         for number, to in enumerate(("c@d.test", "alice@home.test", "e@f.test"), 1):
             mailpit.send(to, subject=to, number=number)
@@ -72,8 +62,8 @@ def test_who_is_named_reads_all_letters_by_pop3_and_others_their_own(tmp_path: P
         assert mailpit.stop() == 0
 
 
-def read(mailpit: Mailpit, user: str, password: str) -> poplib.POP3:
-    reader = poplib.POP3(*mailpit.at("pop3"), timeout=20)
+def read(dev: DevProcess, user: str, password: str) -> poplib.POP3:
+    reader = poplib.POP3(*dev.at("pop3"), timeout=20)
     reader.user(user)
     reader.pass_(password)
     return reader
@@ -111,7 +101,7 @@ def test_lines_that_end_in_lf_are_mended_with_a_warning(tmp_path: Path) -> None:
         assert letter["warnings"] == [BARE_NEWLINES]
         assert "lines that end in LF alone" in command("journey", letter["id"], environ=mailpit.environ)
         with smtplib.SMTP(*mailpit.at("submission"), timeout=20) as client:
-            client.starttls(context=trusting(mailpit.facts["ca_file"]))
+            client.starttls(context=mailpit.trust)
             client.login("alice", "alice")
             client.sendmail("alice@home.test", ["c@d.test"], octets.replace(b"by LF", b"by LF as well"))
         letter = mailpit.get("v1/letters/latest")
@@ -122,31 +112,12 @@ def test_lines_that_end_in_lf_are_mended_with_a_warning(tmp_path: Path) -> None:
         assert mailpit.stop() == 0
 
 
-def status(url: str, login: str = "", body: bytes | None = None) -> int:
-    fields = {"Authorization": "Basic " + b64encode(login.encode()).decode()} if login else {}
-    if body is not None:
-        fields["Content-Type"] = "application/json"
-    try:
-        with urllib.request.urlopen(urllib.request.Request(url, body, fields), timeout=20) as answer:
-            code: int = answer.status
-            return code
-    except urllib.error.HTTPError as error:
-        return error.code
-
-
-def test_letters_are_for_those_who_log_in_and_from_them(tmp_path: Path) -> None:
+def test_logins_are_required_to_read_and_to_send(tmp_path: Path) -> None:
     hashed = bcrypt.hashpw(b"secret", bcrypt.gensalt(4)).decode().replace("$2b$", "$2y$")
     (tmp_path / "passwords").write_text(f"ann:{hashed}\n")
-    options = ("--smtp", "127.0.0.1:0", "--listen", "127.0.0.1:0", "--pop3", "127.0.0.1:0", "--ui-auth-file")
-    environ = {
-        "XDG_RUNTIME_DIR": str(tmp_path),
-        "MP_SMTP_AUTH": "robot:beep",
-        "MP_SMTP_ALLOWED_RECIPIENTS": r"@allowed\.test$",
-    }
-    file = str(tmp_path / "passwords")
-    with Process("dev", "--json", "--compat", "mailpit", *options, file, environ=environ) as process:
-        facts = json.loads(process.line())
-        with smtplib.SMTP("127.0.0.1", facts["services"]["capture"]["port"], timeout=20) as client:
+    environ = {"MP_SMTP_AUTH": "robot:beep", "MP_SMTP_ALLOWED_RECIPIENTS": r"@allowed\.test$"}
+    with Mailpit(tmp_path, "--ui-auth-file", str(tmp_path / "passwords"), **environ) as mailpit:
+        with smtplib.SMTP(*mailpit.at("capture"), timeout=20) as client:
             client.ehlo()
             assert client.mail("a@b.test")[0] == 530
             with pytest.raises(smtplib.SMTPAuthenticationError):
@@ -155,41 +126,33 @@ def test_letters_are_for_those_who_log_in_and_from_them(tmp_path: Path) -> None:
             refused = client.sendmail("a@b.test", ["c@allowed.test", "d@other.test"], "Subject: x\r\n\r\nx\r\n")
             assert {to: code for to, (code, _) in refused.items()} == {"d@other.test": 550}
         for path in ("api/v1/messages", "v1/letters", "view/latest.txt"):
-            assert status(facts["web"] + path) == 401, path
-            assert status(facts["web"] + path, "ann:wrong") == 401, path
-            assert status(facts["web"] + path, "alice@home.test:alice") == 401, path
-            assert status(facts["web"] + path, "ann:secret") == 200, path
-        assert status(facts["web"] + "livez") == 200, "as Mailpit's, it says nothing"
-        wanted = json.dumps({"username": "ann", "password": "secret"}).encode()
-        assert status(facts["web"] + "v1/login", body=wanted) == 200, "a browser's session"
+            for login in ("", "ann:wrong", "alice@home.test:alice"):
+                assert mailpit.ask(path, login=login)[0] == 401, (path, login)
+            assert mailpit.ask(path, login="ann:secret")[0] == 200, path
+        assert mailpit.ask("livez")[0] == 200, "as Mailpit's, it says nothing"
+        login = {"username": "ann", "password": "secret"}
+        assert mailpit.ask("v1/login", login)[0] == 200, "a browser's session"
 
 
 def test_greenmails_users_log_in_by_their_names(tmp_path: Path) -> None:
     """By the local part, whatever their domain, or as the API was told; by their addresses too."""
     ports = [f"-Dgreenmail.{protocol}.port=0" for protocol in ("smtp", "pop3", "api")]
     users = "-Dgreenmail.users=test1:pw1@localhost,test1:pw2@elsewhere.test"
-    environ = {"XDG_RUNTIME_DIR": str(tmp_path)}
     setup = [f"-Dgreenmail.setup.test.{protocol}" for protocol in ("smtp", "pop3", "api")]
-    with Process(
-        "dev", "--json", "--quiet", "--compat", "greenmail", *setup, *ports, users, environ=environ
-    ) as process:
-        facts = json.loads(process.line())
-        body = json.dumps({"email": "foo@bar.test", "login": "some id", "password": "pw3"}).encode()
-        assert status(facts["web"] + "api/user", body=body) == 200
+    with GreenMail(tmp_path, *setup, *ports, users) as greenmail:
+        greenmail.api("POST", "api/user", {"email": "foo@bar.test", "login": "some id", "password": "pw3"})
 
         def letters(login: str, password: str) -> int:
-            reader = poplib.POP3("127.0.0.1", facts["services"]["pop3"]["port"], timeout=20)
-            reader.user(login)
-            reader.pass_(password)
+            reader = read(greenmail, login, password)
             found = reader.stat()[0]
             reader.quit()
             return found
 
-        with smtplib.SMTP("127.0.0.1", facts["services"]["capture"]["port"], timeout=20) as client:
+        with smtplib.SMTP(*greenmail.at("capture"), timeout=20) as client:
             client.login("test1", "pw1")
             client.sendmail("a@b.test", ["test1@localhost", "foo@bar.test"], "Subject: x\r\n\r\nx\r\n")
         assert letters("test1", "pw1") == letters("test1@localhost", "pw1") == letters("some id", "pw3") == 1
         assert letters("test1@elsewhere.test", "pw2") == 0
         with pytest.raises(poplib.error_proto):
             letters("test1", "pw2")
-        assert process.stop() == 0
+        assert greenmail.stop() == 0

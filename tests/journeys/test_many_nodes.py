@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.journeys.clients import send, subjects_of_bob
-from tests.journeys.process import CONFIG, MAILSTACK, TWISTD, Process, command, lines_of_json, serve
-from tests.waiting import PATIENCE
+from tests.journeys.process import CONFIG, MAILSTACK, TWISTD, Process, add_accounts, command, lines_of_json, run, serve
 
-pytest.importorskip("psycopg", exc_type=ImportError)
+psycopg = pytest.importorskip("psycopg", exc_type=ImportError)
 
 
 def node(directory: Path, url: str, more: str = "") -> Path:
@@ -23,50 +22,46 @@ def node(directory: Path, url: str, more: str = "") -> Path:
     return config
 
 
+def check(config: Path, status: int = 0) -> dict[str, dict[str, str]]:
+    """The findings by their parts."""
+    done = run("check", "--no-dns", "--json", "-c", str(config))
+    assert done.returncode == status, done.stdout
+    return {each["part"]: each for each in lines_of_json(done.stdout)}
+
+
 @pytest.mark.parametrize("program", [MAILSTACK, TWISTD], ids=["mailstack serve", "twistd"])
 def test_two_machines_are_one_server(tmp_path: Path, postgresql_url: str, program: list[str]) -> None:
     one, two = node(tmp_path / "one", postgresql_url), node(tmp_path / "two", postgresql_url)
-    users = tmp_path / "users"
-    users.write_text("alice@home.test alice\nbob@home.test bob\n")
-    command("user", "import", "--weak", "-c", str(one), str(users))
-    here, ports_here = serve(one, program)
-    there, ports_there = serve(two, program)
-    with here, there:
-        letter = send(ports_here["submission"], "from here", "bob@home.test", "far@elsewhere.test")
-        assert subjects_of_bob(ports_there["pop3"]) == ["from here"]
+    add_accounts(one, "alice@home.test", "bob@home.test")
+    with serve(one, program) as here, serve(two, program) as there:
+        letter = send(here.ports["submission"], "from here", "bob@home.test", "far@elsewhere.test")
+        assert subjects_of_bob(there.ports["pop3"]) == ["from here"]
         (told,) = lines_of_json(command("journey", letter, "--json", "-c", str(two)))
         assert {"submitted", "delivered"} <= {each["step"] for each in told["steps"]}
-        checked = {each["part"]: each["text"] for each in lines_of_json(check(two))}
-        assert checked["nodes"].count("mx.home.test@") == 2
-        assert checked["store"].startswith("schema version")
-        assert "gets 2 times the limits" in checked["limits"]
+        checked = check(two)
+        assert checked["nodes"]["text"].count("mx.home.test@") == 2
+        assert checked["store"]["text"].startswith("schema version")
+        assert "gets 2 times the limits" in checked["limits"]["text"]
         command("queue", "hold", letter, "-c", str(two))
         assert {here.stop(), there.stop()} == {0 if program is MAILSTACK else -signal.SIGTERM}
     # A stopped server answers commands as well, from any machine.
     (held,) = lines_of_json(command("queue", "list", "--json", "-c", str(one)))
     assert held["id"] == letter
-    checked = {each["part"]: each["text"] for each in lines_of_json(check(one))}
-    assert checked["nodes"] == "none is running"
+    checked = check(one)
+    assert checked["nodes"]["text"] == "none is running"
     assert postgresql_url.split(":")[2].split("@", maxsplit=1)[0] not in json.dumps(checked) + "".join(here.said)
-
-
-def check(config: Path) -> str:
-    return command("check", "--no-dns", "--json", "-c", str(config))
 
 
 def test_workers_are_processes_of_a_node(tmp_path: Path, postgresql_url: str) -> None:
     """With the archive that people look into: what one worker takes all show."""
     config = node(tmp_path / "one", postgresql_url, "[index]\nenabled = true\n")
-    users = tmp_path / "users"
-    users.write_text("alice@home.test alice\nbob@home.test bob\n")
-    command("user", "import", "--weak", "-c", str(config), str(users))
-    server, ports = serve(config, workers=2)
-    with server:
+    add_accounts(config, "alice@home.test", "bob@home.test")
+    with serve(config, workers=2) as server:
         for number in range(6):
-            send(ports["submission"], f"letter {number}", "bob@home.test")
-        assert subjects_of_bob(ports["pop3"]) == [f"letter {number}" for number in range(6)]
-        checked = {each["part"]: each["text"] for each in lines_of_json(check(config))}
-        names = checked["nodes"].split(", ")
+            send(server.ports["submission"], f"letter {number}", "bob@home.test")
+        assert subjects_of_bob(server.ports["pop3"]) == [f"letter {number}" for number in range(6)]
+        checked = check(config)
+        names = checked["nodes"]["text"].split(", ")
         assert [name.partition("#")[2] for name in names] == ["1", "2"]
         assert len({name.partition("#")[0] for name in names}) == 1
         assert "limits" not in checked, "they count together"
@@ -83,16 +78,10 @@ CREATE TRIGGER refusing BEFORE INSERT ON process_leases FOR EACH ROW EXECUTE FUN
 """
 
 
-def test_a_worker_that_can_not_begin_just_now_does_not_end_those_that_serve(
-    tmp_path: Path, postgresql_url: str
-) -> None:
+def test_a_worker_that_can_not_begin_does_not_end_those_that_serve(tmp_path: Path, postgresql_url: str) -> None:
     """As when the database is lost while the second of them begins."""
-    import psycopg
-
     config = node(tmp_path / "one", postgresql_url)
-    users = tmp_path / "users"
-    users.write_text("alice@home.test alice\nbob@home.test bob\n")
-    command("user", "import", "--weak", "-c", str(config), str(users))
+    add_accounts(config, "alice@home.test", "bob@home.test")
     with psycopg.connect(postgresql_url, autocommit=True) as connection:
         connection.execute(_REFUSING)
         with Process("serve", "-c", str(config), environ={"MAILSTACK_WORKERS__COUNT": "2"}) as server:
@@ -110,23 +99,7 @@ def test_a_worker_that_can_not_begin_just_now_does_not_end_those_that_serve(
 def test_a_database_that_is_not_there_is_told(tmp_path: Path) -> None:
     config = node(tmp_path / "one", "postgresql://mailstack:hush@127.0.0.1:1/mailstack")
     for arguments in (["check", "--no-dns"], ["user", "list"], ["serve"]):
-        program = {"check": 1, "user": 1, "serve": 1}
-        told = command(*arguments, "-c", str(config), status=program[arguments[0]])
-        assert "hush" not in told
-    found = [each for each in lines_of_json(_check_failing(config)) if each["verdict"] == "broken"]
-    assert [each["part"] for each in found] == ["store"]
-    assert "the database says" in found[0]["text"]
-
-
-def _check_failing(config: Path) -> str:
-    import subprocess
-
-    done = subprocess.run(
-        [*MAILSTACK, "check", "--no-dns", "--json", "-c", str(config)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=PATIENCE,
-    )
-    assert done.returncode == 1
-    return done.stdout
+        assert "hush" not in command(*arguments, "-c", str(config), status=1)
+    (found,) = [each for each in check(config, status=1).values() if each["verdict"] == "broken"]
+    assert found["part"] == "store"
+    assert "the database says" in found["text"]

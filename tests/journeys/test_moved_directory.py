@@ -16,7 +16,6 @@ import pytest
 
 from tests.journeys.clients import log_in
 from tests.journeys.process import Process, serve
-from tests.journeys.process import server as mail_server
 from tests.waiting import until
 
 SENDERS = 3
@@ -149,8 +148,8 @@ def mounted(tmp_path: Path) -> Iterator[None]:
 Away = Callable[[Path], "contextmanager[None]"]
 
 
-def run_away(tmp_path: Path, server: Process, ports: dict[str, int], away: Away, kill: int | None = None) -> None:
-    load = Load(ports["submission"])
+def run_away(tmp_path: Path, server: Process, away: Away, kill: int | None = None) -> None:
+    load = Load(server.ports["submission"])
     data = tmp_path / "data"
     try:
         load.wait_for_accepted()
@@ -170,26 +169,23 @@ def run_away(tmp_path: Path, server: Process, ports: dict[str, int], away: Away,
     finally:
         load.stop()
     assert set(load.refused) == {451}
-    assert sorted(in_mailbox(ports["pop3"])) == sorted(load.accepted)
+    assert sorted(in_mailbox(server.ports["pop3"])) == sorted(load.accepted)
     assert server.stop() == 0
 
 
 @pytest.mark.parametrize("away", [moved, replaced])
-def test_a_directory_that_is_moved_away_and_back(tmp_path: Path, away: Away) -> None:
-    server, ports = serve(mail_server(tmp_path))
-    with server:
-        run_away(tmp_path, server, ports, away)
+def test_a_directory_that_is_moved_away_and_back(tmp_path: Path, config: Path, away: Away) -> None:
+    with serve(config) as server:
+        run_away(tmp_path, server, away)
 
 
 @pytest.mark.usefixtures("mounted")
-def test_a_directory_that_is_unmounted_and_mounted_again(tmp_path: Path) -> None:
-    server, ports = serve(mail_server(tmp_path))
-    with server:
-        run_away(tmp_path, server, ports, unmounted)
+def test_a_directory_that_is_unmounted_and_mounted_again(tmp_path: Path, config: Path) -> None:
+    with serve(config) as server:
+        run_away(tmp_path, server, unmounted)
 
 
 @pytest.mark.parametrize("away", [moved, replaced])
-def test_a_worker_that_is_begun_while_it_is_away_makes_nothing(tmp_path: Path, away: Away) -> None:
-    server, ports = serve(mail_server(tmp_path), workers=2)
-    with server:
-        run_away(tmp_path, server, ports, away, kill=1)
+def test_a_worker_that_is_begun_while_it_is_away_makes_nothing(tmp_path: Path, config: Path, away: Away) -> None:
+    with serve(config, workers=2) as server:
+        run_away(tmp_path, server, away, kill=1)

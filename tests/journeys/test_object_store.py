@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import smtplib
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import pytest
 
 from mailstack.store.objects.bucket import Bucket
 from tests.journeys.clients import log_in
-from tests.journeys.process import MAILSTACK, PATIENCE, command, lines_of_json, serve
+from tests.journeys.process import PATIENCE, add_accounts, command, lines_of_json, run, serve
 from tests.journeys.process import server as mail_server
 from tests.objects.between import Between, Trouble, between
 from tests.objects.server import Server, keys_in
@@ -75,11 +74,9 @@ def elsewhere(tmp_path: Path) -> Iterator[dict[str, int]]:
     config.write_text(
         config.read_text().replace("home.test", "elsewhere.test").replace('"elsewhere.test" =', '"x.test" =')
     )
-    (tmp_path / "users").write_text("bob@elsewhere.test bob\n")
-    command("user", "import", "--weak", "-c", str(config), str(tmp_path / "users"))
-    server, ports = serve(config)
-    with server:
-        yield ports
+    add_accounts(config, "bob@elsewhere.test")
+    with serve(config) as server:
+        yield server.ports
         assert server.stop() == 0
 
 
@@ -88,22 +85,21 @@ def test_large_letters_go_by_the_object_store(tmp_path: Path, bucket: Bucket, pr
     state, endpoint = proxied
     with elsewhere(tmp_path) as there:
         config = configured(tmp_path, bucket, endpoint, there["mx"])
-        server, ports = serve(config)
-        with server:
-            submit(ports["submission"], "bob@home.test")
+        with serve(config) as server:
+            submit(server.ports["submission"], "bob@home.test")
             assert len(keys_in(bucket)) == 1
-            (letter,) = fetch(ports["pop3"], "bob")
+            (letter,) = fetch(server.ports["pop3"], "bob")
             assert letter.endswith(LARGE.partition("\r\n\r\n")[2])
-            fetch(ports["pop3"], "bob", delete=True)
+            fetch(server.ports["pop3"], "bob", delete=True)
             until(lambda: not keys_in(bucket), "the object is removed")
 
             state.then = Trouble("status", 503)
             with pytest.raises(smtplib.SMTPDataError, match="451"):
-                submit(ports["submission"], "bob@home.test")
-            assert fetch(ports["pop3"], "bob") == []
+                submit(server.ports["submission"], "bob@home.test")
+            assert fetch(server.ports["pop3"], "bob") == []
 
             state.methods = frozenset({"GET"})
-            submit(ports["submission"], "bob@elsewhere.test")
+            submit(server.ports["submission"], "bob@elsewhere.test")
             until(lambda: waiting(config)["attempts"] > 1, "it is tried again")
             assert fetch(there["pop3"], "bob") == []
             state.then = Trouble("none")
@@ -118,14 +114,7 @@ def test_large_letters_go_by_the_object_store(tmp_path: Path, bucket: Bucket, pr
 
 def checked(config: Path) -> str:
     """What `mailstack check` says, of whatever else it finds."""
-    done = subprocess.run(
-        [*MAILSTACK, "check", "-c", str(config), "--no-dns"],
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
-    return done.stdout
+    return run("check", "-c", str(config), "--no-dns").stdout
 
 
 def waiting(config: Path) -> dict[str, int]:

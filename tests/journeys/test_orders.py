@@ -6,7 +6,6 @@ from pathlib import Path
 
 from tests.journeys.clients import send
 from tests.journeys.process import command, lines_of_json, serve
-from tests.journeys.process import server as mail_server
 from tests.waiting import until
 
 
@@ -18,25 +17,22 @@ def wait_until(config: Path, letter: str, wanted: str) -> None:
     until(lambda: state(config, letter) == wanted, f"letter {letter} is {wanted}")
 
 
-def test_a_running_server_obeys_a_pause_within_a_second_and_after_a_restart(tmp_path: Path) -> None:
-    config = mail_server(tmp_path)
-    server, ports = serve(config)
-    with server:
+def test_a_running_server_obeys_a_pause_within_a_second_and_after_a_restart(config: Path) -> None:
+    with serve(config) as server:
         command("queue", "pause", "-c", str(config))
 
         def is_held() -> str:
-            letter = send(ports["submission"], "x", "carol@elsewhere.test")
+            letter = send(server.ports["submission"], "x", "carol@elsewhere.test")
             return letter if state(config, letter) == "held" else ""
 
         held = until(is_held, "a new letter is held")
-        here = send(ports["submission"], "x", "bob@home.test")
+        here = send(server.ports["submission"], "x", "bob@home.test")
         assert (state(config, held), state(config, here)) == ("held", "delivered")
         server.stop()
     command("queue", "rule", "add", "-c", str(config), "--to", "bob@*")
-    server, ports = serve(config)
-    with server:
+    with serve(config) as server:
         assert state(config, held) == "held"
-        stopped = send(ports["submission"], "x", "bob@home.test")
+        stopped = send(server.ports["submission"], "x", "bob@home.test")
         assert state(config, stopped) == "held"
         (rule,) = [
             each
@@ -50,16 +46,14 @@ def test_a_running_server_obeys_a_pause_within_a_second_and_after_a_restart(tmp_
         server.stop()
 
 
-def test_a_staging_server_captures_what_is_for_customers(tmp_path: Path) -> None:
-    config = mail_server(tmp_path)
+def test_a_staging_server_captures_what_is_for_customers(config: Path) -> None:
     whole = config.read_text().replace(
         "[relay.routes]",
         '[relay]\nallowed_domains = ["ours.test"]\nwhen_not_allowed = "capture"\ncapture_to = "bob@home.test"\n[relay.routes]',
     )
     config.write_text(whole)
-    server, ports = serve(config)
-    with server:
-        letter = send(ports["submission"], "x", "carol@elsewhere.test")
+    with serve(config) as server:
+        letter = send(server.ports["submission"], "x", "carol@elsewhere.test")
         wait_until(config, letter, "delivered")
         server.stop()
     (told,) = lines_of_json(command("journey", "-c", str(config), letter, "--json"))

@@ -67,9 +67,7 @@ def test_each_sender_comes_from_his_own_address_and_name(internet: Internet) -> 
     ("four", "six", "client"),
     [("192.0.2.7", "2001:db8::7", "2001:db8::7"), ("", "2001:db8::7", "2001:db8::7"), ("192.0.2.7", "", "192.0.2.7")],
 )
-def test_a_host_is_called_over_the_families_that_have_an_address(
-    internet: Internet, four: str, six: str, client: str
-) -> None:
+def test_address_families_of_a_source(internet: Internet, four: str, six: str, client: str) -> None:
     source = RelaySourceSettings(source_address=IpText(four), source_address6=IpText(six))
     _, there = home(internet, source), elsewhere(internet, six=True)
     assert came(internet, there, ALICE)[0] == client

@@ -11,7 +11,7 @@ from mailstack.config.syntax import Endpoint
 from mailstack.net.server_tls import ServerContext
 from mailstack.web.autoconfig.guide import services_from_config
 from mailstack.web.autoconfig.records import PublicationFacts, publication
-from tests.journeys.internet import Internet, SimulatedServer, issued, public_ca
+from tests.journeys.internet import Internet, SimulatedServer, facts, issued, public_ca
 
 ALICE, CAROL = "alice@home.test", "carol@elsewhere.test"
 LISTEN = ListenSettings(mx=(Endpoint("tcp:25"),), pop3=(Endpoint("tcp:110"),), https=(Endpoint("tcp:443"),))
@@ -22,12 +22,7 @@ def elsewhere(internet: Internet, **policy: Any) -> SimulatedServer:
     ours = internet.context
     internet.context = ServerContext([public_ca(), issued("mta-sts.elsewhere.test")])
     site = internet.mail_server(
-        "mx.elsewhere.test",
-        "192.0.2.2",
-        domains=["elsewhere.test"],
-        accounts=[CAROL],
-        listen=LISTEN,
-        mta_sts=MtaStsSettings(**policy),
+        "mx.elsewhere.test", "192.0.2.2", CAROL, listen=LISTEN, mta_sts=MtaStsSettings(**policy)
     )
     internet.context = ours
     config = site.server.config
@@ -41,17 +36,10 @@ def elsewhere(internet: Internet, **policy: Any) -> SimulatedServer:
 
 def sent(internet: Internet) -> dict[str, Any]:
     """What the other server finds when it brings a letter."""
-    server = internet.mail_server(
-        "mx.home.test",
-        "192.0.2.1",
-        domains=["home.test"],
-        accounts=[ALICE],
-        relay=RelaySettings(ca_file=public_ca().ca),
-    )
+    server = internet.mail_server("mx.home.test", "192.0.2.1", ALICE, relay=RelaySettings(ca_file=public_ca().ca))
     internet.submit(server, ALICE, CAROL)
     internet.reactor.advance(30)
-    attempts = [step.facts for step in server.journal.steps if step.step == "attempted"]
-    return dict(attempts[-1])
+    return dict(facts(server, "attempted"))
 
 
 def test_the_policy_is_found_where_the_records_lead(internet: Internet) -> None:

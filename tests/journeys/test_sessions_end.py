@@ -12,11 +12,10 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from http.client import HTTPConnection
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.journeys.process import CONFIG, Process, command, serve
+from tests.journeys.process import WEB_CONFIG, command, serve
 from tests.waiting import PATIENCE, until
 
 WITHIN = 1.0
@@ -197,8 +196,7 @@ def ends(opened: list[Open], change: Callable[[], object]) -> dict[str, list[byt
 
 def mail_server(directory: Path, more: str = "") -> Path:
     config = directory / "mailstack.toml"
-    listen = 'web = ["tcp:0:interface=127.0.0.1"]\nsubmission'
-    config.write_text(more + CONFIG.replace("submission", listen, 1) + WEB)
+    config.write_text(more + WEB_CONFIG + WEB)
     return config
 
 
@@ -206,6 +204,13 @@ def populate(config: Path) -> None:
     users = config.with_name("users")
     users.write_text("".join(f"{user}@home.test {password(user)}\n" for user in (*USERS, "root")))
     command("user", "import", "-c", str(config), str(users))
+
+
+def log_out(site: Site, cookie: str) -> None:
+    connection = HTTPConnection("127.0.0.1", site.ports["web"], timeout=PATIENCE)
+    connection.request("DELETE", "/v1/login", headers={"Cookie": cookie.removeprefix("Cookie: ")})
+    assert connection.getresponse().status == 200
+    connection.close()
 
 
 def new_password(config: Path, user: str, secret: str) -> None:
@@ -219,9 +224,8 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Two workers over SQLite; commands are processes of their own."""
     config = mail_server(tmp_path_factory.mktemp("server"))
     populate(config)
-    server, ports = serve(config, workers=2, services=4)
-    with server:
-        yield Site(config, ports)
+    with serve(config, workers=2, services=4) as server:
+        yield Site(config, server.ports)
         assert server.stop() == 0
 
 
@@ -267,10 +271,8 @@ def test_app_password_that_is_taken_away_ends_what_it_opened(site: Site) -> None
     made = command("user", "app-password", "add", "-c", str(site.config), "dan@home.test", "phone").strip()
     opened = site.everything("dan", made, 2)
     cookie = f"Cookie: {site.cookie('dan', made)}"
-    ends(
-        opened,
-        lambda: command("user", "app-password", "remove", "-c", str(site.config), "dan@home.test", "phone", "--yes"),
-    )
+    remove = ("user", "app-password", "remove", "-c", str(site.config), "dan@home.test", "phone", "--yes")
+    ends(opened, lambda: command(*remove))
     assert site.status(cookie) == b"401"
 
 
@@ -290,13 +292,7 @@ def test_logout_ends_what_that_session_opened_and_nothing_else(site: Site) -> No
     opened = [site.stream("stream", mine) for _ in range(4)]
     stays = site.stream("stream of another browser", other)
 
-    def log_out() -> None:
-        connection = HTTPConnection("127.0.0.1", site.ports["web"], timeout=PATIENCE)
-        connection.request("DELETE", "/v1/login", headers=dict([mine.split(": ", 1)]))  # type: ignore[arg-type]
-        assert connection.getresponse().status == 200
-        connection.close()
-
-    ends(opened, log_out)
+    ends(opened, lambda: log_out(site, mine))
     assert site.status(mine) == b"401"
     assert site.status(other) == b"200"
     assert stays.rest(time.monotonic() + 0.2) is None
@@ -304,7 +300,7 @@ def test_logout_ends_what_that_session_opened_and_nothing_else(site: Site) -> No
 
 def test_two_nodes_hear_of_a_change_at_either(tmp_path: Path, postgresql_url: str) -> None:
     pytest.importorskip("psycopg", exc_type=ImportError)
-    nodes: list[tuple[Process, Site]] = []
+    nodes: list[Site] = []
     with ExitStack() as keep:
         for name in ("one", "two"):
             directory = tmp_path / name
@@ -312,27 +308,20 @@ def test_two_nodes_hear_of_a_change_at_either(tmp_path: Path, postgresql_url: st
             config = mail_server(directory, f'store = "{postgresql_url}"\n')
             if nodes:
                 # docs/howto/many-nodes.md: all nodes have one secret.
-                first = nodes[0][1].config.parent / "data"
+                first = nodes[0].config.parent / "data"
                 (directory / "data").mkdir()
                 (directory / "data" / "secret").write_bytes((first / "secret").read_bytes())
             else:
                 populate(config)
-            server, ports = serve(config, services=4)
-            keep.enter_context(server)
-            nodes.append((server, Site(config, ports)))
-            keep.enter_context(nodes[-1][1].keep)
-        (_, here), (_, there) = nodes
+            server = keep.enter_context(serve(config, services=4))
+            nodes.append(Site(config, server.ports))
+            keep.enter_context(nodes[-1].keep)
+        here, there = nodes
         opened = [each for site in (here, there) for each in site.everything("ann", password("ann"), 1)]
         ends(opened, lambda: new_password(here.config, "ann", "another-good-secret"))
         opened = [each for site in (here, there) for each in site.everything("ben", password("ben"), 1)]
         ends(opened, lambda: command("user", "kick", "-c", str(there.config), "ben@home.test"))
         cookie = f"Cookie: {here.cookie('cat', password('cat'))}"
         opened = [there.stream("stream", cookie)]
-
-        def log_out() -> Any:
-            connection = HTTPConnection("127.0.0.1", here.ports["web"], timeout=PATIENCE)
-            connection.request("DELETE", "/v1/login", headers=dict([cookie.split(": ", 1)]))  # type: ignore[arg-type]
-            return connection.getresponse().status
-
-        ends(opened, log_out)
+        ends(opened, lambda: log_out(here, cookie))
         assert there.status(cookie) == b"401"

@@ -15,7 +15,6 @@ import pytest
 
 from tests.journeys.clients import log_in, subjects_of_bob
 from tests.journeys.process import MAILSTACK, PATIENCE, TWISTD, serve
-from tests.journeys.process import server as mail_server
 
 IDLE, SENDING, AMID_DATA = 25, 15, 10
 
@@ -61,13 +60,11 @@ def send_until_it_breaks(port: int, number: int, taken: set[str]) -> None:
 
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("program", [MAILSTACK, TWISTD], ids=["mailstack serve", "twistd"])
-def test_sigterm_during_fifty_sessions_loses_nothing(tmp_path: Path, program: list[str], workers: int) -> None:
+def test_sigterm_during_fifty_sessions_loses_nothing(config: Path, program: list[str], workers: int) -> None:
     """SMTP-41, CODE-16"""
-    config = mail_server(tmp_path)
     taken: set[str] = set()
-    server, ports = serve(config, program, workers=workers)
-    with server, ExitStack() as stack:
-        clients = [Client(ports["mx"]) for _ in range(IDLE + AMID_DATA)]
+    with serve(config, program, workers=workers) as server, ExitStack() as stack:
+        clients = [Client(server.ports["mx"]) for _ in range(IDLE + AMID_DATA)]
         for client in clients:
             stack.callback(client.socket.close)
             assert client.ask(b"EHLO client.elsewhere.test").startswith(b"250 ")
@@ -77,7 +74,7 @@ def test_sigterm_during_fifty_sessions_loses_nothing(tmp_path: Path, program: li
             assert client.ask(b"DATA").startswith(b"354")
             client.socket.sendall(b"Subject: half a letter\r\n\r\n")
         senders = [
-            threading.Thread(target=send_until_it_breaks, args=(ports["submission"], number, taken))
+            threading.Thread(target=send_until_it_breaks, args=(server.ports["submission"], number, taken))
             for number in range(SENDING)
         ]
         for sender in senders:
@@ -92,11 +89,10 @@ def test_sigterm_during_fifty_sessions_loses_nothing(tmp_path: Path, program: li
         for sender in senders:
             sender.join(PATIENCE)
         with pytest.raises(ConnectionRefusedError):
-            smtplib.SMTP("127.0.0.1", ports["mx"], timeout=20)
+            smtplib.SMTP("127.0.0.1", server.ports["mx"], timeout=20)
     assert taken
-    server, ports = serve(config)
-    with server:
-        found = subjects_of_bob(ports["pop3"])
+    with serve(config) as server:
+        found = subjects_of_bob(server.ports["pop3"])
         assert len(found) == len(set(found))
         assert taken <= set(found)
         assert server.stop() == 0
@@ -117,19 +113,16 @@ def uids(client: poplib.POP3) -> list[str]:
     return [line.decode().split()[1] for line in client.uidl()[1]]
 
 
-def test_quit_is_all_or_nothing_whenever_the_server_is_killed(tmp_path: Path) -> None:
+def test_quit_is_all_or_nothing_whenever_the_server_is_killed(config: Path) -> None:
     """POP-29, POP-11, POP-12, POP-13: and the maildrop is free as soon as the server is back."""
-    config = mail_server(tmp_path)
-    server, ports = serve(config)
-    with server:
-        fill(ports["submission"])
-        before = uids(log_in(ports["pop3"]))
+    with serve(config) as server:
+        fill(server.ports["submission"])
+        before = uids(log_in(server.ports["pop3"]))
         server.kill()
     assert len(before) == LETTERS
     for waits in (False, False, True):
-        server, ports = serve(config)
-        with server:
-            client = log_in(ports["pop3"])
+        with serve(config) as server:
+            client = log_in(server.ports["pop3"])
             assert uids(client) == before
             client.retr(1)
             for number in range(1, MARKED + 1):
@@ -139,9 +132,8 @@ def test_quit_is_all_or_nothing_whenever_the_server_is_killed(tmp_path: Path) ->
                 assert client.file.readline() == b"+OK goodbye\r\n"
             server.kill()
             client.close()
-        server, ports = serve(config)
-        with server:
-            client = log_in(ports["pop3"])
+        with serve(config) as server:
+            client = log_in(server.ports["pop3"])
             after = uids(client)
             assert len(client.list()[1]) == len(after)
             assert after in (before, before[MARKED:])
@@ -151,23 +143,20 @@ def test_quit_is_all_or_nothing_whenever_the_server_is_killed(tmp_path: Path) ->
         assert not waits, "QUIT was answered"
 
 
-def test_a_session_that_is_killed_before_quit_removes_nothing_and_leaves_no_lock(tmp_path: Path) -> None:
+def test_a_session_that_is_killed_before_quit_removes_nothing_and_leaves_no_lock(config: Path) -> None:
     """POP-11, POP-13, POP-29"""
-    config = mail_server(tmp_path)
-    server, ports = serve(config)
-    with server:
-        fill(ports["submission"])
-        client = log_in(ports["pop3"])
+    with serve(config) as server:
+        fill(server.ports["submission"])
+        client = log_in(server.ports["pop3"])
         for number in range(1, LETTERS + 1):
             client.retr(number)
             client.dele(number)
         server.kill()
         client.close()
-    server, ports = serve(config)
-    with server:
-        client = log_in(ports["pop3"])
+    with serve(config) as server:
+        client = log_in(server.ports["pop3"])
         assert client.stat()[0] == LETTERS
         client.close()
         # The holder is gone: the next one finds the maildrop free at once.
-        assert log_in(ports["pop3"]).stat()[0] == LETTERS
+        assert log_in(server.ports["pop3"]).stat()[0] == LETTERS
         assert server.stop() == 0

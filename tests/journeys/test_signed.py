@@ -11,13 +11,13 @@ from msgspec.structs import replace
 
 from mailstack.config import DkimKeySettings, DkimSettings, ExchangeSettings, RelaySettings, SubmissionSettings
 from mailstack.config.values import Network, Selector
+from mailstack.policy.authentication.dkim import SigningKey
 from mailstack.policy.authentication.keys import generate
 from mailstack.sandbox.simulation.server import SimulatedServer
 from tests.journeys.clients import log_in
 from tests.journeys.internet import Internet
 from tests.journeys.process import PATIENCE, serve
-from tests.journeys.process import server as mail_server
-from tests.journeys.test_abuse import call
+from tests.journeys.raw_client import connect
 from tests.journeys.test_hangup import hang_up
 
 KEY = generate("rsa", 1024)
@@ -33,8 +33,7 @@ def home(internet: Internet, tmp_path: Path, *, sign_relayed: bool = False, **se
     return internet.mail_server(
         "mx.home.test",
         "192.0.2.1",
-        domains=["home.test"],
-        accounts=["alice@home.test"],
+        "alice@home.test",
         dkim=DkimSettings(keys=keys, sign_relayed=sign_relayed),
         relay=RelaySettings(relay_from=(Network(f"{MACHINE}/32"),)),
         **{"exchange": ExchangeSettings(reverse_dns=False), **settings},
@@ -42,7 +41,7 @@ def home(internet: Internet, tmp_path: Path, *, sign_relayed: bool = False, **se
 
 
 def elsewhere(internet: Internet) -> SimulatedServer:
-    return internet.mail_server("mx.elsewhere.test", "192.0.2.2", domains=["elsewhere.test"], accounts=[CAROL])
+    return internet.mail_server("mx.elsewhere.test", "192.0.2.2", CAROL)
 
 
 def bring(internet: Internet, site: SimulatedServer, sender: str, recipient: str, author: str) -> None:
@@ -51,9 +50,17 @@ def bring(internet: Internet, site: SimulatedServer, sender: str, recipient: str
         f"From: {author}\r\nTo: {recipient}\r\nSubject: hello\r\nDate: Mon, 1 Jan 2024 00:00:00 +0000\r\n"
         "Message-ID: <1@home.test>\r\n\r\nHi\r\n.\r\nQUIT\r\n"
     ).encode()
-    client = call(internet, site, octets, host=MACHINE)
-    assert b"queued as" in client.heard
+    assert b"queued as" in connect(internet, site, octets, source=MACHINE).heard
     internet.reactor.advance(60)
+
+
+def relayed(internet: Internet, site: SimulatedServer, header: str) -> bytes:
+    """A letter of alice with this header, as carol gets it."""
+    there = elsewhere(internet)
+    internet.submit(site, "alice@home.test", CAROL, content=f"{header}\r\nSubject: hello\r\n\r\nHi\r\n".encode())
+    internet.reactor.advance(60)
+    (letter,) = internet.fetch(there, CAROL)
+    return letter
 
 
 def test_a_report_that_leaves_is_signed(internet: Internet, tmp_path: Path) -> None:
@@ -79,37 +86,23 @@ def test_a_report_that_leaves_is_signed(internet: Internet, tmp_path: Path) -> N
         ("x@sub.home.test", False),
     ],
 )
-def test_only_a_from_that_the_account_owns_is_signed(
+def test_only_a_from_of_the_account_is_signed(
     internet: Internet, tmp_path: Path, check_from: Literal["allow", "sender"], author: str, signed: bool
 ) -> None:
     """RFC 6409 §6.1, §8.5: a signature says that the domain answers for the letter."""
     site = home(internet, tmp_path, submission=SubmissionSettings(check_from=check_from))
-    there = elsewhere(internet)
-    raw = f"From: {author}\r\nTo: {CAROL}\r\nSubject: hello\r\n\r\nHi\r\n".encode()
-    internet.submit(site, "alice@home.test", CAROL, content=raw)
-    internet.reactor.advance(60)
-    (letter,) = internet.fetch(there, CAROL)
-    assert (b"DKIM-Signature:" in letter) is signed
+    assert (b"DKIM-Signature:" in relayed(internet, site, f"From: {author}\r\nTo: {CAROL}")) is signed
 
 
 @pytest.mark.parametrize(("sender", "signed"), [("alice@home.test", True), ("boss@home.test", False), ("a (b", False)])
-def test_only_a_sender_that_the_account_owns_is_signed(
-    internet: Internet, tmp_path: Path, sender: str, signed: bool
-) -> None:
+def test_only_a_sender_of_the_account_is_signed(internet: Internet, tmp_path: Path, sender: str, signed: bool) -> None:
     """Readers show it as well, and a signature covers it."""
     site = home(internet, tmp_path, submission=SubmissionSettings(check_from="allow"))
-    there = elsewhere(internet)
-    raw = f"From: alice@home.test\r\nSender: {sender}\r\nSubject: hello\r\n\r\nHi\r\n".encode()
-    internet.submit(site, "alice@home.test", CAROL, content=raw)
-    internet.reactor.advance(60)
-    (letter,) = internet.fetch(there, CAROL)
-    assert (b"DKIM-Signature:" in letter) is signed
+    assert (b"DKIM-Signature:" in relayed(internet, site, f"From: alice@home.test\r\nSender: {sender}")) is signed
 
 
 @pytest.mark.parametrize(("author", "signed"), [("alice@home.test", True), ("boss@home.test", False)])
-def test_an_account_that_a_relaying_machine_names_has_only_its_own_from_signed(
-    internet: Internet, tmp_path: Path, author: str, signed: bool
-) -> None:
+def test_only_from_of_an_xclient_login_is_signed(internet: Internet, tmp_path: Path, author: str, signed: bool) -> None:
     """XCLIENT's LOGIN: sign_relayed is for machines, which have no account."""
     exchange = ExchangeSettings(reverse_dns=False, xclient=(Network(f"{MACHINE}/32"),))
     site, there = home(internet, tmp_path, sign_relayed=True, exchange=exchange), elsewhere(internet)
@@ -117,7 +110,7 @@ def test_an_account_that_a_relaying_machine_names_has_only_its_own_from_signed(
         f"EHLO x.test\r\nXCLIENT ADDR={MACHINE} LOGIN=alice@home.test\r\nEHLO x.test\r\nMAIL FROM:<alice@home.test>\r\n"
         f"RCPT TO:<{CAROL}>\r\nDATA\r\nFrom: {author}\r\nSubject: hello\r\n\r\nHi\r\n.\r\nQUIT\r\n"
     ).encode()
-    assert b"queued as" in call(internet, site, octets, host=MACHINE).heard
+    assert b"queued as" in connect(internet, site, octets, source=MACHINE).heard
     internet.reactor.advance(60)
     (letter,) = internet.fetch(there, CAROL)
     assert (b"DKIM-Signature:" in letter) is signed
@@ -149,7 +142,7 @@ def test_a_report_to_a_mailbox_here_needs_no_signature(internet: Internet, tmp_p
         (False, "robot@home.test", False),
     ],
 )
-def test_letters_of_machines_that_may_relay_are_signed_where_it_is_asked_for(
+def test_sign_relayed_signs_letters_of_relaying_hosts(
     internet: Internet, tmp_path: Path, asked: bool, author: str, signed: bool
 ) -> None:
     site, there = home(internet, tmp_path, sign_relayed=asked), elsewhere(internet)
@@ -164,38 +157,31 @@ def test_a_stranger_is_never_signed_for(internet: Internet, tmp_path: Path) -> N
         b"EHLO x.test\r\nMAIL FROM:<alice@home.test>\r\nRCPT TO:<alice@home.test>\r\nDATA\r\n"
         b"From: alice@home.test\r\n\r\nHi\r\n.\r\nQUIT\r\n"
     )
-    call(internet, site, octets)
+    connect(internet, site, octets)
     internet.reactor.advance(60)
     for letter in internet.fetch(site, "alice@home.test"):
         assert b"DKIM-Signature" not in letter
 
 
 def test_other_keys_sign_from_then_on(internet: Internet, tmp_path: Path) -> None:
-    site, there = home(internet, tmp_path), elsewhere(internet)
-    other = generate("ed25519")
+    site, other = home(internet, tmp_path), generate("ed25519")
     internet.zone.txt("e2._domainkey.home.test", other.record())
-    from mailstack.policy.authentication.dkim import SigningKey
-
     config = replace(site.server.config, dkim=replace(site.server.config.dkim, keys=()))
     site.server.sign_by(config, [SigningKey("e2", other, ("home.test",))])
-    internet.submit(site, "alice@home.test", CAROL)
-    internet.reactor.advance(60)
-    (letter,) = internet.fetch(there, CAROL)
+    letter = relayed(internet, site, "From: alice@home.test")
     assert b"header.s=e2" in letter
     assert b"header.s=s1" not in letter
 
 
-def test_a_hangup_takes_new_keys_from_the_file_and_keeps_the_old_ones_when_it_is_wrong(tmp_path: Path) -> None:
-    config = mail_server(tmp_path)
-    process, ports = serve(config)
-    with process:
+def test_sighup_loads_new_keys_and_keeps_old_ones_on_errors(tmp_path: Path, config: Path) -> None:
+    with serve(config) as process:
         (tmp_path / "s7.pem").write_bytes(KEY.pem())
         good = config.read_text() + '\n[[dkim.keys]]\nselector = "s7"\nfile = "s7.pem"\n'
         config.write_text(good)
         hang_up(process, "letters are signed with s7")
         config.write_text(good.replace("s7.pem", "gone.pem"))
         hang_up(process, "letters are signed as before")
-        assert b" s=s7;" in received(ports)
+        assert b" s=s7;" in received(process.ports)
         assert process.stop() == 0
 
 

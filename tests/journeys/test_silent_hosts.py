@@ -220,8 +220,7 @@ def test_hosts_that_come_back_get_each_letter_once() -> None:
     world.send(*silent)
     world.internet.run(lambda: world.arrived.keys() >= set(silent), at_most=3600)
     world.internet.advance(3600)
-    states = Counter(each.deliveries[0].state for each in world.records())
-    assert states == {DeliveryState.RELAYED: 300}
+    assert Counter(each.deliveries[0].state for each in world.records()) == {DeliveryState.RELAYED: 300}
 
 
 def test_a_server_that_stops_among_silent_hosts_ends_in_time_and_loses_nothing() -> None:
@@ -262,13 +261,12 @@ def test_letters_leave_beside_silent_hosts_and_after_a_kill(tmp_path: Path, work
         listeners = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(SILENT)]
         config = configured(tmp_path, far.port, [each.getsockname()[1] for each in listeners])
         for round_ in range(2):
-            server, ports = serve(config, workers=workers)
-            with server:
+            with serve(config, workers=workers) as server:
                 if not round_:
-                    send(ports["submission"], "silent", *(f"x@silent{number}.test" for number in range(SILENT)))
+                    send(server.ports["submission"], "silent", *(f"x@silent{number}.test" for number in range(SILENT)))
                 for number in range(3):
                     token = f"{round_}-{number}"
-                    send(ports["submission"], token, "bob@far.test")
+                    send(server.ports["submission"], token, "bob@far.test")
                     until(lambda: far.copies[token, "bob@far.test"], f"{token} has left", SOON)  # noqa: B023
                 # What has left is written down, so that the kill doubles nothing.
                 until(lambda: len(queued(config)) == 1, "only the letter to silent hosts is queued")

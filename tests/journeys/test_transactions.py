@@ -12,7 +12,7 @@ from mailstack.config import ExchangeSettings, LimitsSettings
 from mailstack.config.syntax import Size
 from mailstack.letter.times import read_duration
 from tests.journeys.internet import Internet, SimulatedServer
-from tests.journeys.test_attacks import Attacker, attack
+from tests.journeys.raw_client import RawClient, connect
 
 PEOPLE = ("alice@home.test", "bob@home.test")
 ACCEPTED = (b"2", b"3")
@@ -24,7 +24,7 @@ class Client:
 
     internet: Internet
     home: SimulatedServer
-    attacker: Attacker
+    client: RawClient
     taken: list[tuple[bytes, bytes, frozenset[str]]] = Factory(list)
     """Sender, content and recipients of each letter that was answered with 250."""
     heard: int = 0
@@ -35,18 +35,17 @@ class Client:
 
     def say(self, octets: bytes) -> bool:
         """Whether the one answer is positive."""
-        self.attacker.transport.write(octets)
+        self.client.transport.write(octets)
         self.internet.reactor.advance(0.01)
-        codes = self.attacker.codes()[self.heard :]
+        codes = self.client.codes()[self.heard :]
         self.heard += len(codes)
         assert len(codes) == 1, octets
-        if self.attacker.is_gone:
+        if self.client.is_gone:
             self.connect()
         return codes[0][:1] in ACCEPTED
 
     def connect(self) -> None:
-        self.attacker = attack(self.internet, self.home)
-        self.internet.reactor.advance(0.01)
+        self.client = connect(self.internet, self.home)
         self.heard = 1
         self.forget()
         self.hello()
@@ -123,12 +122,11 @@ def test_what_was_answered_with_250_is_all_that_goes(internet: Internet, seed: i
     home = internet.mail_server(
         "mx.home.test",
         "192.0.2.1",
-        domains=["home.test"],
-        accounts=PEOPLE,
+        *PEOPLE,
         exchange=ExchangeSettings(max_size=Size(150)),
         limits=LimitsSettings(errors=10_000, junk_commands=0, tarpit=read_duration("0")),
     )
-    client = Client(internet, home, attack(internet, home))
+    client = Client(internet, home, connect(internet, home))
     client.connect()
     chance = Random(seed)
     for _ in range(1500):

@@ -57,11 +57,11 @@ def goodbyes(ports: dict[str, int]) -> None:
 
 def test_no_turn_takes_long(tmp_path: Path) -> None:
     furnish(tmp_path / "server")
-    process, ports = serve(tmp_path / "server" / "mailstack.toml", TURNING)
+    process = serve(tmp_path / "server" / "mailstack.toml", TURNING)
     took: dict[str, float] = {}
 
     def measure(name: str, load: Callable[[dict[str, int]], None]) -> None:
-        load(ports)
+        load(process.ports)
         process.process.send_signal(signal.SIGUSR1)
         found = re.search(r"longest turn took ([0-9.]+) ms", process.wait_for("longest turn"))
         assert found is not None

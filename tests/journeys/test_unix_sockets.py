@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.journeys.mailpit import LETTER
-from tests.journeys.process import PATIENCE, Process, command
+from tests.journeys.process import PATIENCE, Process, add_accounts, command
 
 CONFIG = """
 hostname = "mx.home.test"
@@ -57,25 +57,19 @@ def page(path: Path, where: str) -> Any:
     return json.loads(octets)
 
 
-def send(path: Path, *, to: str = "bob@home.test") -> None:
-    with UnixSmtp(str(path), 25) as client:
-        client.sendmail("ann@b.test", [to], LETTER.format("by a socket", 1))
-
-
 def test_a_server_at_sockets(tmp_path: Path, place: Path) -> None:
     config = tmp_path / "mailstack.toml"
     listen = "\n".join(f'{service} = ["unix:{place / service}"]' for service in ("mx", "submission", "web"))
     config.write_text(CONFIG.format(listen))
-    (tmp_path / "users").write_text("bob@home.test bob\n")
-    command("user", "import", "--weak", "-c", str(config), str(tmp_path / "users"))
+    add_accounts(config, "bob@home.test")
     with Process("serve", "-c", str(config)) as server:
         server.wait_for(f"starting on '{place / 'web'}'")
-        send(place / "mx")
+        with UnixSmtp(str(place / "mx"), 25) as client:
+            client.sendmail("ann@b.test", ["bob@home.test"], LETTER.format("by a socket", 1))
         with UnixSmtp(str(place / "submission"), 25) as client:
             client.login("bob", "bob")
-            client.sendmail(
-                "bob@home.test", ["bob@home.test"], LETTER.replace("a@b.test", "bob@home.test").format("by himself", 2)
-            )
+            letter = LETTER.replace("a@b.test", "bob@home.test").format("by himself", 2)
+            client.sendmail("bob@home.test", ["bob@home.test"], letter)
         assert page(place / "web", "/v1/openapi.json")["info"]["title"] == "mailstack"
         assert len(command("letters", "-c", str(config), "--json").splitlines()) == 2
         assert server.stop() == 0

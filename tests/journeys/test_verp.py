@@ -8,12 +8,10 @@ import pytest
 
 from mailstack.config import SubmissionSettings
 from mailstack.config.values import AddressPattern
-from mailstack.letter import Address, Envelope, Recipient
-from mailstack.letter.letter import Octets
 from mailstack.protocols.smtp.replies import Reply
 from mailstack.sandbox.simulation.server import SimulatedServer
 from tests.journeys.internet import ONE_LETTER, Internet
-from tests.journeys.test_abuse import call
+from tests.journeys.raw_client import connect
 
 NEWS, ALICE = "news@home.test", "alice@home.test"
 CAROL, DAVE = "carol@elsewhere.test", "dave@elsewhere.test"
@@ -23,30 +21,19 @@ def home(internet: Internet, *patterns: str) -> SimulatedServer:
     return internet.mail_server(
         "mx.home.test",
         "192.0.2.1",
-        domains=["home.test"],
-        accounts=[NEWS, ALICE],
+        NEWS,
+        ALICE,
         submission=SubmissionSettings(verp=tuple(AddressPattern(each) for each in patterns)),
     )
 
 
 def elsewhere(internet: Internet) -> SimulatedServer:
-    return internet.mail_server("mx.elsewhere.test", "192.0.2.2", domains=["elsewhere.test"], accounts=[CAROL, DAVE])
+    return internet.mail_server("mx.elsewhere.test", "192.0.2.2", CAROL, DAVE)
 
 
-def submit(
-    internet: Internet, site: SimulatedServer, sender: str, *recipients: str, **parameters: str
-) -> tuple[Reply, ...]:
-    async def handed_in() -> tuple[Reply, ...]:
-        session = await internet.session(site, 587)
-        await session.start_tls("mx.home.test", verify=False)
-        await session.authenticate(sender, sender)
-        named = tuple(Recipient(Address.parse(each)) for each in recipients)
-        envelope = Envelope(Address.parse(sender), named, parameters=tuple(parameters.items()))
-        replies = await session.transact(envelope, named, Octets(ONE_LETTER.replace(ALICE.encode(), sender.encode())))
-        await session.quit()
-        return replies
-
-    replies = internet.reactor.result_of(handed_in())
+def submit(internet: Internet, site: SimulatedServer, sender: str, *to: str, **parameters: str) -> tuple[Reply, ...]:
+    content = ONE_LETTER.replace(ALICE.encode(), sender.encode())
+    replies = internet.submit(site, sender, *to, content=content, **parameters)
     internet.reactor.advance(30)
     return replies
 
@@ -71,7 +58,7 @@ def test_each_recipient_gets_the_letter_under_his_own_path(internet: Internet, h
     assert return_path(letter) == b"Return-Path: <news+alice=home.test@home.test>"
 
 
-def test_others_go_out_as_from_themselves_in_one_transaction(internet: Internet) -> None:
+def test_other_senders_are_relayed_in_one_transaction(internet: Internet) -> None:
     site, there = home(internet, NEWS), elsewhere(internet)
     submit(internet, site, ALICE, CAROL, DAVE)
     assert exchanged(there) == [ALICE]
@@ -85,12 +72,12 @@ def test_what_other_hosts_bounce_comes_back_to_the_path_and_into_the_list_s_mail
         b"EHLO mx.elsewhere.test\r\nMAIL FROM:<>\r\nRCPT TO:<news+carol=elsewhere.test@home.test>\r\nDATA\r\n"
         b"Subject: not delivered\r\n\r\nno such user\r\n.\r\nQUIT\r\n"
     )
-    assert b"queued as" in call(internet, site, octets).heard
+    assert b"queued as" in connect(internet, site, octets).heard
     (letter,) = internet.fetch(site, NEWS)
     assert b"Delivered-To: news+carol=elsewhere.test@home.test" in letter
 
 
-def test_our_own_reports_say_it_too_one_for_each_recipient(internet: Internet) -> None:
+def test_bounces_name_each_recipient(internet: Internet) -> None:
     site = home(internet, NEWS)
     elsewhere(internet)
     submit(internet, site, NEWS, "gone@elsewhere.test", "lost@elsewhere.test", CAROL)
@@ -107,7 +94,7 @@ def test_strangers_are_not_offered_it(internet: Internet) -> None:
     site = home(internet)
     elsewhere(internet)
     octets = b"EHLO x.test\r\nMAIL FROM:<a@x.test> XVERP=+=\r\nQUIT\r\n"
-    heard = call(internet, site, octets).heard
+    heard = connect(internet, site, octets).heard
     assert b"XVERP\r\n" not in heard
     assert b"\r\n555 " in heard or b"\r\n501 " in heard
 

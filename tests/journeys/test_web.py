@@ -20,6 +20,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 from cryptography.x509 import load_pem_x509_certificate
 
+from tests.journeys.dev import DevProcess
 from tests.journeys.process import Process, command
 from tests.web.autoconfig.test_client_files import ASK, OUTLOOK_SCHEMA
 
@@ -131,19 +132,16 @@ def test_everything_of_the_web_stands_below_its_root(tmp_path: Path) -> None:
 
 def test_dev_has_a_page_with_its_services_and_accounts(tmp_path: Path) -> None:
     """The shape that programs read: `web`, and `web` among the services."""
-    environ = {"XDG_RUNTIME_DIR": str(tmp_path)}
-    with Process("dev", "--port-base", "0", "--json", "--quiet", environ=environ) as process:
-        facts = json.loads(process.line())
-        assert facts["web"] == f"http://127.0.0.1:{facts['services']['web']['port']}/"
-        with urllib.request.urlopen(facts["web"], timeout=20) as response:
+    with DevProcess(tmp_path) as dev:
+        assert dev.web == f"http://127.0.0.1:{dev.port('web')}/"
+        with urllib.request.urlopen(dev.web, timeout=20) as response:
             assert b"<title>mailstack</title>" in response.read(), "the inbox"
-        with urllib.request.urlopen(facts["web"] + "server", timeout=20) as response:
+        with urllib.request.urlopen(dev.web + "server", timeout=20) as response:
             page = response.read().decode()
-        for needed in (str(facts["services"]["pop3s"]["port"]), "alice@home.test", "ca.pem", "localhost"):
+        for needed in (str(dev.port("pop3s")), "alice@home.test", "ca.pem", "localhost"):
             assert needed in page
-        steps = command("setup", "msmtp+mpop", "alice", environ=environ)
-        assert str(facts["services"]["submissions"]["port"]) in steps
-        assert process.stop() == 0
+        assert str(dev.port("submissions")) in dev.mailstack("setup", "msmtp+mpop", "alice")
+        assert dev.stop() == 0
 
 
 def test_a_server_without_a_page_never_loads_twisteds_web() -> None:
@@ -155,13 +153,9 @@ def test_a_server_without_a_page_never_loads_twisteds_web() -> None:
 
 
 ONLY_WHEN_ASKED = (
-    "twisted.web.http",
-    "mailstack.web.app",
-    "mailstack.web.api",
-    "mailstack.sandbox.compat",
-    "mailstack.web.autoconfig",
-    "email.mime",
-)
+    "twisted.web.http", "mailstack.web.app", "mailstack.web.api", "mailstack.sandbox.compat",
+    "mailstack.web.autoconfig", "email.mime",
+)  # fmt: skip
 
 
 def test_a_dev_environment_loads_its_pages_when_somebody_asks_for_one(tmp_path: Path) -> None:
@@ -184,10 +178,8 @@ def test_a_dev_environment_that_others_reach_tells_them_no_passwords(tmp_path: P
     """Where one has to log in, the page that all may see must not say how."""
     shown = {}
     for host in ("127.0.0.1", "0.0.0.0"):
-        arguments = ("dev", "--host", host, "--port-base", "0", "--json", "--quiet")
-        with Process(*arguments, environ={"XDG_RUNTIME_DIR": str(tmp_path)}) as process:
-            port = json.loads(process.line())["services"]["web"]["port"]
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/server", timeout=20) as answer:
+        with DevProcess(tmp_path, "--host", host) as dev:
+            with urllib.request.urlopen(f"http://127.0.0.1:{dev.port('web')}/server", timeout=20) as answer:
                 shown[host] = re.search(rb"<td[^>]*>alice</td>", answer.read()) is not None
-            process.stop()
+            dev.stop()
     assert shown == {"127.0.0.1": True, "0.0.0.0": False}

@@ -84,9 +84,9 @@ class Browser:
 class Server:
     """A running one, with those who are connected to it."""
 
-    def __init__(self, server: Process, ports: dict[str, int]) -> None:
+    def __init__(self, server: Process) -> None:
         self.server = server
-        self.ports = ports
+        self.ports = server.ports
         self.keep = ExitStack()
 
     def browser(self) -> Browser:
@@ -114,12 +114,9 @@ class Server:
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    config = mail_server(tmp_path_factory.mktemp("server"))
-    listen = 'web = ["tcp:0:interface=127.0.0.1"]\nsubmission'
-    config.write_text(config.read_text().replace("submission", listen, 1) + WEB)
-    server, ports = serve(config, workers=WORKERS, services=4)
-    with server:
-        yield Server(server, ports)
+    config = mail_server(tmp_path_factory.mktemp("server"), WEB, web=True)
+    with serve(config, workers=WORKERS, services=4) as server:
+        yield Server(server)
 
 
 @pytest.fixture
@@ -132,7 +129,7 @@ def shared(running: Server) -> Iterator[Server]:
     running.keep.close()
 
 
-def test_a_letter_is_told_at_every_worker_and_once(shared: Server) -> None:
+def test_each_worker_reports_a_letter_once(shared: Server) -> None:
     listening = shared.browsers()
     for each in listening:
         each.listen()
@@ -144,7 +141,7 @@ def test_a_letter_is_told_at_every_worker_and_once(shared: Server) -> None:
         assert (found["total"], {each["id"] for each in found["letters"]}) == (6, set(sent))
 
 
-def test_who_comes_back_to_another_worker_goes_on_where_he_was(shared: Server) -> None:
+def test_an_event_stream_resumes_at_another_worker(shared: Server) -> None:
     listening = shared.browsers()
     for each in listening:
         each.listen()
@@ -160,7 +157,7 @@ def test_who_comes_back_to_another_worker_goes_on_where_he_was(shared: Server) -
     assert shared.browser().ask("GET", "/v1/letters/latest")["subject"] == "second"
 
 
-def test_who_comes_back_after_nobody_listened_is_told_to_look_anew(shared: Server) -> None:
+def test_an_event_stream_that_missed_letters_is_reset(shared: Server) -> None:
     one = shared.browser()
     one.listen()
     shared.send("first")
@@ -216,12 +213,8 @@ def test_streams_are_counted_together_and_those_of_a_dead_worker_no_longer(share
 
 def test_a_session_that_ended_at_one_worker_has_ended_at_all(shared: Server) -> None:
     some = shared.browsers()
-    some[0]._connection.request(
-        "POST",
-        "/v1/login",
-        json.dumps({"username": "alice@home.test", "password": "alice"}),
-        {"Content-Type": "application/json"},
-    )
+    login = json.dumps({"username": "alice@home.test", "password": "alice"})
+    some[0]._connection.request("POST", "/v1/login", login, {"Content-Type": "application/json"})
     answer = some[0]._connection.getresponse()
     cookie = {"Cookie": str(answer.getheader("Set-Cookie")).partition(";")[0]}
     answer.read()
@@ -241,7 +234,7 @@ def test_a_session_that_ended_at_one_worker_has_ended_at_all(shared: Server) -> 
     assert statuses("GET") == {401}
 
 
-def test_the_worker_that_reads_what_comes_may_die(shared: Server) -> None:
+def test_letters_are_indexed_after_the_first_worker_is_killed(shared: Server) -> None:
     """What came meanwhile is read by who takes its slot, and what is at the others goes on."""
     shared.send("before")
     listening = shared.browsers()

@@ -14,18 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.journeys.clients import log_in, send, subjects_of_bob
-from tests.journeys.process import (
-    MAILSTACK,
-    PATIENCE,
-    TWISTD,
-    Process,
-    command,
-    lines_of_json,
-    serve,
-)
-from tests.journeys.process import (
-    server as mail_server,
-)
+from tests.journeys.process import MAILSTACK, PATIENCE, TWISTD, Process, command, lines_of_json, serve
 from tests.waiting import until
 
 PROGRAMS = pytest.mark.parametrize("program", [MAILSTACK, TWISTD], ids=["mailstack serve", "twistd"])
@@ -57,26 +46,24 @@ def sockets_of(pid: int) -> int:
 
 
 @PROGRAMS
-def test_two_workers_take_letters_that_each_of_them_can_give_out(tmp_path: Path, program: list[str]) -> None:
-    server, ports = serve(mail_server(tmp_path), program, workers=2)
-    with server:
+def test_two_workers_take_letters_that_each_of_them_can_give_out(config: Path, program: list[str]) -> None:
+    with serve(config, program, workers=2) as server:
         assert sorted(server.workers) == [1, 2]
         sent = [f"letter-{number}" for number in range(10)]
         for subject in sent:
-            send(ports["submission"], subject, "bob@home.test")
-        assert subjects_of_bob(ports["pop3"]) == sent
+            send(server.ports["submission"], subject, "bob@home.test")
+        assert subjects_of_bob(server.ports["pop3"]) == sent
         server.wait_for("step=delivered")
         assert server.stop() in (0, -signal.SIGTERM)
     assert not any(map(is_there, server.workers.values()))
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="this system does not show the sockets of a process")
-def test_connections_are_shared_out(tmp_path: Path) -> None:
+def test_connections_are_shared_out(config: Path) -> None:
     """Evenly on a quiet machine; on a busy one the system decides who comes first, but nobody gets next to nothing."""
-    server, ports = serve(mail_server(tmp_path), workers=2)
-    with server, contextlib.ExitStack() as stack:
+    with serve(config, workers=2) as server, contextlib.ExitStack() as stack:
         before = {pid: sockets_of(pid) for pid in server.workers.values()}
-        clients = [socket.create_connection(("127.0.0.1", ports["mx"]), PATIENCE) for _ in range(100)]
+        clients = [socket.create_connection(("127.0.0.1", server.ports["mx"]), PATIENCE) for _ in range(100)]
         for client in clients:
             stack.callback(client.close)
             assert client.recv(3) == b"220"
@@ -86,15 +73,13 @@ def test_connections_are_shared_out(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("table", ["limits", "exchange"])
-def test_the_limit_of_a_client_holds_for_all_workers_together(tmp_path: Path, table: str) -> None:
+def test_the_limit_of_a_client_holds_for_all_workers_together(config: Path, table: str) -> None:
     """CODE-16"""
-    config = mail_server(tmp_path)
     place = "" if table == "limits" else f"[{table}]\n"
     config.write_text(config.read_text() + f"[limits]\nexempt = []\n{place}connections_per_address = 3\n")
-    server, ports = serve(config, workers=2)
-    with server, contextlib.ExitStack() as stack:
+    with serve(config, workers=2) as server, contextlib.ExitStack() as stack:
         for expected in (b"220", b"220", b"220", b"421", b"421"):
-            client, said = greeting(ports["mx"])
+            client, said = greeting(server.ports["mx"])
             stack.callback(client.close)
             assert said.startswith(expected)
         # Whoever held a place loses it with his process, and not for ever.
@@ -102,16 +87,15 @@ def test_the_limit_of_a_client_holds_for_all_workers_together(tmp_path: Path, ta
             os.kill(pid, signal.SIGKILL)
         server.wait_for("is ready")
         server.wait_for("is ready")
-        client, said = greeting(ports["mx"])
+        client, said = greeting(server.ports["mx"])
         stack.callback(client.close)
         assert said.startswith(b"220")
 
 
-def test_a_maildrop_is_exclusive_among_all_workers(tmp_path: Path) -> None:
+def test_a_maildrop_is_exclusive_among_all_workers(config: Path) -> None:
     """RFC 1939 §4, RFC 2449 §8.1.2: [IN-USE]."""
-    server, ports = serve(mail_server(tmp_path), workers=2)
-    with server:
-        readers = [poplib.POP3("127.0.0.1", ports["pop3"], timeout=PATIENCE) for _ in range(6)]
+    with serve(config, workers=2) as server:
+        readers = [poplib.POP3("127.0.0.1", server.ports["pop3"], timeout=PATIENCE) for _ in range(6)]
         for reader in readers:
             reader.user("bob")
         readers[0].pass_("bob")
@@ -119,17 +103,16 @@ def test_a_maildrop_is_exclusive_among_all_workers(tmp_path: Path) -> None:
             with pytest.raises(poplib.error_proto, match="IN-USE"):
                 other.pass_("bob")
         readers[0].quit()
-        late = log_in(ports["pop3"])
+        late = log_in(server.ports["pop3"])
         for reader in (*readers[1:], late):
             reader.close()
 
 
-def test_a_worker_that_is_killed_under_load_loses_nothing_and_is_replaced(tmp_path: Path) -> None:
+def test_a_worker_that_is_killed_under_load_loses_nothing_and_is_replaced(config: Path) -> None:
     """SMTP-41: its claims are let go of when the next one sits down in its place."""
-    config = mail_server(tmp_path)
     taken: set[str] = set()
     over = threading.Event()
-    server, ports = serve(config, workers=2)
+    server = serve(config, workers=2)
 
     def keep_sending(name: str) -> None:
         count = 0
@@ -137,7 +120,7 @@ def test_a_worker_that_is_killed_under_load_loses_nothing_and_is_replaced(tmp_pa
             # A connection that was cut tells nothing of its last letter.
             with contextlib.suppress(OSError, smtplib.SMTPException):
                 count += 1
-                send(ports["submission"], f"{name}-{count}", "bob@home.test", "carol@elsewhere.test")
+                send(server.ports["submission"], f"{name}-{count}", "bob@home.test", "carol@elsewhere.test")
                 taken.add(f"{name}-{count}")
 
     with server, contextlib.ExitStack() as stack:
@@ -154,7 +137,7 @@ def test_a_worker_that_is_killed_under_load_loses_nothing_and_is_replaced(tmp_pa
         over.set()
         for sender in senders:
             sender.join(PATIENCE)
-        found = subjects_of_bob(ports["pop3"])
+        found = subjects_of_bob(server.ports["pop3"])
         assert len(found) == len(set(found))
         assert taken <= set(found)
 
@@ -168,39 +151,33 @@ def test_a_worker_that_is_killed_under_load_loses_nothing_and_is_replaced(tmp_pa
 
 
 @PROGRAMS
-def test_workers_end_with_their_master_and_the_server_starts_again_at_once(tmp_path: Path, program: list[str]) -> None:
-    config = mail_server(tmp_path)
-    server, ports = serve(config, program, workers=2)
-    with server:
-        send(ports["submission"], "first", "bob@home.test")
+def test_workers_end_with_their_master_and_the_server_starts_again_at_once(config: Path, program: list[str]) -> None:
+    with serve(config, program, workers=2) as server:
+        send(server.ports["submission"], "first", "bob@home.test")
         server.kill()
-        again, ports = serve(config, workers=2)
-        with again:
+        with serve(config, workers=2) as again:
             assert not any(map(is_there, server.workers.values()))
-            send(ports["submission"], "second", "bob@home.test")
-            assert subjects_of_bob(ports["pop3"]) == ["first", "second"]
+            send(again.ports["submission"], "second", "bob@home.test")
+            assert subjects_of_bob(again.ports["pop3"]) == ["first", "second"]
             assert again.stop() == 0
 
 
-def test_a_maildrop_of_a_killed_worker_is_free(tmp_path: Path) -> None:
-    server, ports = serve(mail_server(tmp_path), workers=2)
-    with server:
-        reader = log_in(ports["pop3"])
+def test_a_maildrop_of_a_killed_worker_is_free(config: Path) -> None:
+    with serve(config, workers=2) as server:
+        reader = log_in(server.ports["pop3"])
         for pid in server.workers.values():
             os.kill(pid, signal.SIGKILL)
-        assert subjects_of_bob(ports["pop3"]) == []
+        assert subjects_of_bob(server.ports["pop3"]) == []
         reader.close()
 
 
-def test_a_worker_that_hangs_is_killed_and_replaced(tmp_path: Path) -> None:
+def test_a_worker_that_hangs_is_killed_and_replaced(config: Path) -> None:
     """SMTP-41: and what it held is free: here a maildrop, and places of a client."""
-    config = mail_server(tmp_path)
     config.write_text(
         config.read_text() + '[workers]\nhung_after = "1s"\n[limits]\nexempt = []\nconnections_per_address = 3\n'
     )
-    server, ports = serve(config, workers=2)
-    with server, contextlib.ExitStack() as stack:
-        readers = [poplib.POP3("127.0.0.1", ports["pop3"], timeout=PATIENCE) for _ in range(3)]
+    with serve(config, workers=2) as server, contextlib.ExitStack() as stack:
+        readers = [poplib.POP3("127.0.0.1", server.ports["pop3"], timeout=PATIENCE) for _ in range(3)]
         for reader in readers:
             stack.callback(reader.close)
         readers[0].user("bob")
@@ -212,19 +189,17 @@ def test_a_worker_that_hangs_is_killed_and_replaced(tmp_path: Path) -> None:
             assert "hung and was killed" in server.wait_for("restarting it")
         for _ in hung:
             server.wait_for("is ready")
-        assert subjects_of_bob(ports["pop3"]) == []
+        assert subjects_of_bob(server.ports["pop3"]) == []
         assert server.stop() == 0
 
 
-def test_a_client_behind_a_proxy_is_known_and_counted_by_all_workers(tmp_path: Path) -> None:
-    config = mail_server(tmp_path)
+def test_a_client_behind_a_proxy_is_known_and_counted_by_all_workers(config: Path) -> None:
     text = config.read_text().replace('mx = ["tcp:0', 'mx = ["haproxy:tcp:0')
     config.write_text(text + '[proxy]\nnetworks = ["127.0.0.1"]\n[limits]\nexempt = []\nconnections_per_address = 3\n')
-    server, ports = serve(config, workers=2)
-    with server, contextlib.ExitStack() as stack:
+    with serve(config, workers=2) as server, contextlib.ExitStack() as stack:
         spoken = []
         for number in (1, 1, 1, 1, 2, 3):
-            client = stack.enter_context(socket.create_connection(("127.0.0.1", ports["mx"]), PATIENCE))
+            client = stack.enter_context(socket.create_connection(("127.0.0.1", server.ports["mx"]), PATIENCE))
             client.sendall(b"PROXY TCP4 192.0.2.%d 192.0.2.200 4711 25\r\n" % number)
             spoken.append(stack.enter_context(client.makefile("rwb")))
         greetings = [each.readline()[:3] for each in spoken]
@@ -235,7 +210,7 @@ def test_a_client_behind_a_proxy_is_known_and_counted_by_all_workers(tmp_path: P
             each.write(b"From: x@x.test\r\nSubject: hello\r\n\r\nHello\r\n.\r\nQUIT\r\n")
             each.flush()
             assert b"\r\n250 2.0.0" in each.read()
-        reader = log_in(ports["pop3"])
+        reader = log_in(server.ports["pop3"])
         headers = [b"\n".join(reader.top(number, 0)[1]) for number in (1, 2)]
         reader.quit()
         assert b"[192.0.2.2]" in headers[0]
@@ -244,9 +219,8 @@ def test_a_client_behind_a_proxy_is_known_and_counted_by_all_workers(tmp_path: P
 
 
 @PROGRAMS
-def test_a_hangup_is_heard_by_every_worker(tmp_path: Path, program: list[str]) -> None:
-    server, _ = serve(mail_server(tmp_path), program, workers=2)
-    with server:
+def test_a_hangup_is_heard_by_every_worker(config: Path, program: list[str]) -> None:
+    with serve(config, program, workers=2) as server:
         # Each reads them once as it begins.
         for expected in (2, 4):
             while sum("loaded certificates" in line for line in server.said) < expected:
@@ -255,22 +229,20 @@ def test_a_hangup_is_heard_by_every_worker(tmp_path: Path, program: list[str]) -
         assert server.stop() in (0, -signal.SIGTERM)
 
 
-def test_a_worker_that_is_asked_to_end_ends_in_order_and_is_replaced(tmp_path: Path) -> None:
-    server, ports = serve(mail_server(tmp_path), workers=2)
-    with server:
+def test_a_worker_that_is_asked_to_end_ends_in_order_and_is_replaced(config: Path) -> None:
+    with serve(config, workers=2) as server:
         old = dict(server.workers)
         os.kill(old[2], signal.SIGTERM)
         assert "ended with status 0" in server.wait_for(f"worker 2 (pid {old[2]})")
         server.wait_for("worker 2 (pid")
         assert server.workers[2] != old[2]
-        send(ports["submission"], "after", "bob@home.test")
+        send(server.ports["submission"], "after", "bob@home.test")
         assert server.stop() == 0
 
 
 @PROGRAMS
 @pytest.mark.parametrize("trouble", ["port", "store"])
-def test_what_stops_the_start_of_a_worker_ends_the_program(tmp_path: Path, program: list[str], trouble: str) -> None:
-    config = mail_server(tmp_path)
+def test_a_worker_that_cannot_start_is_fatal(tmp_path: Path, config: Path, program: list[str], trouble: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         if trouble == "port":
             taken = f"tcp:{other.getsockname()[1]}:interface=127.0.0.1"

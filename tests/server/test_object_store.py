@@ -26,10 +26,8 @@ def test_without_a_bucket_there_is_none(tmp_path: Path) -> None:
 
 def test_the_secret_is_in_a_file_beside_it(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("not to be told\nmore\n")
-    config = loaded(
-        tmp_path,
-        'bucket = "mail"\nendpoint = "https://s3.home.test"\nprefix = "a/b/"\naccess_key = "k"\nsecret_key_file = "secret"\n',
-    )
+    store = 'bucket = "mail"\nendpoint = "https://s3.home.test"\nprefix = "a/b/"\n'
+    config = loaded(tmp_path, f'{store}access_key = "k"\nsecret_key_file = "secret"\n')
     place = place_of(config)
     assert (place.bucket, place.endpoint, place.prefix) == ("mail", "https://s3.home.test", "a/b/")
     assert place.secret_key == "not to be told"

@@ -114,13 +114,11 @@ def test_a_store_that_cannot_be_opened_ends_the_program(tmp_path: Path, program:
 def start_in_vain(folder: Path, program: list[str], port: int) -> str:
     """What the program says as it ends with status 1."""
     file = folder / "mailstack.toml"
-    file.write_text(
-        f'hostname = "mx.home.test"\ndomains = ["home.test"]\n[listen]\nmx = ["tcp:{port}:interface=127.0.0.1"]\n'
-    )
+    listen = f'[listen]\nmx = ["tcp:{port}:interface=127.0.0.1"]\n'
+    file.write_text(f'hostname = "mx.home.test"\ndomains = ["home.test"]\n{listen}')
     begin = ["serve"] if program is MAILSTACK else ["--nodaemon", f"--pidfile={folder / 'pid'}", "mailstack"]
-    done = subprocess.run(
-        [*program, *begin, "-c", str(file)], capture_output=True, text=True, timeout=PATIENCE, check=False
-    )
+    line = [*program, *begin, "-c", str(file)]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 1
     return done.stdout + done.stderr
 

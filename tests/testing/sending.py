@@ -30,11 +30,11 @@ def submit(server, to, user="alice@home.test", password="alice", *, subject="Hel
         client.send_message(letter(to, subject, text, sender=user))
 
 
-def collect(server, user, password):
-    """Every letter of a mailbox; they are deleted."""
+def collect(server, user, password=""):
+    """Every letter of a mailbox; they are deleted. The default password is the name of the user."""
     client = poplib.POP3_SSL(server.pop3s.host, server.pop3s.port, context=server.ssl_context, timeout=10)
     client.user(user)
-    client.pass_(password)
+    client.pass_(password or user)
     count, _ = client.stat()
     found = []
     for number in range(1, count + 1):

@@ -46,8 +46,8 @@ def main() -> None:
 
 def fill(config: Path) -> None:
     """Letters that were delivered, collected, deferred, held, bounced and removed."""
-    server, ports = serve(config)
-    with server:
+    with serve(config) as server:
+        ports = server.ports
         submit(ports, "bob@home.test", text="small")
         submit(ports, "bob@home.test", text="large " + f"{'x' * 70} " * 1000)
         submit(ports, "alice@home.test", "bob@home.test", text="to two")
@@ -96,11 +96,10 @@ def answers(config: Path) -> dict[str, Any]:
 
 def mailboxes(config: Path) -> dict[str, dict[str, str]]:
     """Unique id to SHA-256 of each letter in each mailbox, over POP3, with the passwords of old."""
-    server, ports = serve(config)
     found = {}
-    with server:
+    with serve(config) as server:
         for user in ("alice", "bob"):
-            client = poplib.POP3("127.0.0.1", ports["pop3"], timeout=20)
+            client = poplib.POP3("127.0.0.1", server.ports["pop3"], timeout=20)
             client.user(user)
             client.pass_(user)
             uids = [line.decode().split()[1] for line in client.uidl()[1]]

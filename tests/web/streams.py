@@ -6,15 +6,7 @@ from collections.abc import AsyncGenerator
 
 from twisted.internet.defer import CancelledError, Deferred
 
-from mailstack.web.http_messages import (
-    HttpRoute,
-    Request,
-    Response,
-    StreamLine,
-    Upgrade,
-    json_response,
-    text_response,
-)
+from mailstack.web.http_messages import HttpRoute, Request, Response, StreamLine, Upgrade, json_response, text_response
 from mailstack.web.site import Site, shielded
 
 PIECE = b"x" * 100_000

@@ -94,9 +94,8 @@ def test_without_a_client_all_are_offered() -> None:
     [("ios", "profile.mobileconfig?address=alice%40home.test"), ("k9", "setup?client=k9&address=alice%40home.test")],
 )
 def test_a_phone_s_camera_reads_where_to_go(client: str, path: str) -> None:
-    ask = Request(
-        "GET", "/setup/code.svg", "192.0.2.1", {"client": client, "address": ADDRESS}, authority="192.0.2.1:8025"
-    )
+    query = {"client": client, "address": ADDRESS}
+    ask = Request("GET", "/setup/code.svg", "192.0.2.1", query, authority="192.0.2.1:8025")
     answer = run(build_site(shown()).respond(ask))
     assert (answer.status, answer.media_type) == (200, "image/svg+xml")
     expected = segno.make(f"http://192.0.2.1:8025/{path}", error="m")
@@ -133,8 +132,7 @@ def test_what_a_client_sends_is_shown_as_text_only() -> None:
     hostile = "<b>x</b>&amp;@home.test"
     assert get("/setup", client="k9", address=hostile).status == 400
     assert get("/setup", client="<b>", address=ADDRESS).status == 404
-    answer = get("/setup", client="k9", address="a&b<@home.test".replace("<", ""))
-    assert b"a&amp;b@home.test" in answer.body
+    assert b"a&amp;b@home.test" in get("/setup", client="k9", address="a&b<@home.test".replace("<", "")).body
     odd = replace(shown(), accounts=(("<i>@home.test", "<script>"),))
     assert b"<script>" not in get("/", server=odd).body
 

@@ -20,6 +20,7 @@ from tests.web.autoconfig.test_client_files import ASK, BOMB, OUTLOOK_SCHEMA
 from tests.web.public_pages import get, post, shown
 
 ADDRESS = "alice@home.test"
+MOBILE_SCHEMA = "http://schemas.microsoft.com/exchange/autodiscover/mobilesync/responseschema/2006"
 
 
 # --- what is refused
@@ -101,16 +102,13 @@ def test_every_local_part_of_a_domain_is_answered_alike(path: str) -> None:
 def test_foreign_domain_has_no_files() -> None:
     assert get("/mail/config-v1.1.xml", emailaddress="a@far.test").status == 404
     assert get("/profile.mobileconfig", address="a@far.test").status == 404
-    assert (
-        b"<ErrorCode>500<"
-        in post("/autodiscover/autodiscover.xml", ASK.format(address="a@far.test", schema=OUTLOOK_SCHEMA)).body
-    )
+    answer = post("/autodiscover/autodiscover.xml", ASK.format(address="a@far.test", schema=OUTLOOK_SCHEMA))
+    assert b"<ErrorCode>500<" in answer.body
 
 
 @pytest.mark.parametrize("path", ["/mail/config-v1.1.xml", "/profile.mobileconfig", "/setup"])
 def test_what_is_no_address_is_refused(path: str) -> None:
-    answer = get(path, emailaddress="a@b@c", address="a@b@c", client="k9")
-    assert answer.status == 400
+    assert get(path, emailaddress="a@b@c", address="a@b@c", client="k9").status == 400
 
 
 # --- the files
@@ -151,13 +149,7 @@ def test_outlook_finds_its_settings_however_it_writes_the_path(path: str) -> Non
         (BOMB, 600),
         ("", 600),
         (ASK.format(address="a@b@c", schema=OUTLOOK_SCHEMA), 600),
-        (
-            ASK.format(
-                address=ADDRESS,
-                schema="http://schemas.microsoft.com/exchange/autodiscover/mobilesync/responseschema/2006",
-            ),
-            601,
-        ),
+        (ASK.format(address=ADDRESS, schema=MOBILE_SCHEMA), 601),
     ],
 )
 def test_autodiscover_error_has_outlooks_format(body: str, code: int) -> None:

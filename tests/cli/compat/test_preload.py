@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import poplib
-import urllib.request
 from pathlib import Path
 
 import pytest
@@ -13,7 +11,7 @@ from mailstack.cli.compat import overrides_for
 from mailstack.cli.output import CommandError
 from mailstack.sandbox.dev import DevSettings
 from mailstack.sandbox.dev.accounts import preloads_in
-from tests.journeys.process import Process
+from tests.journeys.mailpit import GreenMail
 
 
 def letter(directory: Path, name: str, octets: bytes = b"Subject: x\n\nx\n") -> Path:
@@ -48,23 +46,13 @@ def test_letters_are_there_from_the_start(tmp_path: Path) -> None:
     letter(tmp_path, "letters/bob@x.test/INBOX/2.eml", b"From: ann@x.test\r\nSubject: two\r\n\r\nHello\r\n")
     options = [f"-Dgreenmail.{name}.port=0" for name in ("smtp", "pop3", "api")]
     # Words of one dash are no clusters of short options, of which -h would be one.
-    options += [
-        "-Dgreenmail.auth.disabled",
-        "-Dgreenmail.setup.smtp",
-        "-Dgreenmail.setup.pop3",
-        f"-Dgreenmail.preload.dir={tmp_path}/letters",
-    ]
-    environ = {"XDG_RUNTIME_DIR": str(tmp_path)}
-    with Process("dev", "--json", "--quiet", "--compat", "greenmail", *options, environ=environ) as process:
-        facts = json.loads(process.line())
-        client = poplib.POP3("127.0.0.1", facts["services"]["pop3"]["port"], timeout=20)
+    options += [f"-Dgreenmail.{name}" for name in ("auth.disabled", "setup.smtp", "setup.pop3")]
+    with GreenMail(tmp_path, *options, f"-Dgreenmail.preload.dir={tmp_path}/letters") as dev:
+        client = poplib.POP3(*dev.at("pop3"), timeout=20)
         client.user("bob@x.test")
         client.pass_("anything")
         assert client.stat()[0] == 2
-        assert [next(line for line in client.retr(n)[1] if line.startswith(b"Subject")) for n in (1, 2)] == [
-            b"Subject: one",
-            b"Subject: two",
-        ]
+        subjects = [next(line for line in client.retr(n)[1] if line.startswith(b"Subject")) for n in (1, 2)]
+        assert subjects == [b"Subject: one", b"Subject: two"]
         client.quit()
-        with urllib.request.urlopen(facts["web"] + "api/configuration", timeout=20) as answer:
-            assert json.load(answer)["preloadDirectory"] == f"{tmp_path}/letters"
+        assert dev.api("GET", "api/configuration")["preloadDirectory"] == f"{tmp_path}/letters"

@@ -21,7 +21,7 @@ from mailstack.store.archive import ARCHIVE
 from mailstack.store.settings import StoreSettings
 from mailstack.store.sqlite.store import SqliteStore
 from tests.aid import Pump
-from tests.cli.conftest import Mailstack, Shelf, lines_of
+from tests.cli.conftest import Mailstack, Shelf, lines_of, refusal
 
 LETTER = "From: Ann <ann@shop.test>\nTo: bob@home.test, carol@elsewhere.test\nDate: {date}\nSubject: {n}\n\nHello\n"
 DATE = "Thu, 26 Nov 2026 10:00:00 +0000"
@@ -59,9 +59,7 @@ def data(tmp_path: Path) -> Path:
 # --- one mailbox
 
 
-def test_letters_enter_a_mailbox_once_however_often_they_are_imported(
-    mailstack: Mailstack, shelf: Shelf, box: Path
-) -> None:
+def test_a_repeated_import_adds_nothing(mailstack: Mailstack, shelf: Shelf, box: Path) -> None:
     shelf.add_account("bob@home.test")
     assert states(mailstack("import", "bob@home.test", str(box), "--json")) == {"imported": 3, "known": 1}
     assert states(mailstack("import", "bob@home.test", str(box), "--json")) == {"known": 4}
@@ -81,7 +79,7 @@ def test_its_journey_says_where_it_came_from(mailstack: Mailstack, shelf: Shelf,
     assert str(record.letter.envelope.sender) == "ann@shop.test"
 
 
-def test_what_was_deleted_may_come_back(mailstack: Mailstack, shelf: Shelf, box: Path) -> None:
+def test_a_deleted_letter_is_imported_again(mailstack: Mailstack, shelf: Shelf, box: Path) -> None:
     shelf.add_account("bob@home.test")
     mailstack("import", "bob@home.test", str(box))
     shelf.pump.run(shelf.store.mailboxes.update("bob@home.test", collected=(), deleted=(1, 2), steps=()))
@@ -89,9 +87,7 @@ def test_what_was_deleted_may_come_back(mailstack: Mailstack, shelf: Shelf, box:
     assert states(mailstack("import", "bob@home.test", str(box), "--json")) == {"known": 4}
 
 
-def test_what_is_exported_is_known_when_it_is_imported_again(
-    mailstack: Mailstack, shelf: Shelf, box: Path, tmp_path: Path
-) -> None:
+def test_an_export_is_known_to_an_import(mailstack: Mailstack, shelf: Shelf, box: Path, tmp_path: Path) -> None:
     shelf.add_account("bob@home.test")
     mailstack("import", "bob@home.test", str(box))
     for name in ("there", "there.mbox"):
@@ -99,12 +95,12 @@ def test_what_is_exported_is_known_when_it_is_imported_again(
         assert states(mailstack("export", "bob@home.test", there, "--json")) == {"exported": 3}
         assert states(mailstack("import", "bob@home.test", there, "--json")) == {"known": 3}
     assert states(mailstack("export", "bob@home.test", str(tmp_path / "there"), "--json")) == {"known": 3}
-    again = mailstack("export", "bob@home.test", str(tmp_path / "there.mbox"))
-    assert again.exit_code == 1
-    assert "exists already; choose a new file" in again.stderr
+    assert "exists already; choose a new file" in refusal(
+        mailstack("export", "bob@home.test", str(tmp_path / "there.mbox"))
+    )
 
 
-def test_who_is_nobody_here_gets_nothing(mailstack: Mailstack, shelf: Shelf, box: Path, tmp_path: Path) -> None:
+def test_import_and_export_need_an_account(mailstack: Mailstack, shelf: Shelf, box: Path, tmp_path: Path) -> None:
     for command in (("import", "eve@home.test", str(box)), ("export", "eve@home.test", str(tmp_path / "there"))):
         result = mailstack(*command)
         assert (result.exit_code, "eve@home.test is not an account of this server" in result.stderr) == (1, True)
@@ -121,16 +117,15 @@ def test_a_full_mailbox_takes_no_more_and_says_so(mailstack: Mailstack, shelf: S
     assert "the mailbox is full" in result.stderr
 
 
-def test_what_is_no_letter_is_told(mailstack: Mailstack, shelf: Shelf, tmp_path: Path) -> None:
+def test_a_file_without_a_letter_is_refused(mailstack: Mailstack, shelf: Shelf, tmp_path: Path) -> None:
     shelf.add_account("bob@home.test")
     (tmp_path / "notes.txt").write_text("nothing\n")
-    result = mailstack("import", "bob@home.test", str(tmp_path / "notes.txt"))
-    assert result.exit_code == 1
-    assert "notes.txt has no letter" in result.stderr
-    assert "supported are mbox, Maildir and .eml files" in result.stderr
+    result = refusal(mailstack("import", "bob@home.test", str(tmp_path / "notes.txt")))
+    assert "notes.txt has no letter" in result
+    assert "supported are mbox, Maildir and .eml files" in result
 
 
-def test_what_stands_in_an_mbox_and_is_no_letter_is_refused(mailstack: Mailstack, shelf: Shelf, box: Path) -> None:
+def test_invalid_letters_of_an_mbox_are_refused(mailstack: Mailstack, shelf: Shelf, box: Path) -> None:
     shelf.add_account("bob@home.test")
     box.write_text(box.read_text() + "\nFrom x\n\nFrom y\nno header\n\nFrom z\n")
     result = mailstack("import", "bob@home.test", str(box))
@@ -163,9 +158,7 @@ def test_the_inbox_takes_letters_for_those_whom_they_name(data: Path, box: Path)
     assert found == {ARCHIVE: 3, "bob@home.test": 3, "carol@elsewhere.test": 3}
 
 
-def test_what_is_dumped_is_what_was_taken_and_is_known_when_it_comes_again(
-    data: Path, box: Path, tmp_path: Path
-) -> None:
+def test_a_dump_has_what_was_taken_and_is_known_again(data: Path, box: Path, tmp_path: Path) -> None:
     dev("ingest", "--data", str(data), str(box))
     there = tmp_path / "there"
     assert states(dev("dump", "--data", str(data), str(there), "--json")) == {"exported": 3}

@@ -120,9 +120,7 @@ def failure_of(here: Path, there: Path) -> StoreError | None:
 
 
 @pytest.mark.parametrize("full", [True, False])
-def test_each_write_that_fails_leaves_the_target_empty(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, full: bool
-) -> None:
+def test_a_failed_write_leaves_the_target_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, full: bool) -> None:
     """On a full disk, and on a broken one; with room again the copy succeeds."""
     here, there = tmp_path / "here", tmp_path / "there"
     write_server(here, one_server())
@@ -241,7 +239,7 @@ def test_a_damaged_row_is_named(here: Path, tmp_path: Path, change: str, told: s
         copied(here, tmp_path / "there")
 
 
-def test_who_reads_no_further_than_the_first_row_ends_without_a_complaint(here: Path) -> None:
+def test_reading_only_the_first_row_raises_nothing(here: Path) -> None:
     """As when that row is damaged: what is told of it is not buried beneath a traceback."""
     source = DirectorySource(here)
     rows = source.rows(tables()[0])

@@ -122,7 +122,7 @@ def test_a_server_that_runs_is_not_copied(here: Path, tmp_path: Path, postgresql
     assert copied(postgresql_url, tmp_path / "back") == []
 
 
-def test_nobody_begins_or_writes_while_it_is_copied(here: Path, postgresql_url: str) -> None:
+def test_a_database_is_not_written_while_it_is_copied(here: Path, postgresql_url: str) -> None:
     copied(here, postgresql_url)
     pump = Pump()
     store = PostgresStore(pump, DatabaseAddress(postgresql_url, timeout=0.3))

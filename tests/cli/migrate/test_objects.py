@@ -94,7 +94,7 @@ def contents_of(directory: Path) -> list[bytes]:
     return sorted(found)
 
 
-def test_they_stay_where_they_are_and_that_is_said(run: Run, here: Path, config: Path, tmp_path: Path) -> None:
+def test_objects_stay_where_they_are_by_default(run: Run, here: Path, config: Path, tmp_path: Path) -> None:
     there = tmp_path / "there"
     assert "2 contents stay in the object store" in run("store", "copy", here, there)
     assert names_in(there) == names_in(here)
@@ -105,12 +105,11 @@ def test_they_stay_where_they_are_and_that_is_said(run: Run, here: Path, config:
         assert "not read" not in said
 
 
-def test_they_come_along_and_go_into_another_one(
+def test_objects_are_copied_to_another_store(
     run: Run, here: Path, config: Path, object_store: Server, tmp_path: Path
 ) -> None:
     there, again = tmp_path / "there", tmp_path / "again"
-    said = run("store", "copy", here, there, "--objects-from", config)
-    assert "stay" not in said.replace("stays", "")
+    assert "stay" not in run("store", "copy", here, there, "--objects-from", config).replace("stays", "")
     assert names_in(there) == []
     assert contents_of(there) == sorted([*LARGE, SMALL])
     assert run("store", "verify", here, there, "-c", config).endswith("both stores are equal\n")

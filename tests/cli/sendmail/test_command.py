@@ -54,12 +54,11 @@ def test_a_letter_of_a_cron_job_is_in_its_mailbox_whether_the_server_runs_or_not
     config = mail_server(tmp_path)
     text = "To: bob\nBcc: carol@elsewhere.test\nSubject: cron\n\nhello\n.\nmore\n"
     assert called("sendmail", config, "-t", "-oi", "-FCron", text=text).returncode == 0
-    server, ports = serve(config)
-    with server:
+    with serve(config) as server:
         done = called("sendmail", config, "-i", "-v", "-f", "alice", "bob", "carol@elsewhere.test", text=text)
         assert done.returncode == 0, done.stderr
         letter = done.stdout.split()[-1]
-        first, second = read(ports["pop3"], 2)
+        first, second = read(server.ports["pop3"], 2)
         for seen in (first, second):
             assert "Bcc" not in seen
             assert "\nmore" in seen
@@ -102,7 +101,7 @@ TO_ALICE = "Subject: x\n\nx\n"
         (("-qRa..b",), "", 64),
     ],
 )
-def test_it_ends_as_sysexits_h_says(
+def test_exit_status_as_in_sysexits(
     config: Path, mailstack: Mailstack, shelf: Shelf, *, arguments: tuple[str, ...], text: str, status: int
 ) -> None:
     with config.open("a") as more:

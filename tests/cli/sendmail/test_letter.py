@@ -84,7 +84,7 @@ def test_what_is_no_address_is_said() -> None:
         ({"name": 'J. "J" Doe'}, "www@home.test", b'From: "J. \\"J\\" Doe" <www@home.test>\r\n'),
     ],
 )
-def test_the_sender_and_a_missing_from_are_the_callers(
+def test_default_sender_and_from_are_of_the_caller(
     options: dict[str, object], sender: str | None, author: bytes
 ) -> None:
     letter = prepared(b"To: al@x.test\n\nx\n", **options)

@@ -38,8 +38,7 @@ from mailstack.cli.sendmail.options import USAGE, SendmailError, SendmailOptions
     ],
 )
 def test_they_mean_what_other_sendmails_mean(line: str, meant: dict[str, Any]) -> None:
-    found = parse(line.split())
-    assert found == SendmailOptions(**meant)
+    assert parse(line.split()) == SendmailOptions(**meant)
 
 
 @pytest.mark.parametrize(

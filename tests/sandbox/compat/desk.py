@@ -26,6 +26,13 @@ from mailstack.web.submission import CopySource
 from tests.aid import run
 from tests.mailbox.index.shelf import Shelf, inline
 
+UPGRADE = {
+    "upgrade": "websocket",
+    "connection": "Upgrade",
+    "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
+    "sec-websocket-version": "13",
+}
+
 
 class Counter:
     """Takes letters into the shelf, in place of a station."""
@@ -105,13 +112,7 @@ class Desk:
         return json.loads(whole(answer))
 
     def upgrade(self, path: str) -> Upgrade:
-        fields = {
-            "upgrade": "websocket",
-            "connection": "Upgrade",
-            "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
-            "sec-websocket-version": "13",
-        }
-        found = run(self.site.respond(Request("GET", path, "localhost", {}, b"", fields)))
+        found = self.request("GET", path, {}, None, **UPGRADE)
         assert isinstance(found, Upgrade)
         return found
 

@@ -36,10 +36,8 @@ def test_users_are_made_listed_and_removed(desk: Desk) -> None:
     made = desk.ask("POST", "/api/user", {"email": "Bob@home.test", "login": "bob", "password": "secret"})
     assert body(made) == {"login": "bob", "email": "bob@home.test"}
     desk.ask("POST", "/api/user", {"email": "x@elsewhere.test", "password": "y"})
-    assert desk.get("/api/user") == [
-        {"login": "bob", "email": "bob@home.test"},
-        {"login": "x@elsewhere.test", "email": "x@elsewhere.test"},
-    ]
+    stranger = {"login": "x@elsewhere.test", "email": "x@elsewhere.test"}
+    assert desk.get("/api/user") == [{"login": "bob", "email": "bob@home.test"}, stranger]
     again = desk.ask("POST", "/api/user", {"email": "bob@home.test", "password": "z"})
     assert again.status == 400
     assert "already" in body(again)["message"]
@@ -50,10 +48,8 @@ def test_users_are_made_listed_and_removed(desk: Desk) -> None:
 
 def test_a_login_may_be_any_name_that_nobody_has(desk: Desk) -> None:
     for login in ("nobody", "x"):
-        made = desk.ask(
-            "POST", "/api/user", {"email": f"{login}@elsewhere.test", "login": "id-" + login, "password": "y"}
-        )
-        assert body(made) == {"login": "id-" + login, "email": f"{login}@elsewhere.test"}
+        user = {"login": f"id-{login}", "email": f"{login}@elsewhere.test"}
+        assert body(desk.ask("POST", "/api/user", {**user, "password": "y"})) == user
     assert [each["login"] for each in desk.get("/api/user")] == ["id-nobody", "id-x"]
     taken = desk.ask("POST", "/api/user", {"email": "z@elsewhere.test", "login": "id-x", "password": "y"})
     assert (taken.status, body(taken)["message"]) == (400, "Can not create user: the login id-x is there already")
@@ -78,16 +74,9 @@ def test_a_user_that_can_not_be_is_refused(desk: Desk, wrong: dict[str, str]) ->
 def test_messages_of_a_mailbox(desk: Desk) -> None:
     octets = b"Message-ID: <1@a.test>\r\nSubject: =?utf-8?q?=C3=A4?=\r\n\r\nx\r\n"
     deliver(desk, octets)
+    message = {"uid": "1", "Message-ID": "<1@a.test>", "subject": "ä", "contentType": "text/plain"}
     for path in ("/api/user/bob/messages/", "/api/user/bob@home.test/messages/INBOX"):
-        assert desk.get(path) == [
-            {
-                "uid": "1",
-                "Message-ID": "<1@a.test>",
-                "subject": "ä",
-                "contentType": "text/plain",
-                "mimeMessage": octets.decode(),
-            }
-        ]
+        assert desk.get(path) == [{**message, "mimeMessage": octets.decode()}]
     assert desk.ask("GET", "/api/user/bob/messages/Trash").status == 400
 
 
@@ -114,8 +103,6 @@ def test_purge_empties_mailboxes_and_the_list(desk: Desk) -> None:
 def test_configuration_and_readiness(desk: Desk) -> None:
     found = desk.get("/api/configuration")
     assert found["authenticationDisabled"] is True
-    assert [(each["protocol"], each["port"], each["isSecure"]) for each in found["serverSetups"]] == [
-        ("smtp", 1025, False),
-        ("pop3s", 1995, True),
-    ]
+    setups = [(each["protocol"], each["port"], each["isSecure"]) for each in found["serverSetups"]]
+    assert setups == [("smtp", 1025, False), ("pop3s", 1995, True)]
     assert desk.get("/api/service/readiness") == {"message": "Service running"}

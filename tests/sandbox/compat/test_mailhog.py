@@ -12,7 +12,7 @@ from wsproto.events import CloseConnection, TextMessage
 
 from tests.aid import run
 from tests.mailbox.index.shelf import ALICE, BOB, text
-from tests.sandbox.compat.desk import Desk, Wire, whole
+from tests.sandbox.compat.desk import UPGRADE, Desk, Wire, whole
 from tests.sandbox.compat.test_mailpit import CAROL, HTML
 
 
@@ -37,10 +37,8 @@ def test_a_page_of_v2_has_items(desk: Desk) -> None:
     assert message["Content"]["Size"] == len(HTML)
     assert message["Content"]["Body"].startswith("--a\r\n")
     related, attached = message["MIME"]["Parts"]
-    assert [part["Headers"]["Content-Type"] for part in related["MIME"]["Parts"]] == [
-        ["text/html"],
-        ["image/png; name=i.png"],
-    ]
+    types = [part["Headers"]["Content-Type"] for part in related["MIME"]["Parts"]]
+    assert types == [["text/html"], ["image/png; name=i.png"]]
     assert related["MIME"]["Parts"][1]["Body"] == "iVBORw0K"
     assert attached["MIME"] is None
     assert message["Raw"] == {
@@ -135,13 +133,8 @@ def test_streams_take_the_places_that_there_are() -> None:
     desk = Desk(streams=1)
     wire = Wire()
     Deferred.fromCoroutine(desk.upgrade("/api/v2/websocket").converse(wire))  # type: ignore[arg-type]
-    fields = {
-        "upgrade": "websocket",
-        "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
-        "sec-websocket-version": "13",
-    }
     for path in ("/api/v2/websocket", "/api/events"):
-        assert desk.ask("GET", path, **fields).status == 503, path
+        assert desk.ask("GET", path, **UPGRADE).status == 503, path
     wire.say(Connection(ConnectionType.CLIENT).send(CloseConnection(1000)))
     desk.upgrade("/api/events")
     desk.shelf.close()

@@ -14,20 +14,9 @@ from tests.mailbox.index.shelf import BOB
 from tests.sandbox.compat.desk import Desk
 from tests.sandbox.compat.test_mailpit import HTML
 
-NAMES = (
-    "IDs",
-    "Tags",
-    "To",
-    "Read",
-    "Search",
-    "Name",
-    "Sender",
-    "ErrorCode",
-    "Probability",
-    "From",
-    "Email",
-    "Headers",
-)
+NAMES = [
+    "IDs", "Tags", "To", "Read", "Search", "Name", "Sender", "ErrorCode", "Probability", "From", "Email", "Headers",
+]  # fmt: skip
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.sampled_from(("latest", "bob@home.test")),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=4),

@@ -34,18 +34,12 @@ at_smtp = st.one_of(
 at_pop3 = st.one_of(
     *common, st.fixed_dictionaries({"reply": st.just("-ERR [SYS/TEMP] no")}), st.just({"garbage": "?\r\n"})
 )
-beneath = st.sampled_from(
-    [
-        {"at": "tls", "tls": "refused"},
-        {"at": "tls", "tls": "expired"},
-        {"at": "call", "drop": "before"},
-        {"at": "call", "silence": True},
-        {"at": "dns", "answer": "servfail"},
-        {"at": "dns", "answer": "timeout"},
-        {"at": "disk", "error": "failed"},
-        {"at": "disk", "error": "full"},
-        {"at": "rcpt", "greylist": "1h"},
-    ]
+beneath = st.one_of(
+    st.fixed_dictionaries({"at": st.just("tls"), "tls": st.sampled_from(["refused", "expired"])}),
+    st.sampled_from([{"at": "call", "drop": "before"}, {"at": "call", "silence": True}]),
+    st.fixed_dictionaries({"at": st.just("dns"), "answer": st.sampled_from(["servfail", "timeout"])}),
+    st.fixed_dictionaries({"at": st.just("disk"), "error": st.sampled_from(["failed", "full"])}),
+    st.just({"at": "rcpt", "greylist": "1h"}),
 )
 faults = st.one_of(
     st.builds(lambda at, what: {"at": at, **what}, st.sampled_from(SMTP), at_smtp),

@@ -99,27 +99,23 @@ def test_sizes_that_are_lies(internet: Internet, bob: SimulatedReader) -> None:
 
 
 @pytest.mark.parametrize(
-    "rule",
+    ("effect", "value"),
     [
-        {"reply": "-ERR go away"},
-        {"drop": "before"},
-        {"drop": "after"},
-        {"silence": True},
-        {"garbage": "HTTP/1.1 200 OK\r\n"},
+        ("reply", "-ERR go away"),
+        ("drop", "before"),
+        ("drop", "after"),
+        ("silence", True),
+        ("garbage", "HTTP/1.1 200\r\n"),
     ],
 )
-def test_a_server_that_is_no_use_from_the_start(
-    internet: Internet, bob: SimulatedReader, rule: dict[str, object]
-) -> None:
-    internet.faults.add({"at": "pop3.connect", "times": 1, **rule})
+def test_a_fault_of_the_greeting(internet: Internet, bob: SimulatedReader, effect: str, value: object) -> None:
+    internet.faults.add({"at": "pop3.connect", "times": 1, effect: value})
     with pytest.raises((Pop3ConnectionLost, Refused, ConnectFailed)):
         bob.collect()
     assert len(bob.collect()) == 2
 
 
-def test_an_answer_to_quit_that_is_lost_has_removed_the_letters_all_the_same(
-    internet: Internet, bob: SimulatedReader
-) -> None:
+def test_a_lost_answer_to_quit_leaves_no_letters(internet: Internet, bob: SimulatedReader) -> None:
     internet.faults.add(Fault(at="pop3.quit", drop="before", times=1))
     with pytest.raises(Pop3ConnectionLost):
         bob.collect()

@@ -8,6 +8,7 @@ import threading
 
 import pytest
 from twisted.internet import endpoints, interfaces
+from twisted.internet import reactor as installed
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.error import DNSLookupError, ReactorAlreadyRunning, ReactorNotRestartable, ReactorNotRunning
 from twisted.internet.protocol import Factory
@@ -73,8 +74,6 @@ def test_run_says_when_nothing_is_left_that_could_meet_the_condition(reactor):
 
 
 def test_run_says_when_something_waits_for_another_reactor(reactor):
-    from twisted.internet import reactor as installed
-
     stray = installed.callLater(60, int)
     with pytest.raises(NotReached, match="pass the simulated reactor to all code"):
         reactor.run(lambda: False)

@@ -243,8 +243,7 @@ def test_the_real_reactor_tells_the_same_story():
         [sys.executable, "-m", "tests.sandbox.simulation.parity"], capture_output=True, timeout=30, check=True
     )
     reactor = SimulatedReactor()
-    simulated = reactor.result_of(parity.scenario(reactor), at_most=60)
-    assert simulated == json.loads(process.stdout)
+    assert reactor.result_of(parity.scenario(reactor), at_most=60) == json.loads(process.stdout)
 
 
 @pytest.mark.parametrize("ragged", [False, True])

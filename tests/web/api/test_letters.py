@@ -39,11 +39,8 @@ def rich() -> bytes:
 def test_a_letter_is_given_as_people_read_it(desk: Desk) -> None:
     letter = desk.put(rich())
     found = desk.json("GET", f"/v1/letters/{letter}")
-    assert (found["id"], found["subject"], found["from"]) == (
-        letter,
-        "Your code",
-        {"name": "Alice", "address": "alice@home.test"},
-    )
+    assert (found["id"], found["subject"]) == (letter, "Your code")
+    assert found["from"] == {"name": "Alice", "address": "alice@home.test"}
     assert "482910" in found["codes"]
     assert found["links"] == ["https://x.test/verify?t=1"]
     assert found["reply_to"] == [{"name": "", "address": "desk@home.test"}]
@@ -159,22 +156,14 @@ def test_a_body_that_chooses_nothing_deletes_nothing(desk: Desk, body: dict[str,
     assert desk.json("GET", "/v1/letters")["total"] == 1
 
 
+LIMITS = [("limit", value) for value in ("-1", "1001", "x", "")]
+
+
 @pytest.mark.parametrize(
-    "query",
-    [
-        {"limit": "-1"},
-        {"limit": "1001"},
-        {"limit": "x"},
-        {"limit": ""},
-        {"start": ""},
-        {"before": "1.5"},
-        {"query": "larger:x"},
-        {"query": "x" * 5000},
-    ],
+    ("name", "value"), [*LIMITS, ("start", ""), ("before", "1.5"), ("query", "larger:x"), ("query", "x" * 5000)]
 )
-def test_bad_parameter_is_refused(desk: Desk, query: dict[str, str]) -> None:
-    problem = desk.json("GET", "/v1/letters", status=400, **query)
-    assert set(problem) == {"title", "status", "detail"}
+def test_bad_parameter_is_refused(desk: Desk, name: str, value: str) -> None:
+    assert set(desk.json("GET", "/v1/letters", status=400, **{name: value})) == {"title", "status", "detail"}
 
 
 def test_parts_are_decoded_and_nothing_active_is_shown(desk: Desk) -> None:
@@ -268,28 +257,20 @@ def test_waiting_gives_what_is_there_already(desk: Desk) -> None:
     after = desk.json("GET", "/v1/wait", after=first)
     assert [each["id"] for each in after["letters"]] == [second]
     number = str(after["letters"][0]["number"])
-    problem = desk.json("GET", "/v1/wait", after=number, timeout="0", status=408)
-    assert problem["letters"] == []
+    assert desk.json("GET", "/v1/wait", after=number, timeout="0", status=408)["letters"] == []
     assert desk.json("GET", "/v1/wait", to="ob@home.test", timeout="0", status=408)["letters"] == []
     few = desk.json("GET", "/v1/wait", to="bob@home.test", count="3", timeout="0", status=408)
     assert [each["id"] for each in few["letters"]] == [first, second], "what came is told"
 
 
+TIMEOUTS = [("timeout", value) for value in ("-1", "nan", "", "601")]
+
+
 @pytest.mark.parametrize(
-    "query",
-    [
-        {"count": "0"},
-        {"count": "101"},
-        {"timeout": "-1"},
-        {"timeout": "nan"},
-        {"timeout": ""},
-        {"timeout": "601"},
-        {"after": "soon"},
-        {"query": "is:x"},
-    ],
+    ("name", "value"), [("count", "0"), ("count", "101"), *TIMEOUTS, ("after", "soon"), ("query", "is:x")]
 )
-def test_a_wait_that_makes_no_sense_is_refused(desk: Desk, query: dict[str, str]) -> None:
-    desk.json("GET", "/v1/wait", status=400, **query)
+def test_a_wait_with_a_bad_parameter_is_refused(desk: Desk, name: str, value: str) -> None:
+    desk.json("GET", "/v1/wait", status=400, **{name: value})
 
 
 PATHS = (
@@ -308,9 +289,7 @@ PATHS = (
         st.sampled_from(["limit", "before", "query", "count", "timeout", "after", "to"]), st.text(max_size=20)
     ),
 )
-def test_no_request_is_too_odd_to_be_answered(
-    desk: Desk, method: str, path: str, body: bytes, query: dict[str, str]
-) -> None:
+def test_no_request_fails(desk: Desk, method: str, path: str, body: bytes, query: dict[str, str]) -> None:
     query = {**query, "timeout": query.get("timeout", "0")}
     if path == "/v1/wait":
         query["timeout"] = "0"

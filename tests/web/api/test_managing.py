@@ -17,7 +17,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from tests.journeys.process import Process
+from tests.journeys.dev import DevProcess
 from tests.waiting import until
 from tests.web.api.inventing import value_of
 
@@ -43,10 +43,9 @@ class Api:
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    environ = {"XDG_RUNTIME_DIR": str(tmp_path_factory.mktemp("run"))}
-    with Process("dev", "--port-base", "0", "--json", "--quiet", environ=environ) as process:
-        yield Api(json.loads(process.line())["web"])
-        assert process.stop() in (0, -15)
+    with DevProcess(tmp_path_factory.mktemp("run")) as dev:
+        yield Api(dev.web)
+        assert dev.stop() in (0, -15)
 
 
 @pytest.fixture
@@ -57,37 +56,23 @@ def api(environment: Api) -> Iterator[Api]:
 
 
 def write(api: Api, to: str, subject: str = "hello", **more: object) -> str:
-    letter: str = api("POST", "v1/letters", {"from": "alice@home.test", "to": [to], "subject": subject, **more}, 201)[
-        "id"
-    ]
-    return letter
+    letter = {"from": "alice@home.test", "to": [to], "subject": subject, **more}
+    return str(api("POST", "v1/letters", letter, 201)["id"])
 
 
 def test_a_letter_is_written_with_files_and_answered(api: Api) -> None:
     file = {"name": "a.txt", "content": "aGVsbG8=", "type": "text/plain"}
-    letter = write(
-        api,
-        "bob@home.test",
-        "Grüße",
-        text="Hi",
-        html="<p>Hi</p>",
-        attachments=[file],
-        cc=["carol@elsewhere.test"],
-        bcc=["dora@far.test"],
-    )
+    content = {"text": "Hi", "html": "<p>Hi</p>", "attachments": [file]}
+    letter = write(api, "bob@home.test", "Grüße", cc=["carol@elsewhere.test"], bcc=["dora@far.test"], **content)
     (found,) = api("GET", "v1/wait?to=dora@far.test")["letters"]
     assert (found["id"], found["subject"], found["envelope"]["account"]) == (letter, "Grüße", "alice@home.test")
     assert [part["name"] for part in found["parts"]] == ["a.txt"]
-    assert {each["address"] for each in found["recipients"]} == {
-        "bob@home.test",
-        "carol@elsewhere.test",
-        "dora@far.test",
-    }
+    addresses = {each["address"] for each in found["recipients"]}
+    assert addresses == {"bob@home.test", "carol@elsewhere.test", "dora@far.test"}
     assert "dora" not in json.dumps(found["headers"]), "RFC 5322 §3.6.3"
     answer = {"from": "bob@home.test", "to": ["alice@home.test"], "subject": "Re", "in_reply_to": letter}
-    (reply,) = api(
-        "GET", f"v1/wait?after={api('POST', 'v1/letters', answer, 201)['id'] and letter}&to=alice@home.test"
-    )["letters"]
+    api("POST", "v1/letters", answer, 201)
+    (reply,) = api("GET", f"v1/wait?after={letter}&to=alice@home.test")["letters"]
     assert ["In-Reply-To", f"<{found['message_id']}>"] in reply["headers"]
 
 
@@ -195,10 +180,9 @@ def test_lists_come_in_pages_that_are_alike(api: Api) -> None:
 
 
 def test_alias_delivers_to_its_targets(api: Api) -> None:
-    api("POST", "v1/aliases", {"address": "sales@home.test", "targets": ["alice@home.test", "bob@home.test"]}, 201)
-    assert api("GET", "v1/aliases")["aliases"] == [
-        {"address": "sales@home.test", "targets": ["alice@home.test", "bob@home.test"]}
-    ]
+    alias = {"address": "sales@home.test", "targets": ["alice@home.test", "bob@home.test"]}
+    api("POST", "v1/aliases", alias, 201)
+    assert api("GET", "v1/aliases")["aliases"] == [alias]
     letter = write(api, "sales@home.test", "to all")
     shown = api("GET", f"v1/letters/{letter}")
     assert shown["recipients"] == [{"address": "sales@home.test", "state": "delivered"}]
@@ -234,28 +218,17 @@ def test_a_mailbox_is_emptied(api: Api) -> None:
 
 def test_names_are_set_and_letters_follow_them(api: Api) -> None:
     """RFC 7505: a null MX takes no mail."""
-    api(
-        "PUT",
-        "v1/zone/none.test",
-        {"records": [{"type": "MX", "value": "0 ."}, {"type": "TXT", "value": "v=spf1 -all"}]},
-    )
-    assert api("GET", "v1/zone/NONE.test.")["records"] == [
-        {"type": "MX", "value": "0 ."},
-        {"type": "TXT", "value": "v=spf1 -all"},
-    ]
+    records = [{"type": "MX", "value": "0 ."}, {"type": "TXT", "value": "v=spf1 -all"}]
+    api("PUT", "v1/zone/none.test", {"records": records})
+    assert api("GET", "v1/zone/NONE.test.")["records"] == records
     letter = write(api, "x@none.test")
     (report,) = api("GET", f"v1/wait?to=alice@home.test&after={letter}")["letters"]
     assert report["sender"] == ""
     assert api("GET", f"v1/letters/{letter}")["state"] == "bounced"
     api("DELETE", "v1/zone/none.test")
     api("DELETE", "v1/zone/none.test", status=404)
-    for records in (
-        [{"type": "A", "value": "1.2.3"}],
-        [{"type": "MX", "value": "mx"}],
-        [{"type": "X", "value": "1"}],
-        [{"type": "TXT", "value": ""}],
-    ):
-        api("PUT", "v1/zone/bad.test", {"records": records}, 400)
+    for kind, value in (("A", "1.2.3"), ("MX", "mx"), ("X", "1"), ("TXT", "")):
+        api("PUT", "v1/zone/bad.test", {"records": [{"type": kind, "value": value}]}, 400)
     api("PUT", "v1/zone/bad..test", {"records": []}, 400)
     api("PUT", "v1/zone/many.test", {"records": [{"type": "A", "value": "127.0.0.1"}] * 101}, 400)
     name = quote("grüße.test")
@@ -281,8 +254,7 @@ def test_protocol_log_has_no_secrets(api: Api) -> None:
         return api("GET", "v1/protocol")["lines"]  # type: ignore[no-any-return]
 
     until(lambda: any("MAIL FROM" in each["line"] for each in said()), "the envelope is said")
-    line = said()[0]
-    assert set(line) == {"at", "server", "service", "client", "connection", "line"}
+    assert set(said()[0]) == {"at", "server", "service", "client", "connection", "line"}
 
 
 def test_the_servers_say_where_they_are(api: Api) -> None:
@@ -296,7 +268,8 @@ def test_the_reference_has_what_the_environment_answers(api: Api) -> None:
     document = api("GET", "v1/openapi.json")
     there = {f"{method.upper()} {path}" for path, methods in document["paths"].items() for method in methods}
     written = set(re.findall(r"`([A-Z]+ /v1/[^`? ]*)`", REFERENCE))
-    assert there | {"POST /v1/login", "DELETE /v1/login"} == written | {"POST /v1/login", "DELETE /v1/login"}
+    login = {"POST /v1/login", "DELETE /v1/login"}
+    assert there | login == written | login
 
 
 @pytest.mark.parametrize("seed", range(3))

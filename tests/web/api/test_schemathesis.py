@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from pathlib import Path
-from urllib.request import urlopen
 
 import pytest
 
-from tests.journeys.process import Process
+from tests.journeys.dev import DevProcess
 from tests.web.api.test_managing import Api, write
 
 SECONDS = 20
@@ -26,19 +24,15 @@ def test_what_is_described_is_answered(tmp_path: Path) -> None:
     path = "v1/openapi.json"
     pytest.importorskip("schemathesis", reason="pip install 'mailstack[api]'")
     validator = pytest.importorskip("openapi_spec_validator")
-    environ = {"XDG_RUNTIME_DIR": str(tmp_path)}
-    with Process("dev", "--port-base", "0", "--json", "--quiet", environ=environ) as process:
-        web = json.loads(process.line())["web"]
+    with DevProcess(tmp_path) as dev:
         for number in range(3):
-            write(Api(web), "bob@home.test", f"Number {number}", text="Your code is 482913.")
-        with urlopen(web + path, timeout=20) as answer:
-            document = json.loads(answer.read())
-        validator.validate(document)
-        line = [sys.executable, "-m", "schemathesis.cli", "run", web + path, "--seed", "1"]
+            write(Api(dev.web), "bob@home.test", f"Number {number}", text="Your code is 482913.")
+        validator.validate(dev.api("GET", path))
+        line = [sys.executable, "-m", "schemathesis.cli", "run", dev.web + path, "--seed", "1"]
         line += ["--max-examples", "5", "--max-time", str(SECONDS), "--request-timeout", "10", "--no-color"]
         line += ["--checks", ",".join(CHECKS), "--phases", "examples,coverage,fuzzing"]
         for each in LONG:
             line += ["--exclude-path", each]
         done = subprocess.run(line, capture_output=True, text=True, timeout=4 * SECONDS, check=False, cwd=tmp_path)
         assert done.returncode == 0, done.stdout[-4000:]
-        assert process.stop() in (0, -15)
+        assert dev.stop() in (0, -15)

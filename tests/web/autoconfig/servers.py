@@ -8,16 +8,8 @@ from mailstack.config.values import Domain, HostName
 from mailstack.web.autoconfig.guide import ClientServices, services_from_config
 
 ALL = ("submission", "submissions", "pop3", "pop3s", "imap", "imaps")
-PORTS = {
-    "mx": 25,
-    "submission": 587,
-    "submissions": 465,
-    "pop3": 110,
-    "pop3s": 995,
-    "imap": 143,
-    "imaps": 993,
-    "https": 443,
-}
+PORTS = {"mx": 25, "submission": 587, "submissions": 465, "https": 443}
+PORTS |= {"pop3": 110, "pop3s": 995, "imap": 143, "imaps": 993}
 
 
 def server(*names: str, **settings: object) -> Config:

@@ -54,10 +54,8 @@ def servers(tree: ET.Element) -> list[tuple[str | None, ...]]:
     provider = tree.find("emailProvider")
     assert provider is not None
     found = [each for each in provider if each.tag in ("incomingServer", "outgoingServer")]
-    return [
-        (each.get("type"), each.findtext("hostname"), each.findtext("port"), each.findtext("socketType"))
-        for each in found
-    ]
+    fields = ("hostname", "port", "socketType")
+    return [(each.get("type"), *map(each.findtext, fields)) for each in found]
 
 
 @pytest.mark.parametrize(
@@ -102,9 +100,8 @@ ASK = (
 
 def test_request_of_outlook_is_parsed() -> None:
     """AC-03"""
-    assert parse_autodiscover(ASK.format(address=ADDRESS, schema=OUTLOOK_SCHEMA).encode()) == AutodiscoverRequest(
-        ADDRESS, OUTLOOK_SCHEMA
-    )
+    asked = ASK.format(address=ADDRESS, schema=OUTLOOK_SCHEMA).encode()
+    assert parse_autodiscover(asked) == AutodiscoverRequest(ADDRESS, OUTLOOK_SCHEMA)
     bare = b"<Autodiscover><Request><EMailAddress> a@b.test\n</EMailAddress></Request></Autodiscover>"
     assert parse_autodiscover(bare) == AutodiscoverRequest("a@b.test", OUTLOOK_SCHEMA)
 

@@ -87,9 +87,8 @@ def test_an_address_that_would_need_quoting_gets_no_steps(guide: Guide, address:
 
 @each_guide
 def test_the_document_shows_the_very_same_steps(guide: Guide) -> None:
-    section = (
-        f"### {guide.title}\n\n`mailstack setup {guide.name} {ADDRESS}`\n\n{as_markdown(guide.steps(ADDRESS, usual()))}"
-    )
+    steps = as_markdown(guide.steps(ADDRESS, usual()))
+    section = f"### {guide.title}\n\n`mailstack setup {guide.name} {ADDRESS}`\n\n{steps}"
     assert section in DOCUMENT.read_text(), f"docs/howto/clients.md should have:\n\n{section}"
 
 
@@ -121,9 +120,8 @@ def test_implicit_tls_comes_before_starttls_and_imap_before_pop3() -> None:
     assert services.reading is not None
     assert (services.sending.name, services.sending.security) == ("submissions", Security.TLS)
     assert services.reading.name == "imaps"
-    assert services_from_config(server("pop3", "submission")).reading == services_from_config(server("pop3")).best(
-        "pop3"
-    )
+    pop3 = services_from_config(server("pop3")).best("pop3")
+    assert services_from_config(server("pop3", "submission")).reading == pop3
 
 
 def told(config: Config, bound: dict[str, int] | None = None) -> dict[str, int]:
@@ -131,17 +129,13 @@ def told(config: Config, bound: dict[str, int] | None = None) -> dict[str, int]:
 
 
 def test_ports_are_those_that_are_listened_on() -> None:
-    config = Config(
-        hostname=HostName("mx.home.test"), listen=ListenSettings(pop3s=(Endpoint("tcp:1995:interface=127.0.0.1"),))
-    )
-    assert told(config) == {"pop3s": 1995}
+    listen = ListenSettings(pop3s=(Endpoint("tcp:1995:interface=127.0.0.1"),))
+    assert told(Config(hostname=HostName("mx.home.test"), listen=listen)) == {"pop3s": 1995}
 
 
 def test_free_port_is_the_bound_one_or_the_default() -> None:
-    config = Config(
-        hostname=HostName("mx.home.test"),
-        listen=ListenSettings(pop3s=(Endpoint("tcp:0"),), submission=(Endpoint("systemd:domain=INET:index=0"),)),
-    )
+    listen = ListenSettings(pop3s=(Endpoint("tcp:0"),), submission=(Endpoint("systemd:domain=INET:index=0"),))
+    config = Config(hostname=HostName("mx.home.test"), listen=listen)
     assert told(config) == {"pop3s": 995, "submission": 587}
     assert told(config, {"pop3s": 40123, "mx": 7}) == {"pop3s": 40123, "submission": 587}
 

@@ -44,16 +44,11 @@ def data_of(found: Publication, name: str, kind: str, domain: str = "home.test")
 def test_srv_records_name_what_is_offered_and_deny_the_rest() -> None:
     """AC-01: RFC 6186 §3, RFC 8314 §5.1."""
     found = wanted()
-    for name, data in (
-        ("_submission", "0 1 587 mx.home.test."),
-        ("_submissions", "0 1 465 mx.home.test."),
-        ("_pop3", "0 1 110 mx.home.test."),
-        ("_pop3s", "0 1 995 mx.home.test."),
-        ("_imap", "0 0 0 ."),
-        ("_imaps", "0 0 0 ."),
-    ):
+    offered = {"submission": 587, "submissions": 465, "pop3": 110, "pop3s": 995}
+    wanted_data = {name: f"0 1 {port} mx.home.test." for name, port in offered.items()}
+    for name, data in {**wanted_data, "imap": "0 0 0 .", "imaps": "0 0 0 ."}.items():
         for domain in ("home.test", "other.test"):
-            assert data_of(found, f"{name}._tcp.{domain}.", "SRV", domain) == [data]
+            assert data_of(found, f"_{name}._tcp.{domain}.", "SRV", domain) == [data]
 
 
 def test_imap_is_to_be_tried_before_pop3_where_both_are() -> None:
@@ -160,9 +155,8 @@ def test_text_is_quoted_and_cut_into_strings() -> None:
 
 def test_a_whole_zone_is_loaded_by_a_name_server(tmp_path: Path) -> None:
     """Twisted's own, as far as it knows the types."""
-    records = [
-        record for record in wanted(addresses=("192.0.2.1",)).domains["home.test"] if record.type in ("MX", "SRV")
-    ]
+    published = wanted(addresses=("192.0.2.1",)).domains["home.test"]
+    records = [record for record in published if record.type in ("MX", "SRV")]
     file = tmp_path / "zone"
     file.write_text("\n".join([*zone_header("home.test", ["ns.home.test"], NOON), *zone_lines(records), ""]))
     authority = BindAuthority(str(file))
