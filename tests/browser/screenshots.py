@@ -160,11 +160,7 @@ def film(browser: Any, dev: Environment) -> None:
 
 
 def main() -> None:
-    with (
-        tempfile.TemporaryDirectory() as run,
-        chromium() as (browser, _),
-        Environment(Path(run)) as dev,
-    ):
+    with tempfile.TemporaryDirectory() as run, chromium() as (browser, _), Environment(Path(run)) as dev:
         letters = furnish(dev)
         wanted = sys.argv[1:] or [*LARGE, "journey-live", *(f"pages/{name}" for name in PAGES)]
         if "journey-live" in wanted:

@@ -98,9 +98,6 @@ def test_people_are_told_how_many_things_are_broken(tmp_path: Path) -> None:
     assert result.stderr.startswith("mailstack: 1 of ")
 
 
-# --- ports
-
-
 def test_a_port_that_another_program_has_is_broken(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
@@ -129,9 +126,6 @@ def test_a_web_page_in_clear_for_other_machines_is_a_warning(tmp_path: Path) -> 
 
 def test_listening_nowhere_is_broken(tmp_path: Path) -> None:
     assert verdicts(check_ports(configured(tmp_path, ""))) == ["broken"]
-
-
-# --- certificate
 
 
 def with_certificate(tmp_path: Path, hostname: str) -> Config:
@@ -180,9 +174,6 @@ def test_a_key_that_everybody_can_read_is_a_warning(tmp_path: Path) -> None:
     assert verdicts(check_certificate(config, NOON)) == ["good", "warning"]
 
 
-# --- store
-
-
 def test_a_store_without_accounts_is_a_warning(tmp_path: Path, shelf: Shelf) -> None:
     assert shelf.store is not None
     assert verdicts(check_storage(configured(tmp_path, ""))) == ["good", "warning"]
@@ -204,9 +195,6 @@ def test_a_database_that_is_none_is_broken(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "mailstack.sqlite3").write_bytes(b"no database" * 1000)
     assert "broken" in verdicts(check_storage(configured(tmp_path, "")))
-
-
-# --- names
 
 
 class Records:

@@ -67,9 +67,6 @@ def server(shelf: Shelf, tmp_path: Path) -> Damaged:
     return Damaged(shelf, tmp_path / "data")
 
 
-# --- backup
-
-
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
 def test_a_backup_goes_on_without_what_is_damaged(
     mailstack: Mailstack, server: Damaged, tmp_path: Path, damage: Damage
@@ -126,9 +123,6 @@ def test_a_damaged_database_is_saved_with_all_files(mailstack: Mailstack, server
         assert DATABASE in tar.getnames()
 
 
-# --- verify and copy
-
-
 def break_index(database: Path, name: str, count: int = 40) -> None:
     """Or a table: so many octets at the end of its first page."""
     with closing(sqlite3.connect(database)) as connection:
@@ -173,9 +167,6 @@ def test_a_copy_names_damaged_contents(mailstack: Mailstack, server: Damaged, tm
     assert len(list((tmp_path / "out").glob("*.eml"))) == 3
 
 
-# --- export
-
-
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
 @pytest.mark.parametrize("kind", ["maildir", "eml", "mbox"])
 def test_an_export_goes_on_without_what_is_damaged(
@@ -211,9 +202,6 @@ def test_a_letter_with_a_broken_envelope_is_exported(mailstack: Mailstack, serve
     with closing(sqlite3.connect(server.data / DATABASE, isolation_level=None)) as connection:
         connection.execute("UPDATE letters SET envelope = '{' WHERE id = ?", (server.letters[0],))
     assert mailstack("export", BOB.key, str(tmp_path / "out")).stdout == "5 exported\n"
-
-
-# --- paths that are empty, as of a shell variable that is not set
 
 
 @pytest.mark.parametrize(

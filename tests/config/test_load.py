@@ -102,9 +102,6 @@ def test_a_machine_without_a_usable_name_must_be_told_one(tmp_path: Path, monkey
     assert problem.startswith("mailstack.toml: hostname: this machine's own name is no domain name; set it")
 
 
-# --- mistakes in the file
-
-
 def test_a_wrong_value_is_told_with_file_line_key_and_what_was_expected(tmp_path: Path) -> None:
     assert problems(tmp_path, 'hostname = "a.test"\n\n[relay]\nport = "abc"\n') == [
         'mailstack.toml:4: relay.port: expected a whole number from 1 to 65535, got "abc"'
@@ -227,9 +224,6 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     path.write_bytes(b'hostname = "a.test"\n# \xe4\n')
     with pytest.raises(ConfigError, match=r"latin\.toml:2: is not UTF-8"):
         load(path, {})
-
-
-# --- the environment
 
 
 ENVIRONMENT = [

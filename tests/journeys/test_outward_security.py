@@ -42,9 +42,6 @@ def sent(internet: Internet, site: SimulatedServer, content: bytes = ONE_LETTER,
     return site.states()[CAROL]
 
 
-# --- the operator
-
-
 @pytest.mark.parametrize("pattern", ["elsewhere.test", "*"])
 def test_the_operator_demands_verified_tls_of_a_domain(internet: Internet, pattern: str) -> None:
     """RLY-19: and the reason why it failed is told to who reads the journey or the queue."""
@@ -65,9 +62,6 @@ def test_a_domain_of_which_verified_tls_is_demanded_gets_its_letter_over_it(inte
     sent(internet, server)
     assert len(internet.fetch(other, CAROL)) == 1
     assert facts(server, "attempted")["tls"]["verified"] is True
-
-
-# --- MTA-STS
 
 
 def test_an_enforced_policy_is_fetched_kept_and_obeyed(internet: Internet) -> None:
@@ -158,9 +152,6 @@ def test_the_operator_can_turn_it_off_or_make_an_exception(internet: Internet) -
     assert page.requests == []
 
 
-# --- REQUIRETLS and TLS-Required: No
-
-
 def test_requiretls_goes_on_over_verified_tls_to_who_offers_it(internet: Internet) -> None:
     """REQT-01."""
     other, server = elsewhere(internet), home(internet)
@@ -204,9 +195,6 @@ def test_a_report_about_it_goes_to_who_does_not_offer_it(internet: Internet) -> 
     assert b"5.7.30" in report
     internet.stop()
     assert server.journal.steps == []
-
-
-# --- who we are
 
 
 def test_the_ehlo_name_and_the_source_address_are_the_operators(internet: Internet) -> None:

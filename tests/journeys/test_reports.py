@@ -197,9 +197,6 @@ def test_a_report_is_never_reported(internet: Internet, home: SimulatedServer, e
     assert [step.step for step in elsewhere.journal.steps] == ["exchanged", "routed", "delivered"]
 
 
-# --- internationalized mail
-
-
 INTERNATIONAL = "From: grüße@home.test\r\nSubject: Grüße\r\n\r\nHi\r\n".encode()
 
 

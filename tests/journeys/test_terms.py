@@ -44,9 +44,6 @@ def codes(internet: Internet, site: SimulatedServer, port: int, source: str, *li
     return [reply if "." in reply.partition(" ")[2][1:2] else reply[:3] for reply in replies]
 
 
-# --- FUTURERELEASE, DELIVERBY
-
-
 def test_a_letter_is_released_when_its_sender_said(internet: Internet) -> None:
     """FUT-01: at home and away."""
     here, there = home(internet), away(internet)
@@ -110,9 +107,6 @@ def test_what_is_held_back_beyond_its_deadline_is_not_taken(internet: Internet) 
         assert (answer.code, str(answer.status)) == (code, "5.5.4" if code == 501 else "2.0.0")
 
 
-# --- MT-PRIORITY
-
-
 def priority(site: SimulatedServer) -> str | None:
     (arrived,) = [step for step in site.journal.steps if step.step == "exchanged"]
     value = arrived.facts.get("terms", {}).get("MT-PRIORITY")
@@ -150,9 +144,6 @@ def test_a_priority_that_is_too_low_is_refused(internet: Internet) -> None:
     lines = ("EHLO c.test", "MAIL FROM:<> MT-PRIORITY=-3", "MAIL FROM:<> MT-PRIORITY=4")
     said = codes(internet, there, 25, "203.0.113.7", *lines)
     assert said == ["220", "250", "550 5.7.15", "250 2.3.6"]
-
-
-# --- LIMITS, EXT-02
 
 
 def test_each_listener_offers_what_is_true_there(internet: Internet) -> None:

@@ -81,9 +81,7 @@ def test_requests_are_signed_with_old_and_new_secret(internet: Internet, tmp_pat
         assert request.headers["webhook-signature"] == signed["webhook-signature"]
 
 
-def test_a_receiver_down_for_days_gets_recent_events_and_delays_no_mail(
-    internet: Internet,
-) -> None:
+def test_a_receiver_down_for_days_gets_recent_events_and_delays_no_mail(internet: Internet) -> None:
     site = home(internet, hook(give_up_after=Duration(3 * DAY)))
     for _ in range(5):
         begun = internet.reactor.seconds()

@@ -23,9 +23,6 @@ ADDRESS = "alice@home.test"
 MOBILE_SCHEMA = "http://schemas.microsoft.com/exchange/autodiscover/mobilesync/responseschema/2006"
 
 
-# --- what is refused
-
-
 @pytest.mark.parametrize(
     "host",
     [
@@ -85,9 +82,6 @@ def test_bug_is_logged_and_not_shown(caplog: pytest.LogCaptureFixture) -> None:
     assert "secret" in caplog.text
 
 
-# --- no address oracle
-
-
 @pytest.mark.parametrize("path", ["/mail/config-v1.1.xml", "/profile.mobileconfig", "/setup"])
 def test_every_local_part_of_a_domain_is_answered_alike(path: str) -> None:
     """AC-05: nobody learns which addresses exist; no account is ever looked at."""
@@ -109,9 +103,6 @@ def test_foreign_domain_has_no_files() -> None:
 @pytest.mark.parametrize("path", ["/mail/config-v1.1.xml", "/profile.mobileconfig", "/setup"])
 def test_what_is_no_address_is_refused(path: str) -> None:
     assert get(path, emailaddress="a@b@c", address="a@b@c", client="k9").status == 400
-
-
-# --- the files
 
 
 @pytest.mark.parametrize(

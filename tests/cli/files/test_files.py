@@ -56,9 +56,6 @@ def data(tmp_path: Path) -> Path:
     return tmp_path / "dev"
 
 
-# --- one mailbox
-
-
 def test_a_repeated_import_adds_nothing(mailstack: Mailstack, shelf: Shelf, box: Path) -> None:
     shelf.add_account("bob@home.test")
     assert states(mailstack("import", "bob@home.test", str(box), "--json")) == {"imported": 3, "known": 1}
@@ -144,9 +141,6 @@ def test_a_file_may_have_any_name(mailstack: Mailstack, shelf: Shelf, tmp_path: 
     assert "\x1b" not in told.stdout + told.stderr
 
 
-# --- the inbox of a dev environment
-
-
 def test_the_inbox_takes_letters_for_those_whom_they_name(data: Path, box: Path) -> None:
     assert states(dev("ingest", "--data", str(data), str(box), "--json")) == {"imported": 3, "known": 1}
     assert states(dev("ingest", "--data", str(data), str(box), "--json")) == {"known": 4}
@@ -184,9 +178,6 @@ def test_a_server_without_an_inbox_says_what_to_do(mailstack: Mailstack, shelf: 
     assert "use `mailstack import ADDRESS PATH` for a mailbox" in mailstack("ingest", str(box)).stderr
     assert "use `mailstack export` for a mailbox" in mailstack("dump", "there").stderr
     del shelf
-
-
-# --- of a Mailpit
 
 
 @contextmanager

@@ -41,9 +41,6 @@ def call(reactor, host, address, port=25, *, timeout=30, bind=None, protocol=Rec
     return reactor.result_of(kind(host, address, port, timeout, bind).connect(Keeper(protocol)))
 
 
-# --- hosts
-
-
 def test_two_servers_listen_on_the_same_port_and_each_is_reached_at_its_own_address(reactor):
     one, other = reactor.host("192.0.2.1"), reactor.host("192.0.2.2")
     (_, at_one), (_, at_other) = listen(one), listen(other)
@@ -112,9 +109,6 @@ def test_the_reactor_listens_and_calls_as_the_host_that_it_names(reactor):
     assert call(reactor, reactor, "10.0.0.1", bind=("10.0.0.9", 0)).transport.getHost().host == "10.0.0.9"
 
 
-# --- listening
-
-
 def test_a_listening_port_keeps_its_interface_and_frees_the_port_when_it_stops(reactor):
     host = reactor.host("192.0.2.1", "192.0.2.3")
     port, _ = listen(host, interface="192.0.2.3")
@@ -143,9 +137,6 @@ def test_nobody_is_refused_before_the_listener_has_stopped(reactor):
     with pytest.raises(ConnectionRefusedError):
         call(reactor, reactor, "192.0.2.1")
     assert factory.built[0].lost is None
-
-
-# --- calling
 
 
 def test_a_host_where_nobody_listens_refuses_after_one_round_trip(reactor):
@@ -190,9 +181,6 @@ def test_names_are_looked_up_by_the_host_that_calls(reactor):
         reactor.result_of(HostnameEndpoint(host, "mx.home.test", 25).connect(Keeper()))
     with pytest.raises(DNSLookupError):
         call(reactor, host, "mx.home.test")
-
-
-# --- paths
 
 
 def test_octets_take_the_latency_of_their_path(reactor):

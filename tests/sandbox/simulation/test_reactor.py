@@ -40,9 +40,6 @@ def test_the_reactor_and_its_hosts_provide_what_they_declare(reactor):
         assert verifyObject(interfaces.IHostnameResolver, provider.nameResolver)
 
 
-# --- run, advance, result_of
-
-
 def test_run_ends_when_its_condition_is_true_and_leaves_the_rest(reactor):
     made = []
     for delay in (1, 2, 3):
@@ -135,9 +132,6 @@ def test_iterate_lets_a_little_time_pass(reactor):
     assert made == [1]
 
 
-# --- failures
-
-
 def broken():
     raise ValueError("a bug")
 
@@ -185,9 +179,6 @@ def test_a_forgiving_reactor_logs_and_goes_on():
     reactor.callLater(2, made.append, "later")
     reactor.run()
     assert made == ["later"]
-
-
-# --- start and stop
 
 
 def test_triggers_are_called_in_their_phases_and_before_is_waited_for(reactor):
@@ -255,9 +246,6 @@ def test_crash_ends_with_no_trigger_called_and_can_begin_again(reactor):
     assert made == ["again"]
 
 
-# --- threads
-
-
 def test_work_for_threads_is_done_in_order_and_in_the_next_turn(reactor):
     seen = []
     reactor.callInThread(seen.append, "first")
@@ -298,9 +286,6 @@ def test_a_thread_that_hangs_is_not_waited_for_without_end(reactor):
     reactor.hold_time_while(lambda: True, timeout=0.01)
     with pytest.raises(NotReached, match=r"busy for 0\.01 real seconds"):
         reactor.run()
-
-
-# --- names
 
 
 @pytest.mark.parametrize(("name", "address"), [("192.0.2.7", "192.0.2.7"), ("localhost", "127.0.0.1")])

@@ -50,9 +50,6 @@ def test_a_dialogue_of_lines(pair):
     assert pair.client.lost is ConnectionDone
 
 
-# --- the end of a connection
-
-
 def test_close_delivers_everything_that_was_written_and_then_the_end(pair):
     pair.client.transport.write(bytes(1_000_000))
     pair.client.transport.writeSequence([b"the ", b"end"])
@@ -167,9 +164,6 @@ def test_the_end_of_the_reactor_is_the_end_of_every_connection(pair):
     assert pair.client.lost is ConnectionLost is pair.server.lost
 
 
-# --- services
-
-
 def test_a_client_service_comes_back_when_its_server_does():
     reactor = SimulatedReactor()
     mail_server, made = reactor.host(SERVER), Keeper()
@@ -187,9 +181,6 @@ def test_a_client_service_comes_back_when_its_server_does():
     reactor.result_of(port.stopListening())
     reactor.run()
     assert made.built[1].lost is ConnectionDone
-
-
-# --- the same again
 
 
 def transcript(seed):

@@ -47,9 +47,6 @@ def test_each_file_is_as_it_was(name: str, made: Callable[[], bytes]) -> None:
     assert made().decode() == (GOLDEN / name).read_text()
 
 
-# --- Thunderbird
-
-
 def servers(tree: ET.Element) -> list[tuple[str | None, ...]]:
     provider = tree.find("emailProvider")
     assert provider is not None
@@ -171,9 +168,6 @@ def test_whatever_an_address_has_in_it_stays_text(local: str) -> None:
         return
     tree = ET.fromstring(settings_response(f"{local}@home.test", usual()))
     assert tree.findtext(".//a:DisplayName", None, OUTLOOK) == f"{local}@home.test"
-
-
-# --- Apple
 
 
 def test_the_profile_has_both_servers_and_no_password() -> None:

@@ -123,9 +123,6 @@ def test_the_hash_is_that_of_the_certificates_key(tmp_path: Path) -> None:
     assert publication_facts(config, services_from_config(config)).key_hash == first
 
 
-# --- MTA-STS
-
-
 def test_policy_lists_the_mail_exchanges() -> None:
     """RFC 8461 §3.2."""
     config = server("mx", mta_sts=MtaStsSettings(mode="enforce", mx=(Domain("backup.home.test"),)))
@@ -141,9 +138,6 @@ def test_another_policy_has_another_id() -> None:
     assert len(ids) == 3
     assert all(each.isalnum() and len(each) <= 32 for each in ids)
     assert policy_id(USUAL) == policy_id(server("mx"))
-
-
-# --- zone files
 
 
 def test_text_is_quoted_and_cut_into_strings() -> None:
