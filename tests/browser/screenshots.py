@@ -72,22 +72,11 @@ def furnish(dev: Environment) -> dict[str, str]:
     ]
     for index, (author, subject, to) in enumerate(usual * 2):
         dev.send(letter(subject, f"Your code is {482913 - index * 37}.\n", From=author, To=to), to)
-    dev.api(
-        "POST",
-        "v1/faults",
-        {"at": "rcpt", "recipient": "*@busy.test", "reply": "451 4.7.1 greylisted, come again", "service": "mx"},
-    )
-    dev.api(
-        "POST",
-        "v1/faults",
-        {"at": "rcpt", "recipient": "nobody@*", "reply": "550 5.1.1 no such mailbox here", "service": "mx"},
-    )
-    travel = letter(
-        "Tickets for Friday",
-        From="Alice <alice@home.test>",
-        To="bob@home.test, carol@elsewhere.test, erin@busy.test, nobody@far.test",
-    )
-    sent = dev.submit(travel, "bob@home.test", "carol@elsewhere.test", "erin@busy.test", "nobody@far.test")
+    replies = {"*@busy.test": "451 4.7.1 greylisted, come again", "nobody@*": "550 5.1.1 no such mailbox here"}
+    for recipient, reply in replies.items():
+        dev.api("POST", "v1/faults", {"at": "rcpt", "recipient": recipient, "reply": reply, "service": "mx"})
+    to = ("bob@home.test", "carol@elsewhere.test", "erin@busy.test", "nobody@far.test")
+    sent = dev.submit(letter("Tickets for Friday", From="Alice <alice@home.test>", To=", ".join(to)), *to)
     for name in ("Invoice 2026-118", "Invitation to the review"):
         dev.submit(letter(name, From="Alice <alice@home.test>", To="finn@busy.test"), "finn@busy.test")
     shown = dev.send(order(), "bob@home.test")
@@ -95,9 +84,8 @@ def furnish(dev: Environment) -> dict[str, str]:
     dev.api("POST", "v1/aliases", {"address": "sales@home.test", "targets": ["alice@home.test", "bob@home.test"]})
     dev.api("PATCH", "v1/letters", {"query": "subject:Rechnung", "add_tags": ["to pay"]})
     dev.api("PATCH", "v1/letters", {"query": "from:news@weekly.example", "unread": False})
-    dev.wait(
-        lambda: {"bounced", "deferred"} <= {step["step"] for step in dev.api("GET", f"v1/journeys/{sent}")["steps"]}
-    )
+    steps = lambda: {step["step"] for step in dev.api("GET", f"v1/journeys/{sent}")["steps"]}  # noqa: E731
+    dev.wait(lambda: steps() >= {"bounced", "deferred"})
     return {"order": shown, "sent": sent}
 
 

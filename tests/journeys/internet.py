@@ -53,6 +53,14 @@ class Internet(Shipped):
         }
         return self.host(hostname, address, accounts=accounts, certificate=self.context, **(usual | settings))
 
+    def home(self, *accounts: str, **settings: Any) -> SimulatedServer:
+        """The mail server of home.test."""
+        return self.mail_server("mx.home.test", "192.0.2.1", *accounts, **settings)
+
+    def elsewhere(self, *accounts: str, **settings: Any) -> SimulatedServer:
+        """The mail server of elsewhere.test."""
+        return self.mail_server("mx.elsewhere.test", "192.0.2.2", *accounts, **settings)
+
     def submit(
         self, site: SimulatedServer, sender: str, *recipients: str | Recipient, content: bytes = ONE_LETTER,
         body: str = "7BIT", **parameters: str,

@@ -17,7 +17,7 @@ LETTER = b"DATA\r\nSubject: hello\r\n\r\nHello\r\n.\r\n"
 
 
 def server(internet: Internet, **settings: Any) -> SimulatedServer:
-    return internet.mail_server("mx.home.test", "192.0.2.1", "alice@home.test", "bob@home.test", **settings)
+    return internet.home("alice@home.test", "bob@home.test", **settings)
 
 
 def test_a_blocked_client_is_greeted_with_554_and_may_only_quit(internet: Internet) -> None:

@@ -56,9 +56,7 @@ def store() -> WatchedStore:
 
 @pytest.fixture
 def home(internet: Internet, store: WatchedStore) -> SimulatedServer:
-    site = internet.mail_server(
-        "mx.home.test",
-        "192.0.2.1",
+    site = internet.home(
         "alice@home.test",
         "bob@home.test",
         store=store,

@@ -28,7 +28,7 @@ def home(internet: Internet, tmp_path: Path) -> SimulatedServer:
         file.write_bytes(key.pem())
         keys.append(DkimKeySettings(selector=Selector(selector), file=file))
         internet.zone.add(f"{selector}._domainkey.home.test", dns.Record_TXT(key.record().encode()))
-    site = internet.mail_server("mx.home.test", "192.0.2.1", "alice@home.test", dkim=DkimSettings(keys=tuple(keys)))
+    site = internet.home("alice@home.test", dkim=DkimSettings(keys=tuple(keys)))
     internet.zone.add("home.test", dns.Record_TXT(b"v=spf1 mx -all"))
     internet.zone.add("_dmarc.home.test", dns.Record_TXT(b"v=DMARC1; p=reject"))
     return site

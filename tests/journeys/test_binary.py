@@ -24,7 +24,7 @@ GREEN = (
 
 @pytest.fixture
 def home(internet: Internet) -> SimulatedServer:
-    return internet.mail_server("mx.home.test", "192.0.2.1", "bob@home.test")
+    return internet.home("bob@home.test")
 
 
 def send(internet: Internet, site: SimulatedServer, content: bytes, body: str, recipient: str) -> str:
@@ -85,7 +85,7 @@ LETTER = "From: gréta@home.test\r\nSubject: grüße\r\n\r\nbis bald\r\n".encode
 
 def test_a_letter_in_utf_8_comes_as_it_is_to_every_reader(internet: Internet) -> None:
     """POP-25, POP-05: the same octets and sizes, and nothing behind it is kept from the reader."""
-    site = internet.mail_server("mx.home.test", "192.0.2.1", ALICE, BOB)
+    site = internet.home(ALICE, BOB)
     internet.submit(site, ALICE, BOB, content=LETTER, SMTPUTF8="")
     internet.submit(site, ALICE, BOB, content=b"Subject: plain\r\n\r\nHello.\r\n", SMTPUTF8="")
 
@@ -109,7 +109,7 @@ def test_a_letter_in_utf_8_comes_as_it_is_to_every_reader(internet: Internet) ->
 
 def test_a_reader_whose_name_is_in_utf_8(internet: Internet) -> None:
     """POP-25: UTF8 USER."""
-    site = internet.mail_server("mx.home.test", "192.0.2.1", ALICE, GRETA)
+    site = internet.home(ALICE, GRETA)
     internet.submit(site, ALICE, GRETA, content=LETTER, SMTPUTF8="")
 
     async def read(session: Pop3ClientSession) -> Any:

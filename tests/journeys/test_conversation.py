@@ -25,9 +25,7 @@ def home(internet: Internet) -> SimulatedServer:
 
 def server(internet: Internet, submission: SubmissionSettings | None = None) -> SimulatedServer:
     """A server whose submission takes passwords in clear, so that octets are all there is to it."""
-    site = internet.mail_server(
-        "mx.home.test", "192.0.2.1", "alice@home.test", "bob@home.test", submission=submission or SubmissionSettings()
-    )
+    site = internet.home("alice@home.test", "bob@home.test", submission=submission or SubmissionSettings())
     listen_in_clear(internet, site)
     return site
 

@@ -75,10 +75,8 @@ def test_the_relay_holds_a_damaged_letter_and_sends_the_next(tmp_path: Path) -> 
         config.write_text(config.read_text().replace("127.0.0.1:1", f"127.0.0.1:{other.ports['mx']}"))
         command("queue", "pause", "-c", str(config))
         with serve(config) as server:
-            letters = [
-                send(server.ports["submission"], f"n{n}", "carol@elsewhere.test", size=size)
-                for n, size in enumerate((LARGER, 100, LARGER))
-            ]
+            port, sizes = server.ports["submission"], (LARGER, 100, LARGER)
+            letters = [send(port, f"n{n}", "carol@elsewhere.test", size=size) for n, size in enumerate(sizes)]
             file = flip(tmp_path / "data", letters[0])
             command("queue", "resume", "-c", str(config))
             wait_until(config, letters[1], "relayed")

@@ -62,9 +62,7 @@ class World:
 
     def __init__(self, tls: Literal["never", "opportunistic"] = "never") -> None:
         self.internet = Internet()
-        self.home: SimulatedServer = self.internet.mail_server(
-            HOME, "192.0.2.1", "alice@home.test", relay=RelaySettings(tls=tls)
-        )
+        self.home: SimulatedServer = self.internet.home("alice@home.test", relay=RelaySettings(tls=tls))
         self.arrived: dict[str, float] = {}
         """When each recipient was first named to its host, in seconds from now on."""
         self._hosts = 0

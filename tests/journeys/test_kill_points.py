@@ -210,9 +210,7 @@ class Walk:
 
     def __init__(self) -> None:
         self.internet = Internet()
-        self.elsewhere: SimulatedServer = self.internet.mail_server(
-            "mx.elsewhere.test", "192.0.2.2", CAROL, relay=RelaySettings(tls="never")
-        )
+        self.elsewhere: SimulatedServer = self.internet.elsewhere(CAROL, relay=RelaySettings(tls="never"))
 
     def copies(self, fault: Fault, octets: int, *, count: int = 1, **settings: Any) -> tuple[list[int], Wire]:
         """How many of each letter reach carol, and what was said on the wire until the fault; all are relayed."""

@@ -16,15 +16,9 @@ QUOTA = 1000
 
 
 def server(internet: Internet, **delivery: object) -> SimulatedServer:
-    site = internet.mail_server(
-        "mx.home.test",
-        "192.0.2.1",
-        ALICE,
-        BOB,
-        aliases={"both@home.test": [ALICE, BOB]},
-        relay=RelaySettings(schedule=ScheduleSettings(first=60.0, longest=600.0, warn_after=0.0, give_up_after=3600.0)),
-        delivery=DeliverySettings(**delivery),
-    )
+    schedule = ScheduleSettings(first=60.0, longest=600.0, warn_after=0.0, give_up_after=3600.0)
+    relay, settings = RelaySettings(schedule=schedule), DeliverySettings(**delivery)  # type: ignore[arg-type]
+    site = internet.home(ALICE, BOB, aliases={"both@home.test": [ALICE, BOB]}, relay=relay, delivery=settings)
     internet.reactor.result_of(site.store.accounts.set_quota(BOB, QUOTA))
     return site
 
@@ -111,22 +105,13 @@ async def recipients_taken(internet: Internet, site: SimulatedServer) -> int:
 
 @pytest.mark.parametrize(("exchange", "sizes"), [(None, [1000, 1000]), (Size(500), [1000, 500])])
 def test_size_at_port_25_defaults_to_submission(internet: Internet, exchange: Size | None, sizes: list[int]) -> None:
-    server = internet.mail_server(
-        "mx.home.test",
-        "192.0.2.1",
-        submission=SubmissionSettings(max_size=Size(1000)),
-        exchange=ExchangeSettings(max_size=exchange),
+    server = internet.home(
+        submission=SubmissionSettings(max_size=Size(1000)), exchange=ExchangeSettings(max_size=exchange)
     )
     assert [announced(internet, server, port) for port in (587, 25)] == sizes
 
 
 @pytest.mark.parametrize(("exchange", "taken"), [(ExchangeSettings(), 3), (ExchangeSettings(max_recipients=5), 5)])
 def test_recipient_limit_defaults_to_submission(internet: Internet, exchange: ExchangeSettings, taken: int) -> None:
-    server = internet.mail_server(
-        "mx.home.test",
-        "192.0.2.1",
-        "alice@home.test",
-        submission=SubmissionSettings(max_recipients=3),
-        exchange=exchange,
-    )
+    server = internet.home("alice@home.test", submission=SubmissionSettings(max_recipients=3), exchange=exchange)
     assert internet.reactor.result_of(recipients_taken(internet, server)) == taken

@@ -5,25 +5,26 @@ from __future__ import annotations
 import re
 
 import pytest
+from msgspec import Struct
 
 from mailstack.config import DeliverySettings, ExchangeSettings, ListenSettings, LmtpSettings, RelaySettings
 from mailstack.config.syntax import Size
 from mailstack.config.values import read_network
-from mailstack.protocols.smtp.client_session import SmtpClientSession, SmtpSessionError
+from mailstack.protocols.smtp.client_session import SmtpSessionError
 from mailstack.relay.routes import StaticRoutes
 from tests.journeys.internet import ONE_LETTER, Internet, SimulatedServer
 
 
 @pytest.fixture
 def inner(internet: Internet) -> SimulatedServer:
-    return internet.mail_server(
-        "mx.inner.test",
-        "192.0.2.2",
-        "bob@inner.test",
-        "carol@inner.test",
-        listen=ListenSettings(lmtp=("tcp:24",), pop3=("tcp:110",)),
-        lmtp=LmtpSettings(lmtp_from=(read_network("192.0.2.0/28"),)),
-    )
+    return lmtp_server(internet, "192.0.2.0/28")
+
+
+def lmtp_server(internet: Internet, network: str, **settings: Struct) -> SimulatedServer:
+    """The server of inner.test, which takes letters of this network by LMTP."""
+    people, lmtp = ("bob@inner.test", "carol@inner.test"), LmtpSettings(lmtp_from=(read_network(network),))
+    listen = ListenSettings(lmtp=("tcp:24",), pop3=("tcp:110",))
+    return internet.mail_server("mx.inner.test", "192.0.2.2", *people, listen=listen, lmtp=lmtp, **settings)
 
 
 @pytest.fixture
@@ -56,24 +57,15 @@ def test_trace_of_a_letter_in_utf8(internet: Internet, outer: SimulatedServer, i
 
 def test_a_full_mailbox_does_not_keep_the_letter_from_the_others(internet: Internet, outer: SimulatedServer) -> None:
     """CODE-05: LMTP says it behind the content, for this recipient alone."""
-    inner = internet.mail_server(
-        "mx.inner.test",
-        "192.0.2.2",
-        "bob@inner.test",
-        "carol@inner.test",
-        listen=ListenSettings(lmtp=("tcp:24",), pop3=("tcp:110",)),
-        lmtp=LmtpSettings(lmtp_from=(read_network("192.0.2.1/32"),)),
-        exchange=ExchangeSettings(withhold=("SIZE",)),
-        delivery=DeliverySettings(quota=Size(2500)),
-    )
+    exchange, delivery = ExchangeSettings(withhold=("SIZE",)), DeliverySettings(quota=Size(2500))
+    inner = lmtp_server(internet, "192.0.2.1/32", exchange=exchange, delivery=delivery)
     large = ONE_LETTER + b"x\r\n" * 300
     internet.submit(outer, "alice@outer.test", "bob@inner.test", content=large)
     internet.submit(outer, "alice@outer.test", "bob@inner.test", "carol@inner.test", content=large)
     internet.reactor.advance(5)
-    (second,) = [
-        step for step in outer.journal.steps if step.step == "attempted" and len(step.facts["recipients"]) == 2
-    ]
-    assert [line for line in second.facts["dialogue"] if "452 4.2.2" in line]
+    attempts = [step.facts for step in outer.journal.steps if step.step == "attempted"]
+    (second,) = [facts for facts in attempts if len(facts["recipients"]) == 2]
+    assert [line for line in second["dialogue"] if "452 4.2.2" in line]
     assert len(internet.fetch(inner, "bob@inner.test")) == 1
     assert len(internet.fetch(inner, "carol@inner.test")) == 1
     internet.reactor.advance(3600)
@@ -84,10 +76,6 @@ def test_a_full_mailbox_does_not_keep_the_letter_from_the_others(internet: Inter
 def test_strangers_are_turned_away(internet: Internet, inner: SimulatedServer) -> None:
     """LMTP-01: RFC 2033 §5: it is for programs of ours only."""
     with pytest.raises(SmtpSessionError) as refused:
-        internet.reactor.result_of(_hello(internet, inner))
+        internet.reactor.result_of(internet.session(inner, 24))
     assert refused.value.reply is not None
     assert refused.value.reply.code == 554
-
-
-async def _hello(internet: Internet, site: SimulatedServer) -> SmtpClientSession:
-    return await internet.session(site, 24)

@@ -47,10 +47,8 @@ def test_pop3_login_reads_all_letters_and_mailboxes_their_own(tmp_path: Path) ->
         reader.dele(1)
         reader.quit()
         second.quit()
-        assert [each["Subject"] for each in mailpit.get("api/v1/messages")["messages"]] == [
-            "e@f.test",
-            "alice@home.test",
-        ]
+        subjects = [each["Subject"] for each in mailpit.get("api/v1/messages")["messages"]]
+        assert subjects == ["e@f.test", "alice@home.test"]
         again = read(mailpit, "ann", "secret")
         assert again.stat()[0] == 2
         again.quit()

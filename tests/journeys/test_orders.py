@@ -34,11 +34,8 @@ def test_a_running_server_obeys_a_pause_within_a_second_and_after_a_restart(conf
         assert state(config, held) == "held"
         stopped = send(server.ports["submission"], "x", "bob@home.test")
         assert state(config, stopped) == "held"
-        (rule,) = [
-            each
-            for each in lines_of_json(command("queue", "rule", "list", "-c", str(config), "--json"))
-            if each["kind"] == "hold"
-        ]
+        rules = lines_of_json(command("queue", "rule", "list", "-c", str(config), "--json"))
+        (rule,) = [each for each in rules if each["kind"] == "hold"]
         command("queue", "rule", "remove", "-c", str(config), rule["name"])
         wait_until(config, stopped, "delivered")
         command("queue", "redirect", "-c", str(config), held, "bob")

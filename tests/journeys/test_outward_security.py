@@ -25,14 +25,14 @@ def elsewhere(internet: Internet, *, trusted: bool = True) -> SimulatedServer:
     if trusted:
         files = public_ca()
         internet.context = server_context(files.certificate, files.key)
-    site = internet.mail_server(MX, "192.0.2.2", CAROL)
+    site = internet.elsewhere(CAROL)
     internet.context = ours
     return site
 
 
 def home(internet: Internet, **relay: Any) -> SimulatedServer:
     settings = {"ca_file": public_ca().ca, "schedule": QUICK, **relay}
-    return internet.mail_server("mx.home.test", "192.0.2.1", ALICE, relay=RelaySettings(**settings))
+    return internet.home(ALICE, relay=RelaySettings(**settings))
 
 
 def sent(internet: Internet, site: SimulatedServer, content: bytes = ONE_LETTER, **parameters: str) -> str:

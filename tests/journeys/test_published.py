@@ -21,9 +21,7 @@ def elsewhere(internet: Internet, **policy: Any) -> SimulatedServer:
     """A server whose web service has its MTA-STS policy, under the certificates of both names."""
     ours = internet.context
     internet.context = ServerContext([public_ca(), issued("mta-sts.elsewhere.test")])
-    site = internet.mail_server(
-        "mx.elsewhere.test", "192.0.2.2", CAROL, listen=LISTEN, mta_sts=MtaStsSettings(**policy)
-    )
+    site = internet.elsewhere(CAROL, listen=LISTEN, mta_sts=MtaStsSettings(**policy))
     internet.context = ours
     config = site.server.config
     for _, record in publication(config, PublicationFacts(services_from_config(config), web=True)).all():
@@ -36,7 +34,7 @@ def elsewhere(internet: Internet, **policy: Any) -> SimulatedServer:
 
 def sent(internet: Internet) -> dict[str, Any]:
     """What the other server finds when it brings a letter."""
-    server = internet.mail_server("mx.home.test", "192.0.2.1", ALICE, relay=RelaySettings(ca_file=public_ca().ca))
+    server = internet.home(ALICE, relay=RelaySettings(ca_file=public_ca().ca))
     internet.submit(server, ALICE, CAROL)
     internet.reactor.advance(30)
     return dict(facts(server, "attempted"))

@@ -22,7 +22,7 @@ def home(internet: Internet) -> SimulatedServer:
     people = ("alice@home.test", "bob@home.test", "grüße@home.test")
     team = ["bob@home.test", "carol@elsewhere.test"]
     aliases = {"team@home.test": team, "robert@home.test": ["bob@home.test"]}
-    return internet.mail_server("mx.home.test", "192.0.2.1", *people, aliases=aliases)
+    return internet.home(*people, aliases=aliases)
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def other(internet: Internet, *withheld: str) -> SimulatedServer:
     """The server of elsewhere.test, without these extensions."""
     people, domains = ("carol@elsewhere.test", "用户@xn--bcher-kva.test"), ["elsewhere.test", "xn--bcher-kva.test"]
     exchange = ExchangeSettings(withhold=tuple(Keyword(each) for each in withheld))
-    return internet.mail_server("mx.elsewhere.test", "192.0.2.2", *people, domains=domains, exchange=exchange)
+    return internet.elsewhere(*people, domains=domains, exchange=exchange)
 
 
 def to(address: str, *parameters: tuple[str, str]) -> Recipient:

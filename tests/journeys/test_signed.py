@@ -30,9 +30,7 @@ def home(internet: Internet, tmp_path: Path, *, sign_relayed: bool = False, **se
     file.write_bytes(KEY.pem())
     internet.zone.txt("s1._domainkey.home.test", KEY.record())
     keys = (DkimKeySettings(selector=Selector("s1"), file=file),)
-    return internet.mail_server(
-        "mx.home.test",
-        "192.0.2.1",
+    return internet.home(
         "alice@home.test",
         dkim=DkimSettings(keys=keys, sign_relayed=sign_relayed),
         relay=RelaySettings(relay_from=(Network(f"{MACHINE}/32"),)),
@@ -41,7 +39,7 @@ def home(internet: Internet, tmp_path: Path, *, sign_relayed: bool = False, **se
 
 
 def elsewhere(internet: Internet) -> SimulatedServer:
-    return internet.mail_server("mx.elsewhere.test", "192.0.2.2", CAROL)
+    return internet.elsewhere(CAROL)
 
 
 def bring(internet: Internet, site: SimulatedServer, sender: str, recipient: str, author: str) -> None:

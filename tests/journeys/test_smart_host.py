@@ -47,17 +47,12 @@ def provider(internet: Internet, files: CertificateFiles) -> SimulatedServer:
 
 @pytest.fixture
 def elsewhere(internet: Internet) -> SimulatedServer:
-    return internet.mail_server("mx.elsewhere.test", "192.0.2.2", "carol@elsewhere.test")
+    return internet.elsewhere("carol@elsewhere.test")
 
 
 def home(internet: Internet, url: str, *, password: str = ACCOUNT, **relay: Any) -> SimulatedServer:
     """A server that relays through `url`."""
-    return internet.mail_server(
-        "mx.home.test",
-        "192.0.2.1",
-        "alice@home.test",
-        relay=RelaySettings(smart_host=(SmartHost.parse(url, password),), **relay),
-    )
+    return internet.home("alice@home.test", relay=RelaySettings(smart_host=(SmartHost.parse(url, password),), **relay))
 
 
 @pytest.mark.parametrize(("url", "port"), [(STARTTLS, 587), (IMPLICIT, 465)])

@@ -119,9 +119,7 @@ def step(client: Client, chance: Random) -> None:
 @pytest.mark.parametrize("seed", range(4))
 def test_what_was_answered_with_250_is_all_that_goes(internet: Internet, seed: int) -> None:
     """BDAT-02: and it goes to all whom it was for."""
-    home = internet.mail_server(
-        "mx.home.test",
-        "192.0.2.1",
+    home = internet.home(
         *PEOPLE,
         exchange=ExchangeSettings(max_size=Size(150)),
         limits=LimitsSettings(errors=10_000, junk_commands=0, tarpit=read_duration("0")),

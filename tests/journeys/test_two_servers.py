@@ -18,9 +18,7 @@ DAY = 86400
 
 @pytest.fixture
 def home(internet: Internet) -> SimulatedServer:
-    return internet.mail_server(
-        "mx.home.test",
-        "192.0.2.1",
+    return internet.home(
         "alice@home.test",
         "bob@home.test",
         aliases={"team@home.test": ["bob@home.test", "carol@elsewhere.test"]},
@@ -32,7 +30,7 @@ def home(internet: Internet) -> SimulatedServer:
 
 @pytest.fixture
 def elsewhere(internet: Internet) -> SimulatedServer:
-    return internet.mail_server("mx.elsewhere.test", "192.0.2.2", "carol@elsewhere.test")
+    return internet.elsewhere("carol@elsewhere.test")
 
 
 def received(letter: bytes) -> list[str]:

@@ -18,17 +18,13 @@ CAROL, DAVE = "carol@elsewhere.test", "dave@elsewhere.test"
 
 
 def home(internet: Internet, *patterns: str) -> SimulatedServer:
-    return internet.mail_server(
-        "mx.home.test",
-        "192.0.2.1",
-        NEWS,
-        ALICE,
-        submission=SubmissionSettings(verp=tuple(AddressPattern(each) for each in patterns)),
+    return internet.home(
+        NEWS, ALICE, submission=SubmissionSettings(verp=tuple(AddressPattern(each) for each in patterns))
     )
 
 
 def elsewhere(internet: Internet) -> SimulatedServer:
-    return internet.mail_server("mx.elsewhere.test", "192.0.2.2", CAROL, DAVE)
+    return internet.elsewhere(CAROL, DAVE)
 
 
 def submit(internet: Internet, site: SimulatedServer, sender: str, *to: str, **parameters: str) -> tuple[Reply, ...]:
@@ -83,10 +79,7 @@ def test_bounces_name_each_recipient(internet: Internet) -> None:
     submit(internet, site, NEWS, "gone@elsewhere.test", "lost@elsewhere.test", CAROL)
     bounces = internet.fetch(site, NEWS)
     to = sorted(line for letter in bounces for line in letter.split(b"\r\n") if line.startswith(b"Delivered-To:"))
-    assert to == [
-        b"Delivered-To: news+gone=elsewhere.test@home.test",
-        b"Delivered-To: news+lost=elsewhere.test@home.test",
-    ]
+    assert to == [b"Delivered-To: news+%b=elsewhere.test@home.test" % name for name in (b"gone", b"lost")]
     assert all(letter.count(b"Final-Recipient:") == 1 for letter in bounces)
 
 

@@ -63,9 +63,8 @@ def test_clients_find_their_settings_over_https(server: tuple[Path, dict[str, in
 
     tree = ET.fromstring(fetch("/mail/config-v1.1.xml?emailaddress=alice%40home.test"))
     assert [each.text for each in tree.iter("port")] == [str(ports["pop3s"]), str(ports["submissions"])]
-    outlook = fetch(
-        "/autodiscover/autodiscover.xml", ASK.format(address="alice@home.test", schema=OUTLOOK_SCHEMA).encode()
-    )
+    asked = ASK.format(address="alice@home.test", schema=OUTLOOK_SCHEMA).encode()
+    outlook = fetch("/autodiscover/autodiscover.xml", asked)
     assert f"<Port>{ports['submissions']}</Port>".encode() in outlook
     assert b"mx.home.test" in fetch("/")
     profile = fetch("/profile.mobileconfig?address=alice%40home.test")

@@ -32,9 +32,7 @@ def hook(**settings: Any) -> WebhookSettings:
 
 
 def home(internet: Internet, *webhooks: WebhookSettings, **settings: Any) -> SimulatedServer:
-    return internet.mail_server(
-        "mx.home.test", "192.0.2.1", "alice@home.test", "bob@home.test", webhooks=webhooks, **settings
-    )
+    return internet.home("alice@home.test", "bob@home.test", webhooks=webhooks, **settings)
 
 
 def waiting(internet: Internet, site: SimulatedServer) -> int:
@@ -44,7 +42,7 @@ def waiting(internet: Internet, site: SimulatedServer) -> int:
 def test_every_step_that_is_wanted_is_told_with_its_letter(internet: Internet) -> None:
     receiver = Receiver(internet.reactor.host(HOOKS))
     site = home(internet, hook(events=ALL))
-    internet.mail_server("mx.elsewhere.test", "192.0.2.2", "carol@elsewhere.test")
+    internet.elsewhere("carol@elsewhere.test")
     internet.submit(site, "alice@home.test", "bob@home.test", "carol@elsewhere.test", ENVID="order-17")
     internet.reactor.advance(2)
     assert sorted(receiver.types()) == ["letter.delivered", "letter.relayed", "letter.submitted"]
@@ -145,7 +143,7 @@ def test_only_what_was_asked_for_of_the_senders_that_were_asked_for_is_told(inte
         hook(senders=(DomainPattern("elsewhere.test"),)),
         hook(name=HookName("bounces"), url=WebUrl(f"http://{HOOKS}:8080/bounces"), events=("bounced",)),
     )
-    other = internet.mail_server("mx.elsewhere.test", "192.0.2.2", "carol@elsewhere.test")
+    other = internet.elsewhere("carol@elsewhere.test")
     internet.submit(site, "alice@home.test", "bob@home.test", "gone@elsewhere.test")
     internet.submit(other, "carol@elsewhere.test", "bob@home.test")
     internet.reactor.advance(10)
