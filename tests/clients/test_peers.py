@@ -19,7 +19,6 @@ from email.policy import SMTP
 
 import pytest
 
-from tests.clients.conftest import _start
 from tests.clients.environment import PATIENCE, SCRIPTS, Environment, need, run
 
 PYTHON = os.environ.get("MAILSTACK_PEERS_PYTHON", sys.executable)
@@ -28,7 +27,8 @@ PYTHON = os.environ.get("MAILSTACK_PEERS_PYTHON", sys.executable)
 @pytest.fixture(scope="module")
 def in_place_of_mailhog(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
     options = ("--compat", "mailhog", "-smtp-bind-addr", "127.0.0.1:0", "-ui-bind-addr", "127.0.0.1:0")
-    yield from _start(tmp_path_factory, *options)
+    with Environment(tmp_path_factory.mktemp("run"), *options) as environment:
+        yield environment
 
 
 @pytest.fixture
