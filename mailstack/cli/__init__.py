@@ -18,14 +18,14 @@ COMMANDS = {
     "user": ("mailstack.cli.user:user", "Add, import, list and remove accounts; change passwords."),
     "dkim": ("mailstack.cli.dns:dkim", "Generate DKIM signing keys."),
     "alias": ("mailstack.cli.alias:alias", "Manage aliases: addresses that forward to other addresses."),
-    "send": ("mailstack.cli.send:send", "Send a letter, as a mail client does."),
+    "send": ("mailstack.cli.send:send", "Send a message, as a mail client does."),
     "sendmail": (
         "mailstack.cli.sendmail.command:sendmail",
-        "Put a letter into the queue, as /usr/sbin/sendmail does.",
+        "Put a message into the queue, as /usr/sbin/sendmail does.",
     ),
-    "letters": ("mailstack.cli.letters:letters", "List the newest letters and where each is now."),
-    "journey": ("mailstack.cli.letters:journey", "Show the journey of one letter, step by step."),
-    "suppress": ("mailstack.cli.suppress:suppress", "Manage remote addresses that get no more letters."),
+    "letters": ("mailstack.cli.letters:letters", "List the newest messages and where each is now."),
+    "journey": ("mailstack.cli.letters:journey", "Show the journey of one message, step by step."),
+    "suppress": ("mailstack.cli.suppress:suppress", "Manage remote addresses that get no more messages."),
     "tls-report": ("mailstack.cli.tls_report:tls_report", "Show the results of TLS with other domains."),
     "webhook": ("mailstack.cli.webhook:webhook", "Show, test and retry webhooks."),
     "fault": ("mailstack.cli.dev_control:fault", "Inject faults into a dev environment."),
@@ -40,12 +40,12 @@ COMMANDS = {
     ),
     "ingest": (
         "mailstack.cli.files.import_command:ingest",
-        "Import letters into the inbox of a dev environment.",
+        "Import messages into the inbox of a dev environment.",
     ),
-    "dump": ("mailstack.cli.files.export:dump", "Export all letters of the inbox, or of a Mailpit, to files."),
+    "dump": ("mailstack.cli.files.export:dump", "Export all messages of the inbox, or of a Mailpit, to files."),
     "backup": ("mailstack.cli.backup:backup", "Write a consistent copy of a running server into a file."),
     "store": ("mailstack.cli.store:store", "Move a stopped server to another store; verify a store."),
-    "queue": ("mailstack.cli.queue:queue", "Show the queue; hold, release, retry or remove letters."),
+    "queue": ("mailstack.cli.queue:queue", "Show the queue; hold, release, retry or remove messages."),
     "docs": ("mailstack.cli.docs:docs", "Open the documentation of this version in the browser."),
     "completion": ("mailstack.cli.lazy_group:completion", "Print the completion script of a shell."),
 }
@@ -60,7 +60,7 @@ COMMANDS = {
 )
 @click.version_option(mailstack.__version__, prog_name="mailstack")
 def main() -> None:
-    """A mail server that shows the whole journey of every letter.
+    """A mail server that shows the whole journey of every message.
 
     Without -c FILE (or MAILSTACK_CONFIG) a command uses a dev environment: the one in --data DIR (or MAILSTACK_DATA),
     else the only running one. Of several, it uses the one on the default ports, or the one started in this folder.

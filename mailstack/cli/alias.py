@@ -15,7 +15,7 @@ from mailstack.cli.target import TargetServer, with_target
 def alias() -> None:
     """Manage aliases: addresses that forward to other addresses.
 
-    An alias has no password and no mailbox. Its letters go to each of its targets, local or remote. The sender stays the
+    An alias has no password and no mailbox. Its messages go to each of its targets, local or remote. The sender stays the
     same, and gets a bounce if a target refuses. An account may send as the aliases that point to it.
     """
 
@@ -35,7 +35,7 @@ def add(target: TargetServer, address: str, targets: tuple[str, ...]) -> None:
     local = local_address(address, target.domains)
     more = [str(parse_address(each, target.domains)) for each in targets]
     if local.key in {parse_address(each, target.domains).key for each in targets}:
-        raise CommandError(f"{local.key} cannot be its own target; give the account that gets the letters")
+        raise CommandError(f"{local.key} cannot be its own target; give the account that gets the messages")
     with OpenStore(target) as server:
         before = server.run(server.store.accounts.alias(local.key)) or ()
         after = list(dict.fromkeys([*before, *more]))
@@ -68,7 +68,7 @@ def list_(target: TargetServer, as_json: bool) -> None:
 @click.argument("address")
 @with_target
 def remove(target: TargetServer, address: str) -> None:
-    """Remove an alias; letters to it are refused from now on.
+    """Remove an alias; messages to it are refused from now on.
 
     \b
     Example:

@@ -45,13 +45,13 @@ def letter_id(text: str) -> LetterId:
     """Parses a letter id. Raises CommandError."""
     word = text.strip().lower()
     if not _LETTER_ID.match(word):
-        raise CommandError(f"{text!r} is not a letter id; `mailstack letters` lists the letters")
+        raise CommandError(f"{text!r} is not a letter id; `mailstack letters` lists the messages")
     return LetterId(word)
 
 
 def unknown_letter(letter: LetterId) -> CommandError:
     """Error for an id that is not in the store."""
-    return CommandError(f"there is no letter {letter}; `mailstack letters` lists the letters")
+    return CommandError(f"there is no message {letter}; `mailstack letters` lists the messages")
 
 
 EMPTY = "is empty; is a shell variable unset?"

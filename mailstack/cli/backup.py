@@ -33,7 +33,7 @@ MAX_FAULTS = 100
 def backup(target: TargetServer, file: Path) -> None:
     """Write all data of a server into FILE, as of one moment, while it runs.
 
-    FILE is a tar with the database, large letters, keys and the index; `-` is standard output. It unpacks to a data
+    FILE is a tar with the database, large messages, keys and the index; `-` is standard output. It unpacks to a data
     directory. Only you can read FILE (mode 0600).
 
     Lost and damaged contents are listed, and so is a damaged database. Everything else is written, and the exit status
@@ -47,7 +47,7 @@ def backup(target: TargetServer, file: Path) -> None:
     """
     if target.settings is not None and target.settings.store.url:
         raise CommandError(
-            "the letters of this server are in PostgreSQL; back them up with pg_dump or similar, and add the"
+            "the messages of this server are in PostgreSQL; back them up with pg_dump or similar, and add the"
             f" files in {target.data}"
         )
     if str(file) == "-" and sys.stdout.isatty():
@@ -90,7 +90,7 @@ def _name_for(file: Path, saved: Saved) -> Path:
 
 def _report(saved: Saved, name: str) -> None:
     """Print the summary. Raises CommandError for an incomplete backup."""
-    text = f"{saved.letters} letters, {saved.contents} large contents, {size_text(saved.octets)}"
+    text = f"{saved.letters} messages, {saved.contents} large contents, {size_text(saved.octets)}"
     click.echo(text, err=True)
     if saved.elsewhere:
         click.echo(f"{saved.elsewhere} more contents are in the object store; back up its bucket as well", err=True)

@@ -27,13 +27,13 @@ _WORD = re.compile(r"-[A-Za-z][A-Za-z.-]")
 @click.option("--port-base", metavar="N", type=click.IntRange(0, 58000), default=1000, show_default=True,
               help="Ports are N+25, N+587 …; 0 takes a free port for each.")  # fmt: skip
 @click.option("--data", metavar="DIR", type=PathType(file_okay=False), envvar="MAILSTACK_DATA",
-              help="Keep letters in DIR (or MAILSTACK_DATA); without it nothing is kept.")  # fmt: skip
-@click.option("--max-letters", metavar="N", type=click.IntRange(min=1), help="Keep only the newest N letters.")
+              help="Keep messages in DIR (or MAILSTACK_DATA); without it nothing is kept.")  # fmt: skip
+@click.option("--max-letters", metavar="N", type=click.IntRange(min=1), help="Keep only the newest N messages.")
 @click.option(
     "--max-age",
     metavar="TIME",
     callback=lazy_callback("mailstack.letter.times:read_duration"),
-    help="Delete letters after this time: 12h, 3d.",
+    help="Delete messages after this time: 12h, 3d.",
 )
 @click.option("--any-password", is_flag=True, help="Accept any password for mailboxes of other domains.")
 @click.option("--weak-mechanisms", is_flag=True, help="Offer CRAM-MD5 and APOP as well, for old clients.")
@@ -57,12 +57,12 @@ _WORD = re.compile(r"-[A-Za-z][A-Za-z.-]")
 @click.option(
     "--json", "as_json", is_flag=True, help="Print services and accounts as one JSON object on the first line."
 )
-@click.option("--quiet", "-q", is_flag=True, help="Don't log the steps of letters on standard error.")
+@click.option("--quiet", "-q", is_flag=True, help="Don't log the steps of messages on standard error.")
 def dev(**options: Any) -> None:
     """Run a local mail environment that needs no configuration.
 
     It has two servers: your own (home.test, accounts alice and bob), and one for all other domains, which opens a
-    mailbox for every address that gets a letter. Letters really travel between the two, and none leaves this machine.
+    mailbox for every address that gets a message. Messages really travel between the two, and none leaves this machine.
 
     \b
     Example:

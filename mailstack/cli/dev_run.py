@@ -26,8 +26,8 @@ from mailstack.sandbox.dev import DevEnvironment, DevSettings
 from mailstack.sandbox.faults import Fault
 
 _DESCRIPTIONS = {
-    "capture": "accepts any letter, no login",
-    "captures": "accepts any letter, no login, TLS",
+    "capture": "accepts any message, no login",
+    "captures": "accepts any message, no login, TLS",
     "submission": "send, with STARTTLS and login",
     "submissions": "send, with TLS and login",
     "pop3": "read, with STLS and login",
@@ -146,7 +146,7 @@ def _welcome(environment: DevEnvironment, facts: dict[str, Any]) -> str:
     submission = services["submission"]
     relay = environment.settings.relay
     promise = (
-        f"Letters leave this machine only to {relay.host}:{relay.port}." if relay else "Nothing leaves this machine."
+        f"Messages leave this machine only to {relay.host}:{relay.port}." if relay else "Nothing leaves this machine."
     )
     lines = [f"mailstack dev is ready. {promise}", ""]
     if environment.settings.open:
@@ -158,7 +158,7 @@ def _welcome(environment: DevEnvironment, facts: dict[str, Any]) -> str:
         "  accounts     " + ", ".join(f"{each['address']} (password {each['password']})" for each in accounts),
     ]
     lines += [
-        "               any other domain: a mailbox with the first letter (password: the address)",
+        "               any other domain: a mailbox with the first message (password: the address)",
         f"  inbox        {facts['web']}",
         f"  CA file      {environment.ca_file}",
         f"  data         {environment.data}",

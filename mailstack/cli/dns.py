@@ -53,7 +53,7 @@ def dns(
 def dkim() -> None:
     """Generate DKIM signing keys.
 
-    Letters are signed if [dkim] has a key. Its public key is published at SELECTOR._domainkey.DOMAIN;
+    Messages are signed if [dkim] has a key. Its public key is published at SELECTOR._domainkey.DOMAIN;
     `mailstack dns` prints the records for the keys of a configuration.
     """
 

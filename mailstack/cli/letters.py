@@ -28,20 +28,20 @@ from mailstack.store.journey import (
 
 
 @click.command()
-@click.option("--to", "recipient", metavar="ADDRESS", help="Only letters for this recipient, before or after aliases.")
+@click.option("--to", "recipient", metavar="ADDRESS", help="Only messages for this recipient, before or after aliases.")
 @click.option(
-    "--from", "sender", metavar="ADDRESS", help="Only letters from this envelope sender; <> is the null sender."
+    "--from", "sender", metavar="ADDRESS", help="Only messages from this envelope sender; <> is the null sender."
 )
-@click.option("--since", type=Since(), metavar="WHEN", help="Only letters newer than this: 30m, 2h, 7d, 2026-11-23.")
+@click.option("--since", type=Since(), metavar="WHEN", help="Only messages newer than this: 30m, 2h, 7d, 2026-11-23.")
 @click.option(
-    "--limit", type=click.IntRange(1, 100_000), default=20, show_default=True, help="Maximum number of letters."
+    "--limit", type=click.IntRange(1, 100_000), default=20, show_default=True, help="Maximum number of messages."
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @with_target
 def letters(
     target: TargetServer, recipient: str | None, sender: str | None, since: When | None, limit: int, as_json: bool
 ) -> None:
-    """List the newest letters: id, from, to, size, and where each is now.
+    """List the newest messages: id, from, to, size, and where each is now.
 
     \b
     Example:
@@ -72,7 +72,7 @@ def letters(
         )
         for record in records
     ]
-    print_table(("id", "arrived", "server", "from", "to", "size", "state"), rows, empty="no letters match")
+    print_table(("id", "arrived", "server", "from", "to", "size", "state"), rows, empty="no messages match")
 
 
 def _sender_key(text: str | None, target: TargetServer) -> str | None:
@@ -87,16 +87,16 @@ INTERVAL = 0.5
 
 @click.command()
 @click.argument("id")
-@click.option("--follow", "-f", is_flag=True, help="Keep printing steps until the letter is finished.")
+@click.option("--follow", "-f", is_flag=True, help="Keep printing steps until the message is finished.")
 @click.option(
     "--dialogue", "-d", is_flag=True, help="Show the SMTP dialogue of every attempt, not only of failed ones."
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON document; with --follow one step a line.")
 @with_target
 def journey(target: TargetServer, id: str, follow: bool, dialogue: bool, as_json: bool) -> None:  # noqa: A002 - the argument's name in help
-    """Show the journey of one letter, step by step, from submission to collection.
+    """Show the journey of one message, step by step, from submission to collection.
 
-    ID is in the `250` reply, the log, `Received:` and `mailstack letters`. If the letter was relayed to another server
+    ID is in the `250` reply, the log, `Received:` and `mailstack letters`. If the message was relayed to another server
     of the same store, as in the dev environment, its steps there are included; the id of either server works.
 
     \b

@@ -20,14 +20,14 @@ from mailstack.cli.target import TargetServer, with_target_finder
 @click.option(
     "--from", "sender", metavar="ADDRESS", help="Envelope sender; default: the account. <> is the null sender."
 )
-@click.option("--subject", default="", help="Subject of a new letter.")
-@click.option("--body", metavar="TEXT", help="Text of a new letter; `-` reads standard input.")
+@click.option("--subject", default="", help="Subject of a new message.")
+@click.option("--body", metavar="TEXT", help="Text of a new message; `-` reads standard input.")
 @click.option("--attach", metavar="FILE", multiple=True, type=PathType(), help="Attach this file; repeatable.")
 @click.option(
     "--header", "headers", metavar="'NAME: VALUE'", multiple=True, help="Add or replace a header field; repeatable."
 )
 @click.option("--file", metavar="FILE", type=PathType(allow_dash=True),
-              help="Send this complete letter unchanged; `-` reads standard input. Default of --to: its To, Cc and Bcc.")  # fmt: skip
+              help="Send this complete message unchanged; `-` reads standard input. Default of --to: its To, Cc and Bcc.")  # fmt: skip
 @click.option("--server", metavar="HOST[:PORT]", help="SMTP server; default: the server of -c, or the dev environment.")
 @click.option("--tls", type=click.Choice(["starttls", "implicit", "none"]), default="starttls", show_default=True,
               help="Connection security.")  # fmt: skip
@@ -38,9 +38,9 @@ from mailstack.cli.target import TargetServer, with_target_finder
 @click.option("--verbose", "-v", is_flag=True, help="Print the SMTP dialogue to standard error.")
 @with_target_finder
 def send(find: Callable[[], TargetServer], **options: Any) -> None:
-    """Send a letter over SMTP with AUTH and TLS.
+    """Send a message over SMTP with AUTH and TLS.
 
-    The reply of the server and the id of the letter are printed. `mailstack journey ID` shows what becomes of it.
+    The reply of the server and the id of the message are printed. `mailstack journey ID` shows what becomes of it.
 
     \b
     Example:

@@ -146,7 +146,7 @@ def _submission(server: SmtpServer, options: dict[str, Any]) -> Submission:
     if options["file"] is not None:
         if options["body"] is not None or options["subject"] or options["attach"] or options["headers"]:
             raise click.UsageError(
-                "--file sends a complete letter; it excludes --subject, --body, --attach and --header."
+                "--file sends a complete message; it excludes --subject, --body, --attach and --header."
             )
         octets = with_crlf(_input() if str(options["file"]) == "-" else read_file(options["file"]))
         recipients = recipients or header_addresses(octets, "To", "Cc", "Bcc")

@@ -19,7 +19,7 @@ from mailstack.cli.target import config_file
 def serve(file: Path) -> None:
     """Run the mail server of FILE until Ctrl-C or SIGTERM.
 
-    The same as `twistd -n mailstack -c FILE`. Its log goes to standard output: one line for each step of a letter.
+    The same as `twistd -n mailstack -c FILE`. Its log goes to standard output: one line for each step of a message.
 
     \b
     Example:

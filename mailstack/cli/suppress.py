@@ -16,9 +16,9 @@ MAX_REASON = 300
 
 @click.group()
 def suppress() -> None:
-    """Manage remote addresses that get no more letters.
+    """Manage remote addresses that get no more messages.
 
-    A letter to a suppressed address bounces at once (5.7.1). A running server applies a change within a second. With
+    A message to a suppressed address bounces at once (5.7.1). A running server applies a change within a second. With
     `[relay] suppress_bounced`, addresses that other hosts reject as unknown are added automatically.
     """
 
@@ -28,7 +28,7 @@ def suppress() -> None:
 @click.option("--reason", default="the operator suppressed it", metavar="TEXT", help="Reason in the bounce.")
 @with_target
 def add(target: TargetServer, addresses: tuple[str, ...], reason: str) -> None:
-    """Suppress addresses: send no more letters to them.
+    """Suppress addresses: send no more messages to them.
 
     \b
     Example:
@@ -70,7 +70,7 @@ def list_(target: TargetServer, limit: int, as_json: bool) -> None:
 @click.argument("addresses", nargs=-1, required=True, metavar="ADDRESS...")
 @with_target
 def remove(target: TargetServer, addresses: tuple[str, ...]) -> None:
-    """Send letters to these addresses again.
+    """Send messages to these addresses again.
 
     \b
     Example:

@@ -69,7 +69,7 @@ def _names(config: Config, source: ConfigSource) -> Iterator[Problem]:
         yield source.problem(("hostname",), "this machine's own name is no domain name", cure)
     listening = [name for name in ("submission", "submissions", "mx", "lmtp") if getattr(config.listen, name)]
     if listening and not config.domains:
-        problem = f"is empty, so that {', '.join(listening)} could accept no letter"
+        problem = f"is empty, so that {', '.join(listening)} could accept no message"
         yield source.problem(("domains",), problem, 'name your domains, as domains = ["home.test"]')
 
 
@@ -272,7 +272,7 @@ def _contents(config: Config, source: ConfigSource) -> Iterator[Problem]:
         problem = f"is more than {MAX_IN_ROWS}: what is below it is held in memory, and in a row"
         yield source.problem(("contents", "above"), problem, 'set it to "1MiB" or less')
     if section.orphan_age < MIN_ORPHAN_AGE_S:
-        problem = "is so short that a letter that is just being accepted could lose its content"
+        problem = "is so short that a message that is just being accepted could lose its content"
         yield source.problem(("contents", "orphan_age"), problem, "allow an hour or more")
     if bool(section.access_key) is not bool(section.secret_key_file):
         problem = "access_key and secret_key_file belong together"

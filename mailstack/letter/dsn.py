@@ -79,12 +79,12 @@ _SMTP_REPLY = re.compile(r"[245][0-9][0-9](?:[ -]|\Z)")
 _MESSAGE_ID = re.compile(rb"(?:\A|\r\n)message-id:[ \t]*(?:\r\n[ \t]+)?(<[!-;=?-~]{1,250}>)[ \t]*\r\n", re.IGNORECASE)
 
 _ADVICE = {
-    1: "Check the address for errors, and send the letter again to the correct one.",
+    1: "Check the address for errors, and send the message again to the correct one.",
     2: "The mailbox does not accept mail at present. Contact the recipient by other means, or try again later.",
-    3: "The remote host can't process this letter. If it is large, send a smaller one.",
+    3: "The remote host can't process this message. If it is large, send a smaller one.",
     4: "The remote host is unreachable, or the domain is wrong. Check the part after the @, and try again later.",
     6: "The remote host does not support this kind of content. Send it in another format.",
-    7: "The remote host rejected this letter. See the reason above, or ask the postmaster of that host.",
+    7: "The remote host rejected this message. See the reason above, or ask the postmaster of that host.",
 }
 """Advice for the sender, by the subject of the status (RFC 3463 §3)."""
 _STATUS_ADVICE = {
@@ -94,11 +94,11 @@ _STATUS_ADVICE = {
 """Advice for single statuses, in place of that for the subject."""
 
 _SUBJECTS: dict[ReportKind, str] = {
-    "failed": "Your letter could not be delivered",
-    "delayed": "Your letter is delayed",
-    "delivered": "Your letter was delivered",
-    "relayed": "Your letter was relayed",
-    "expanded": "Your letter was sent to the members of an alias",
+    "failed": "Your message could not be delivered",
+    "delayed": "Your message is delayed",
+    "delivered": "Your message was delivered",
+    "relayed": "Your message was relayed",
+    "expanded": "Your message was sent to the members of an alias",
 }
 _PREDICATES: dict[ReportKind, str] = {
     "failed": "could not be delivered to",
@@ -182,7 +182,7 @@ class Dsn(Struct, frozen=True):
     def _explanation(self) -> Composed:
         """The part for people (RFC 6522 §3, first part)."""
         recipients_text = "this recipient" if len(self.notices) == 1 else "these recipients"
-        subject = "A delivery report of this server" if self.envelope.sender is None else "Your letter"
+        subject = "A delivery report of this server" if self.envelope.sender is None else "Your message"
         lines = [
             f"This is the mail system of {self.server}.",
             "",
@@ -207,7 +207,7 @@ class Dsn(Struct, frozen=True):
                     _STATUS_ADVICE.get(str(status), _ADVICE.get(status.subject, "")) for status in statuses
                 )
                 return [
-                    "This is a permanent error. The letter will not be sent again.",
+                    "This is a permanent error. The message will not be sent again.",
                     *(line for text in advice for line in _wrapped(text)),
                 ]
             case "delayed":

@@ -59,7 +59,7 @@ class DeliveryAgent:
                 return full or Delivered(DELIVERED, "in the mailbox", "", mailbox, headers)
             return NO_MAILBOX if await self._directory.alias(address) is None else LEADS_NOWHERE
         except StoreError as trouble:
-            _log.warning("letter %s is deferred: accounts can't be read: %s", delivery.letter, trouble)
+            _log.warning("message %s is deferred: accounts can't be read: %s", delivery.letter, trouble)
             return Deferred(_STORE_TROUBLE, f"{self._server} can't look up its mailboxes at present")
 
     async def _full(self, mailbox: str, size: int) -> Deferred | Failed | None:

@@ -48,7 +48,7 @@ class PolicyChain(Struct, frozen=True):
 MAX_HOPS = 100
 """Maximum Received fields; RFC 5321 §6.3 requires at least 100."""
 
-LOOP = reply(554, "5.4.6", "too many hops, this letter is looping")
+LOOP = reply(554, "5.4.6", "too many hops, this message is looping")
 
 
 def too_many_hops(count: int, limit: int = MAX_HOPS) -> Verdict:

@@ -15,7 +15,7 @@ from mailstack.protocols.smtp.receiving_rules import Client
 from mailstack.protocols.smtp.replies import reply
 from mailstack.store import Store
 
-TOO_MANY_LETTERS = reply(450, "4.7.1", "too many letters at present, try again later")
+TOO_MANY_LETTERS = reply(450, "4.7.1", "too many messages at present, try again later")
 TOO_MANY_RECIPIENTS = reply(450, "4.7.1", "too many recipients at present, try again later")
 TOO_FAST = reply(421, "4.7.0", "too many connections from you at present, try again later", closes=True)
 
@@ -75,7 +75,7 @@ class Rates:
         name = _name(client)
         if self._letters is None or self._letters.consume(name):
             return PASS
-        return Defer(TOO_MANY_LETTERS, f"{name} sent all the letters of an hour")
+        return Defer(TOO_MANY_LETTERS, f"{name} sent all the messages of an hour")
 
     async def at_recipient(self, client: Client, rcpt: Rcpt) -> Verdict:  # noqa: ARG002
         name = _name(client)
@@ -119,7 +119,7 @@ class Quotas:
         used = await self._store.mailboxes.octets_in(mailbox)
         if used < limit and used + size <= limit:
             return PASS
-        reason = f"{mailbox} holds {used} of {limit} octets, and the letter has {size}"
+        reason = f"{mailbox} holds {used} of {limit} octets, and the message has {size}"
         return Refuse(OVER_QUOTA_PERMANENT, reason) if self._permanent else Defer(OVER_QUOTA, reason)
 
 

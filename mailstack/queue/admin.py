@@ -19,7 +19,7 @@ from mailstack.queue.route import LOCAL, Route, Router
 from mailstack.queue.settlement import ReportDue, is_report_requested
 from mailstack.store import Acceptance, Change, Conflict, Filter, Record, Settlement, Store
 
-REMOVED = Failed(Status(5, 7, 0), "the operator of the mail system removed the letter from the queue")
+REMOVED = Failed(Status(5, 7, 0), "the operator of the mail system removed the message from the queue")
 _MAX_TRIES = 2
 
 BATCH_SIZE = 200
@@ -150,7 +150,7 @@ class QueueAdmin:
         settlements: list[Settlement] = []
         for letter in ids:
             if (record := records.get(letter)) is None:
-                results[letter] = [ActionResult(letter, "", "no letter has this id")]
+                results[letter] = [ActionResult(letter, "", "no message has this id")]
                 continue
             results[letter], settlement = await plan(record)
             if settlement.changes:

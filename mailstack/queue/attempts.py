@@ -46,8 +46,8 @@ def hold_damaged(letter: Letter, deliveries: Sequence[Delivery], damage: Damaged
 
 _log = logging.getLogger(__name__)
 
-_BUG = Deferred(Status(4, 3, 0), "local error; the letter is kept and will be retried")
-_UNREADABLE = Deferred(Status(4, 3, 0), "the content of the letter can't be read at present")
+_BUG = Deferred(Status(4, 3, 0), "local error; the message is kept and will be retried")
+_UNREADABLE = Deferred(Status(4, 3, 0), "the content of the message can't be read at present")
 
 
 class Attempts:
@@ -185,13 +185,13 @@ class Attempts:
         letter, count = job.letter, len(job.deliveries)
         match error:
             case Damaged():
-                _log.error("letter %s for %s is held: its content is damaged: %s", letter.id, job.destination, error)
+                _log.error("message %s for %s is held: its content is damaged: %s", letter.id, job.destination, error)
                 return Attempt(()), hold_damaged(letter, job.deliveries, error, self._clock.now())
             case StoreError():
-                self._unreadable.error("letter %s can't be read and is deferred: %s", letter.id, error)
+                self._unreadable.error("message %s can't be read and is deferred: %s", letter.id, error)
                 attempt = Attempt((_UNREADABLE,) * count)
             case _:
-                _log.error("internal error: letter %s for %s is deferred", letter.id, job.destination, exc_info=error)
+                _log.error("internal error: message %s for %s is deferred", letter.id, job.destination, exc_info=error)
                 attempt = Attempt((_BUG,) * count)
         return attempt, self._state_changes(job, attempt, started)
 

@@ -113,7 +113,7 @@ class Bouncer:
                     return Returned(whole[: split(whole)], whole)
             return Returned(await self._header_of(original))
         except (StoreError, KeyError, OSError) as trouble:
-            _log.warning("the report on letter %s is sent without its header: %s", original.id, trouble)
+            _log.warning("the report on message %s is sent without its header: %s", original.id, trouble)
             return None
 
     async def _header_of(self, letter: Letter) -> bytes:

@@ -25,7 +25,7 @@ from mailstack.store import Acceptance, Placement
 COPY_OF = "copy_of"
 """Name of the fact with the id of the original, for a copy; the journey of the original then names the copy."""
 
-EXPANDED = Delivered(Status(2, 0, 0), "the letter was expanded to the members of this address")
+EXPANDED = Delivered(Status(2, 0, 0), "the message was expanded to the members of this address")
 
 
 class PreparedAcceptance(Struct, frozen=True):
@@ -123,7 +123,7 @@ async def deliver_locally(
     if len(local) == len(deliveries) and all(map(_is_full, attempt.outcomes)):
         for_good = any(isinstance(outcome, Failed) for outcome in attempt.outcomes)
         raise Refusal(
-            OVER_QUOTA_PERMANENT if for_good else OVER_QUOTA, f"letter {letter.id} fits into none of its mailboxes"
+            OVER_QUOTA_PERMANENT if for_good else OVER_QUOTA, f"message {letter.id} fits into none of its mailboxes"
         )
     report = new_letter_id(now) if len(local) > 1 else None
     return [

@@ -107,7 +107,7 @@ class HoldRules:
         try:
             steps = await self._store.history.steps(letter.id)
         except StoreError as trouble:
-            _log.warning("letter %s is held, though it may have been released: %s", letter.id, trouble)
+            _log.warning("message %s is held, though it may have been released: %s", letter.id, trouble)
             return {}
         # A delivery that was released by the end of a rule may be held by other rules.
         by_name = [step for step in steps if step.step == "released" and not step.facts.get("rule")]

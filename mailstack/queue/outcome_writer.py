@@ -148,14 +148,14 @@ class OutcomeWriter:
         letter = finished.job.letter.id
         match error:
             case Conflict():
-                _log.warning("letter %s: the claim of this attempt is lost to another process: %s", letter, error)
+                _log.warning("message %s: the claim of this attempt is lost to another process: %s", letter, error)
                 return False
             case StoreError():
                 until = min(delivery.lease for delivery in finished.job.deliveries)
                 is_futile = self._stopped or (self._is_stopping and isinstance(error, StoreFull))
                 again = not is_futile and self._clock.now() + wait < until
-                _log.error("letter %s: the outcome is not stored%s: %s", letter, " yet" if again else "", error)
+                _log.error("message %s: the outcome is not stored%s: %s", letter, " yet" if again else "", error)
                 return again
             case _:
-                _log.error("internal error: the outcome of letter %s is lost", letter, exc_info=error)
+                _log.error("internal error: the outcome of message %s is lost", letter, exc_info=error)
                 return False

@@ -90,7 +90,7 @@ class SilentAttempts:
             newest = sorted((watch for watch in silent if self._may_restart(watch)), key=self._since, reverse=True)
             for watch in newest[:surplus]:
                 self._backlog.mark_silent(self._watched[watch].job.destination)
-                watch.interrupt("its host is silent, and other letters wait", put_back=True)
+                watch.interrupt("its host is silent, and other messages wait", put_back=True)
         to_interrupt = max(self._backlog.silent_wait, self._backlog.silent_surplus if self._backlog.is_crowded else 0)
         for watch in sorted((watch for watch in silent if watch in self._watched), key=self._since):
             if to_interrupt <= 0:
@@ -127,6 +127,6 @@ class SilentAttempts:
             return False
         self._backlog.mark_silent(self._watched[watch].job.destination)
         return watch.interrupt(
-            f"no reply for {seconds:.0f} seconds, and letters for other silent hosts wait",
+            f"no reply for {seconds:.0f} seconds, and messages for other silent hosts wait",
             put_back=False,
         )

@@ -27,8 +27,8 @@ from mailstack.store.data_directory import FreeSpace
 _log = logging.getLogger(__name__)
 
 NO_SUCH_MAILBOX = reply(550, "5.1.1", "no such mailbox here")
-STORAGE_FULL = reply(452, "4.3.1", "no room for the letter now, try again later")
-STORE_FAILED = reply(451, "4.3.0", "the letter could not be stored, try again later")
+STORAGE_FULL = reply(452, "4.3.1", "no room for the message now, try again later")
+STORE_FAILED = reply(451, "4.3.0", "the message could not be stored, try again later")
 
 
 class Intake:
@@ -110,7 +110,7 @@ class Intake:
     def reply_to(self, error: ResourceError, default: Reply = LOCAL_ERROR) -> Reply:
         """Reply to the client: `default`, unless the disk is full. The error is logged at most once a minute."""
         chosen_reply = STORAGE_FULL if isinstance(error, StoreFull) else default
-        self._limited_log.error("letters are refused with %d %s: %s", chosen_reply.code, chosen_reply.status, error)
+        self._limited_log.error("messages are refused with %d %s: %s", chosen_reply.code, chosen_reply.status, error)
         return chosen_reply
 
     def _refusal(self, error: StoreError) -> Refusal:

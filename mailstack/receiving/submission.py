@@ -23,7 +23,7 @@ from mailstack.protocols.smtp.receiving_rules import NO_FACTS, Client, Facts, He
 from mailstack.protocols.smtp.replies import TLS_FIRST, Refusal, reply
 from mailstack.receiving.intake import Intake
 
-NO_AUTHOR = reply(554, "5.6.0", "the letter must have exactly one From field (RFC 5322 section 3.6)")
+NO_AUTHOR = reply(554, "5.6.0", "the message must have exactly one From field (RFC 5322 section 3.6)")
 NOT_THE_AUTHOR = reply(550, "5.7.1", "the From address is not owned by the account that logged in")
 
 WhenInvalid = Literal["repair", "refuse", "allow"]

@@ -145,10 +145,10 @@ def facts_of(verdicts: VerificationResults) -> dict[str, Any]:
 
 DMARC_REJECTED = reply(550, "5.7.1", "rejected by the DMARC policy of the domain in From")
 MALFORMED_FROM = reply(
-    550, "5.6.0", "the letter must have exactly one From field that names its authors (RFC 5322 section 3.6)"
+    550, "5.6.0", "the message must have exactly one From field that names its authors (RFC 5322 section 3.6)"
 )
 NOT_ALLOWED = reply(550, "5.7.23", "SPF check failed: this host may not send for the sender's domain")
-NOT_SIGNED = reply(550, "5.7.20", "DKIM check failed: the letter has no valid signature")
+NOT_SIGNED = reply(550, "5.7.20", "DKIM check failed: the message has no valid signature")
 MAX_SPF_QUESTIONS = 125
 """Maximum number of DNS questions of one SPF check: more than all limits of RFC 7208 §4.6.4 allow."""
 MAX_REVERSE_QUESTIONS = 11

@@ -79,7 +79,7 @@ class HostBackoff:
         if now < until:
             return f"{host.reason}; backed off until {_time_of(self._clock.now() + until - now)}"
         if host.probed is not None and now < host.probed + self._limits.probe:
-            return f"{host.reason}; another letter is finding out whether it is back"
+            return f"{host.reason}; another message is finding out whether it is back"
         host.probed = now
         return None
 

@@ -91,7 +91,7 @@ class RecipientProgress:
 
 _log = logging.getLogger(__name__)
 
-UNREADABLE = Deferred(Status(4, 3, 0), "the content of the letter can't be read at present")
+UNREADABLE = Deferred(Status(4, 3, 0), "the content of the message can't be read at present")
 TOO_MANY_RECIPIENTS = Status(4, 5, 3)
 
 
@@ -197,7 +197,7 @@ class Transactions:
             connection.drop()
             if not progress.outcomes:
                 raise
-            _log.error("letter %s: the content can't be read to its end: %s", attempt.letter.id, error)
+            _log.error("message %s: the content can't be read to its end: %s", attempt.letter.id, error)
             default, connection_lost = UNREADABLE, True
         except BaseException:
             connection.drop()

@@ -168,5 +168,5 @@ def _is_final(reply: Reply | None) -> bool:
 def _no_reply_text(host: str, error: SmtpSessionError) -> str:
     text = f"{host}: {error.reason or 'the connection was lost'} (at {error.stage})"
     if error.stage == "final":
-        text += "; the host may have accepted the letter"
+        text += "; the host may have accepted the message"
     return clean(text)

@@ -84,7 +84,7 @@ class Letter:
         for attachment in self.attachments:
             if attachment.name == name:
                 return attachment
-        raise LookupError(f"no attachment {name!r}; the letter has {[each.name for each in self.attachments]}")
+        raise LookupError(f"no attachment {name!r}; the message has {[each.name for each in self.attachments]}")
 
     def links(self, like: str = "") -> list[str]:
         """URLs that a reader can follow (http:, https:, mailto:), without duplicates, in order.
@@ -98,14 +98,14 @@ class Letter:
         """The only link that matches `like`. Raises LookupError if there is none, or more than one."""
         links = self.links(like)
         if len(links) != 1:
-            raise LookupError(f"{len(links) or 'no'} links match; the letter has {self.links()}")
+            raise LookupError(f"{len(links) or 'no'} links match; the message has {self.links()}")
         return links[0]
 
     def code(self) -> str:
         """The one-time code for a login or confirmation. Raises LookupError if there is none."""
         codes = self.codes()
         if not codes:
-            raise LookupError(f"the letter has no one-time code: {self.text[:200]!r}")
+            raise LookupError(f"the message has no one-time code: {self.text[:200]!r}")
         return codes[0]
 
     def codes(self) -> list[str]:

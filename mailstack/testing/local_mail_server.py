@@ -207,7 +207,7 @@ class LocalMailServer(ServerAddresses):
         letter_id = LetterId(letter if isinstance(letter, str) else letter.id)
         found = self._call(lambda: journey_of(self._running.store, letter_id))
         if found is None:
-            raise LookupError(f"there is no letter {letter_id} on this server")
+            raise LookupError(f"there is no message {letter_id} on this server")
         return Journey(found)
 
     def advance(self, span: float | str) -> None:

@@ -99,7 +99,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
         fixtures = getattr(item, "funcargs", {})
         for name in ("mailstack", "mailstack_session"):
             if _is_provided(fixtures.get(name), "mailstack.testing.local_mail_server", "LocalMailServer"):
-                report.sections.append((f"Letters of the fixture {name}", _report(fixtures[name])))
+                report.sections.append((f"Messages of the fixture {name}", _report(fixtures[name])))
         world: Any = fixtures.get("internet")
         if _is_provided(world, "mailstack.sandbox.simulation.internet", "Internet"):
             report.sections.append(

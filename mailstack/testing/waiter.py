@@ -158,8 +158,8 @@ class LetterWaiter:
         letters = self._received.letters()
         lines = [_describe(letter, self._received) for letter in letters[-MAX_DESCRIBED:]]
         if len(letters) > MAX_DESCRIBED:
-            lines.insert(0, f"({len(letters) - MAX_DESCRIBED} earlier letters)")
-        return "\n".join(lines) or f"No letter was submitted. {self._ports()}"
+            lines.insert(0, f"({len(letters) - MAX_DESCRIBED} earlier messages)")
+        return "\n".join(lines) or f"No message was submitted. {self._ports()}"
 
     async def _found(self, criteria: LetterCriteria) -> Container[str]:
         """Ids of the letters that the query finds. Raises ValueError for an invalid query."""
@@ -175,13 +175,13 @@ class LetterWaiter:
         self, criteria: LetterCriteria, count: int, timeout: float, found: Container[str], *, blocks: bool
     ) -> str:
         letters = self._received.letters()
-        expected = f"no {criteria}" if count == 1 else f"fewer than {count} letters of: {criteria},"
+        expected = f"no {criteria}" if count == 1 else f"fewer than {count} messages of: {criteria},"
         lines = [f"{expected} arrived within {timeout:g} s"]
         if letters:
-            lines.append("These letters are here:")
+            lines.append("These messages are here:")
             lines += [f"  {_describe(letter, self._received, criteria, found)}" for letter in letters[-MAX_DESCRIBED:]]
         else:
-            lines.append(f"No letter was submitted. {self._ports()}")
+            lines.append(f"No message was submitted. {self._ports()}")
         if blocks:
             lines.append(
                 "The event loop was blocked meanwhile, so nothing in it could send: `await` wait_for_letter_async instead."

@@ -160,7 +160,7 @@ def openapi(routes: Iterable[HttpRoute]) -> dict[str, Any]:
         "info": {
             "title": "mailstack",
             "version": mailstack.__version__,
-            "description": "Letters, journeys, the queue and accounts of a server.",
+            "description": "Messages, journeys, the queue and accounts of a server.",
         },
         "paths": paths,
         "components": {

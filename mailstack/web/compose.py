@@ -58,7 +58,7 @@ class ComposeLimits(Struct, frozen=True):
     def explained(self) -> str:
         """Explanation of `values` for people."""
         return (
-            f" A letter has at most {self.recipients} recipients ([submission] max_recipients)"
+            f" A message has at most {self.recipients} recipients ([submission] max_recipients)"
             f" and {self.attachments} attachments ([web] max_attachments)."
         )
 
@@ -144,11 +144,11 @@ def _check_lengths(what: str, texts: Collection[str], limit: int) -> None:
 
 def _too_many(what: str, count: int, limit: int, setting: str) -> HttpError:
     maximum = f"the maximum is {limit}" + (f" ({setting})" if setting else "")
-    return HttpError(422, f"The letter has {count} {what}; {maximum}.")
+    return HttpError(422, f"The message has {count} {what}; {maximum}.")
 
 
 def _too_large(limits: ComposeLimits) -> HttpError:
-    return HttpError(413, f"The letter is too large; the maximum is {limits.size} octets ([submission] max_size).")
+    return HttpError(413, f"The message is too large; the maximum is {limits.size} octets ([submission] max_size).")
 
 
 def _recipients_of(draft: LetterDraft) -> tuple[str, ...]:

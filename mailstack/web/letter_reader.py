@@ -30,7 +30,7 @@ class LetterReader:
         try:
             return await read_all(await self.index.content(item))
         except KeyError:
-            raise HttpError(404, f"The content of letter {item.id} was deleted; only its journey remains.") from None
+            raise HttpError(404, f"The content of message {item.id} was deleted; only its journey remains.") from None
 
     async def reading(self, item: Item) -> ParsedLetter:
         """Raises HttpError 404."""

@@ -62,7 +62,7 @@ SECURITY_HEADERS = (
 API_ROOT = "/v1/"
 """Path prefix of JSON error responses (RFC 9457)."""
 
-DAMAGED = "The stored content of this letter is damaged. See the server's log, and restore it from a backup."
+DAMAGED = "The stored content of this message is damaged. See the server's log, and restore it from a backup."
 
 UNAVAILABLE = "The store is not available at present. See the server's log, and try again later."
 

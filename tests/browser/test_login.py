@@ -85,7 +85,7 @@ def test_a_user_of_a_server_is_offered_what_is_for_him(bob: Any, served: dict[st
     bob.get_by_role("tab", name="Checks").click()
     bob.get_by_text("no server has written down").wait_for()
     bob.get_by_role("tab", name="Journey").click()
-    bob.get_by_text("Only the sender of this letter may read its journey").wait_for()
+    bob.get_by_text("Only the sender of this message may read its journey").wait_for()
 
 
 def test_a_user_of_a_server_sees_html_with_its_pictures(bob: Any, served: dict[str, int]) -> None:

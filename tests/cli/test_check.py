@@ -58,7 +58,7 @@ def test_a_server_that_can_start_is_good(tmp_path: Path) -> None:
         (
             '[submission]\ncheck_from = "allow"\n[[dkim.keys]]\nselector = "s1"\nfile = "key.pem"\n',
             "warning",
-            "Such letters are not signed.",
+            "Such messages are not signed.",
         ),
     ],
 )

@@ -74,9 +74,9 @@ def test_a_backup_goes_on_without_what_is_damaged(
     letter, file = server.damage_file(damage)
     small = server.damage_row()
     said = refusal(mailstack("backup", str(tmp_path / "mail.tar")))
-    assert f"letter {letter} ({BOB.key}" in said
+    assert f"message {letter} ({BOB.key}" in said
     assert file in said
-    assert f"letter {small} ({BOB.key}" in said
+    assert f"message {small} ({BOB.key}" in said
     assert "2 faults" in said
     assert "come and go" not in said
     there = tmp_path / "there"
@@ -155,12 +155,12 @@ def test_a_copy_names_damaged_contents(mailstack: Mailstack, server: Damaged, tm
     small = server.damage_row()
     there = tmp_path / "there"
     said = refusal(mailstack("store", "copy", str(server.data), str(there)))
-    assert f"not copied: the content of letter {letter} ({BOB.key}" in said
-    assert f"letter {small} " in said
+    assert f"not copied: the content of message {letter} ({BOB.key}" in said
+    assert f"message {small} " in said
     assert not (there / "contents" / file[:2] / file).exists()
     verified = mailstack("store", "verify", str(there))
     assert verified.exit_code == 1
-    assert verified.stdout.count("the content of letter") == 2
+    assert verified.stdout.count("the content of message") == 2
     assert "4 contents are damaged" in refusal(mailstack("store", "verify", str(server.data), str(there)))
     exported = mailstack("export", "--data", str(there), BOB.key, str(tmp_path / "out"), "--format", "eml")
     assert exported.exit_code == 1

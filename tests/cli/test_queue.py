@@ -88,7 +88,7 @@ def test_letters_are_removed_after_a_question(mailstack: Mailstack, shelf: Shelf
     letter = shelf.accept(recipients=("carol@elsewhere.test", "dave@elsewhere.test"), **DEFERRED)
     unanswered = mailstack("queue", "remove", letter)
     assert unanswered.exit_code == 1
-    assert "remove 1 letter to 2 recipients?" in unanswered.stderr
+    assert "remove 1 message to 2 recipients?" in unanswered.stderr
     assert "add --yes" in unanswered.stderr
     assert mailstack("queue", "remove", letter, input="n\n").exit_code == 1
     assert delivery_of(shelf, letter).state is DeliveryState.QUEUED

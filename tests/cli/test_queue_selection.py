@@ -79,12 +79,12 @@ def test_letters_are_held_by_filter_after_a_question(
     mailstack: Mailstack, shelf: Shelf, three: tuple[LetterId, ...]
 ) -> None:
     asked = refusal(mailstack("queue", "hold", "--from", "*@home.test", input="n\n"))
-    assert "hold 2 letters to 2 recipients?" in asked
+    assert "hold 2 messages to 2 recipients?" in asked
     assert "--yes" not in asked
     assert "add --yes" in refusal(mailstack("queue", "hold", "--from", "*@home.test", input=""))
     assert delivery_of(shelf, three[0]).state is DeliveryState.QUEUED
     done = mailstack("queue", "hold", "--from", "*@home.test", "--yes")
-    assert done.stdout.endswith("held: 2 letters to 2 recipients\n")
+    assert done.stdout.endswith("held: 2 messages to 2 recipients\n")
     assert [delivery_of(shelf, letter).state for letter in three] == ["held"] * 3
     assert mailstack("queue", "release", "--all", input="y\n").exit_code == 0
     assert [delivery_of(shelf, letter).state for letter in three] == ["queued"] * 3
@@ -101,12 +101,12 @@ def test_many_are_counted_and_not_told_one_by_one(mailstack: Mailstack, shelf: S
     for _ in range(30):
         shelf.accept(**DEFERRED)
     done = mailstack("queue", "retry", "--domain", "elsewhere.test", "--yes")
-    assert done.stdout == "due now: 30 letters to 30 recipients\n"
+    assert done.stdout == "due now: 30 messages to 30 recipients\n"
 
 
 def test_nothing_like_that_is_no_failure(mailstack: Mailstack) -> None:
     done = mailstack("queue", "remove", "--from", "x@home.test", "--yes")
-    assert (done.exit_code, done.stdout) == (0, "no waiting letter matches\n")
+    assert (done.exit_code, done.stdout) == (0, "no waiting message matches\n")
 
 
 @pytest.mark.parametrize("act", ["hold", "release", "retry", "remove"])
@@ -135,7 +135,7 @@ def test_rules_are_made_listed_and_taken_back(mailstack: Mailstack, shelf: Shelf
     (rule,) = lines_of(mailstack("queue", "rule", "list", "--json"))
     assert rule["name"] in made.stdout
     assert (rule["kind"], rule["sender"], rule["domain"]) == ("hold", "*@home.test", "elsewhere.test")
-    assert "letters from *@home.test in the domain elsewhere.test" in mailstack("queue", "rule", "list").stdout
+    assert "messages from *@home.test in the domain elsewhere.test" in mailstack("queue", "rule", "list").stdout
     assert mailstack("queue", "rule", "remove", rule["name"]).exit_code == 0
     assert mailstack("queue", "rule", "remove", rule["name"]).exit_code == 1
     assert mailstack("queue", "rule", "add").exit_code == 2

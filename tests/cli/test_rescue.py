@@ -70,7 +70,7 @@ def test_the_commands_of_the_guide_rescue_all_that_is_left(place: Path) -> None:
         said[command] = done.stdout + done.stderr
     assert len(said) >= 9
     first, *_ = said.values()
-    assert first.count("the content of letter") == 2
+    assert first.count("the content of message") == 2
     assert "all rows and contents are intact" in said["mailstack store verify rescued"]
     assert "carol@elsewhere.test" in said["mailstack queue list --data rescued"]
     assert ALICE in said["mailstack user list --data rescued"]

@@ -123,7 +123,7 @@ def test_an_account_is_removed_after_a_question(mailstack: Mailstack, shelf: She
     shelf.add_account("alice@home.test")
     unanswered = mailstack("user", "remove", "alice")
     assert unanswered.exit_code == 1
-    assert "Remove alice@home.test and every letter in its mailbox?" in unanswered.stderr
+    assert "Remove alice@home.test and every message in its mailbox?" in unanswered.stderr
     assert "add --yes" in unanswered.stderr
     assert mailstack("user", "remove", "alice", input="n\n").exit_code == 1
     assert len(lines_of(mailstack("user", "list", "--json"))) == 1

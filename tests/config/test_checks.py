@@ -87,7 +87,7 @@ def test_a_contradiction_stops_the_start(tmp_path: Path, text: str, told: str) -
 
 def test_mx_without_domains_stops_the_start(tmp_path: Path) -> None:
     [problem] = problems(tmp_path, 'hostname = "a.test"\n[listen]\nmx = ["tcp:25"]\n')
-    assert "domains: is empty, so that mx could accept no letter" in problem
+    assert "domains: is empty, so that mx could accept no message" in problem
 
 
 def test_services_may_take_free_ports_each(tmp_path: Path) -> None:

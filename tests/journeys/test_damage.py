@@ -59,7 +59,7 @@ def test_a_reader_is_refused_the_damaged_letters_and_gets_the_others(tmp_path: P
                 _, lines, _ = reader.retr(number)
                 assert f"Subject: n{number - 1}".encode() in lines
         reader.quit()
-        assert "not the" in server.wait_for(f"can't read letter {letters[1]} of bob@home.test")
+        assert "not the" in server.wait_for(f"can't read message {letters[1]} of bob@home.test")
         assert server.stop() == 0
 
 

@@ -121,7 +121,7 @@ def test_below_the_reserve_letters_are_put_off_and_readers_make_room(tmp_path: P
             code, text = submit(server.ports["submission"], "refused", BOB, size=size)
             assert (code, text[:5]) == (452, b"4.3.1")
         assert post(server.ports["web"]) == 507
-        server.wait_for("letters are refused with 452 4.3.1")
+        server.wait_for("messages are refused with 452 4.3.1")
         done = run("sendmail", "-c", str(config), "bob@home.test", text="Subject: x\n\ntext\n")
         assert (done.returncode, "452" in done.stderr) == (75, True), done.stderr
         assert "1 of" in command("check", "-c", str(config), "--no-dns", status=1, environ={"NO_COLOR": "1"})

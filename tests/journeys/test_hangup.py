@@ -46,7 +46,7 @@ def test_an_early_sighup_is_deferred(config: Path, supervisor: socket.socket, be
             server.process.send_signal(signal.SIGHUP)
             pipe.write(real.read_bytes())
             real.replace(config)
-        wanted = {"letters are signed with", "mx listens on"}
+        wanted = {"messages are signed with", "mx listens on"}
         while wanted:
             line = server.line()
             wanted -= {each for each in wanted if each in line}

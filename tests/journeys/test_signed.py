@@ -176,9 +176,9 @@ def test_sighup_loads_new_keys_and_keeps_old_ones_on_errors(tmp_path: Path, conf
         (tmp_path / "s7.pem").write_bytes(KEY.pem())
         good = config.read_text() + '\n[[dkim.keys]]\nselector = "s7"\nfile = "s7.pem"\n'
         config.write_text(good)
-        hang_up(process, "letters are signed with s7")
+        hang_up(process, "messages are signed with s7")
         config.write_text(good.replace("s7.pem", "gone.pem"))
-        hang_up(process, "letters are signed as before")
+        hang_up(process, "messages are signed as before")
         assert b" s=s7;" in received(process.ports)
         assert process.stop() == 0
 

@@ -61,7 +61,7 @@ def test_the_header_has_each_field_once():
     assert message.items() == [
         ("From", "Mail Delivery System <MAILER-DAEMON@mx.home.test>"),
         ("To", "alice@home.test"),
-        ("Subject", "Your letter could not be delivered"),
+        ("Subject", "Your message could not be delivered"),
         ("Date", "Mon, 23 Nov 2026 21:01:00 +0000"),
         ("Message-ID", "<01hzzzzzzzreprt@mx.home.test>"),
         ("MIME-Version", "1.0"),
@@ -111,7 +111,7 @@ def test_a_failure_tells_people_what_happened_and_what_to_do():
 def test_delay_report_names_the_last_time_of_retries():
     busy = Deferred(Status(4, 4, 1), "mx.elsewhere.test: connection refused")
     message, parts = parse(replace(FAILED, kind="delayed", notices=(RecipientStatus(BOB, busy),)))
-    assert message["Subject"] == "Your letter is delayed"
+    assert message["Subject"] == "Your message is delayed"
     bob = status_blocks(parts[1])[1]
     assert bob["Action"] == "delayed"
     assert bob["Status"] == "4.4.1"

@@ -67,7 +67,7 @@ REPORTS = {
         notices=(
             RecipientStatus(
                 Recipient(TEAM, None, (("NOTIFY", "SUCCESS,FAILURE"),)),
-                Delivered(Status(2, 0, 0), "the letter was expanded to the members of this address"),
+                Delivered(Status(2, 0, 0), "the message was expanded to the members of this address"),
             ),
         ),
     ),

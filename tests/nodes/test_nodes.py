@@ -93,7 +93,7 @@ def test_while_the_database_restarts_clients_hear_4xx_and_then_all_goes_on(tmp_p
         server.balance(people)
         server.stop()
         for node in server.nodes:
-            for line in ("the database can't be reached", "letters are refused with 451"):
+            for line in ("the database can't be reached", "messages are refused with 451"):
                 assert node.log.count(line) <= 2 * MAX_TEXTS, "an outage is told, and not with each try"
             assert "Traceback" not in node.log
 

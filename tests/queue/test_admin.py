@@ -114,7 +114,9 @@ def test_a_bounce_waits_for_the_attempt_that_is_under_way(rig, operator):
 
 
 def test_an_unknown_id_is_said_to_be_unknown(operator):
-    assert run(operator.hold([LetterId("nothing")])) == [ActionResult(LetterId("nothing"), "", "no letter has this id")]
+    assert run(operator.hold([LetterId("nothing")])) == [
+        ActionResult(LetterId("nothing"), "", "no message has this id")
+    ]
 
 
 def test_what_is_held_once_more_does_not_say_that_it_was_released(rig, operator):
@@ -132,11 +134,11 @@ def test_many_letters_are_answered_in_their_order_and_what_an_attempt_came_betwe
     wanted = [*letters[:5], LetterId("nothing"), *letters[5:]]
     acts = run(operator.hold(wanted))
     assert [act.letter for act in acts] == wanted
-    assert [act.refusal_reason for act in acts if not act.done] == ["no letter has this id"]
+    assert [act.refusal_reason for act in acts if not act.done] == ["no message has this id"]
     rig.relay.answer_all()
     acts = run(operator.release(wanted))
     assert [act.letter for act in acts] == wanted
-    assert {act.refusal_reason for act in acts if not act.done} == {"no letter has this id", "it is relayed already"}
+    assert {act.refusal_reason for act in acts if not act.done} == {"no message has this id", "it is relayed already"}
 
 
 class _HastyHistory(SqlHistory):

@@ -112,7 +112,7 @@ def test_a_report_that_cannot_be_delivered_goes_to_the_postmaster_once():
     assert [each.deliveries[0].state.value for each in (first, second)] == ["bounced", "delivered"]
     text = rig.octets(second)
     assert b"Subject: A delivery report could not be delivered\r\n" in text
-    assert b"Subject: Your letter could not be delivered\r\n" in text
+    assert b"Subject: Your message could not be delivered\r\n" in text
     (step,) = (each for each in rig.journal.steps if each.step == "bounced" and each.letter == first.letter.id)
     assert step.facts["report_to"] == "postmaster@home.test"
 

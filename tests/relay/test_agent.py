@@ -235,7 +235,7 @@ def test_a_lost_connection_defers(world: World, server: FakeServer, stage: str, 
     tried = attempt(world, CAROL, DAVE)
     assert [type(each) for each in tried.outcomes] == [Deferred, Deferred]
     assert server.peers[0].other.closed
-    assert ("may have accepted the letter" in tried.outcomes[0].text) is (
+    assert ("may have accepted the message" in tried.outcomes[0].text) is (
         stage == "final" and answer is not None and answer.code != 421
     )
 

@@ -178,7 +178,7 @@ def test_one_letter_finds_out_whether_a_host_is_back_and_the_others_do_not_wait_
     tried = attempt(world, using=relay, destination=there)
     assert world.now() == before
     assert len(world.calls) == calls + 1
-    assert "another letter is finding out whether it is back" in tried.outcomes[0].text
+    assert "another message is finding out whether it is back" in tried.outcomes[0].text
     world.pass_time(10)
     world.black_holes.clear()
     server = FakeServer(world)

@@ -89,8 +89,8 @@ def test_transaction_trouble(stage: Stage, answer: Reply | None, outcome: type, 
 def test_a_lost_reply_to_the_final_dot_is_told_as_such() -> None:
     """RLY-10."""
     found = transaction_trouble(HOST, SmtpSessionError("final", None, "the connection was lost"))
-    assert "may have accepted the letter" in found.text
-    assert "may have accepted the letter" not in transaction_trouble(HOST, SmtpSessionError("data", None, "lost")).text
+    assert "may have accepted the message" in found.text
+    assert "may have accepted the message" not in transaction_trouble(HOST, SmtpSessionError("data", None, "lost")).text
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ def test_the_failure_that_the_tutorial_shows(pytester):
     result.stdout.fnmatch_lines(
         [
             "*NoSuchLetter: no letter to bbo@home.test with 'Reset' in its subject arrived within 0.1 s",
-            "*These letters are here:",
+            "*These messages are here:",
             "* from noreply@shop.example to bob@home.test: 'Reset your password' (not to bbo@home.test)",
         ]
     )

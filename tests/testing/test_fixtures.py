@@ -110,7 +110,7 @@ def test_a_failed_test_has_no_report_of_a_project_s_own_fixtures(project):
     """)
     result = project.runpytest_subprocess()
     result.assert_outcomes(failed=2)
-    for text in ("No report available", "Letters of the fixture", "Transcript of the internet"):
+    for text in ("No report available", "Messages of the fixture", "Transcript of the internet"):
         assert text not in result.stdout.str()
 
 

@@ -71,10 +71,10 @@ def test_a_letter_has_its_envelope_as_sent_and_what_it_says(server):
 
 def test_no_code_and_no_link_are_errors_that_say_so(server):
     hand_in(server, "bob@home.test", text="Nothing of that kind")
-    with pytest.raises(LookupError, match="the letter has no one-time code: 'Nothing of that kind"):
+    with pytest.raises(LookupError, match="the message has no one-time code: 'Nothing of that kind"):
         server.letters[0].code()
     assert server.letters[0].codes() == []
-    with pytest.raises(LookupError, match="no links match; the letter has"):
+    with pytest.raises(LookupError, match="no links match; the message has"):
         server.letters[0].link()
 
 
@@ -133,9 +133,9 @@ def test_who_waits_in_vain_is_told_what_came_and_why_it_does_not_fit(server):
 
 
 def test_who_waits_while_nothing_comes_at_all_is_told_the_ports(server):
-    with pytest.raises(NoSuchLetter, match=f"No letter was submitted.*port {server.capture.port} "):
+    with pytest.raises(NoSuchLetter, match=f"No message was submitted.*port {server.capture.port} "):
         server.wait_for_letter(timeout=0.02)
-    with pytest.raises(NoSuchLetter, match="fewer than 2 letters of: letter"):
+    with pytest.raises(NoSuchLetter, match="fewer than 2 messages of: letter"):
         server.wait_for_letters(2, timeout=0.02)
 
 

@@ -56,7 +56,7 @@ async def _own_name(hostname: str, names: ReverseNames) -> Finding:
         )
     strange = [address for address in addresses if hostname.lower() not in await _pointers(address, names)]
     if strange:
-        text = f"{', '.join(strange)} has no PTR record for {hostname}; publish one, or other hosts may reject letters"
+        text = f"{', '.join(strange)} has no PTR record for {hostname}; publish one, or other hosts may reject messages"
         return warning(part, text)
     return good(part, f"is {', '.join(addresses)}")
 
@@ -86,7 +86,7 @@ async def _mail_exchange(domain: str, hostname: str, names: ReverseNames) -> Fin
     if hostname.lower() in hosts:
         return good(part, f"MX {', '.join(f'{record.preference} {record.host}' for record in records)}")
     found = f"is {', '.join(hosts)}" if hosts else "is missing"
-    return warning(part, f'MX {found}, so letters do not arrive here; publish "{domain}. MX 10 {hostname}."')
+    return warning(part, f'MX {found}, so messages do not arrive here; publish "{domain}. MX 10 {hostname}."')
 
 
 class Published(Protocol):
@@ -161,7 +161,7 @@ async def _key(record: DnsRecord, names: Published) -> Finding | None:
         return good(_part(record), "TLSA matches the key of the certificate")
     if all((each.usage, each.selector, each.matching) == (3, 1, 1) for each in found):
         return warning(
-            _part(record), f"TLSA has another key, so other hosts deliver no letters; publish TLSA {record.data}"
+            _part(record), f"TLSA has another key, so other hosts deliver no messages; publish TLSA {record.data}"
         )
     return good(_part(record), "TLSA is published, of a kind that is not compared")
 

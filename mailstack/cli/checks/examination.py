@@ -93,11 +93,11 @@ def check_keys(config: Config) -> Iterator[Finding]:
     if keys and config.dkim.sign_relayed and config.relay.relay_from:
         yield warning(
             "dkim",
-            f"letters from {', '.join(map(str, config.relay.relay_from))} are signed with any From of the keys' domains:"
+            f"messages from {', '.join(map(str, config.relay.relay_from))} are signed with any From of the keys' domains:"
             " [dkim] sign_relayed is true. Set it to false, unless you trust everything that these machines send.",
         )
     if keys:
-        yield good("dkim", f"letters are signed with {', '.join([each.selector for each in keys])}")
+        yield good("dkim", f"messages are signed with {', '.join([each.selector for each in keys])}")
 
 
 def check_webhooks(config: Config) -> Iterator[Finding]:
@@ -180,7 +180,7 @@ def check_from_header(config: Config) -> Finding:
     """Warns if accounts may use addresses of other accounts in From."""
     if config.submission.check_from == "refuse":
         return good("from", "accounts can use only their own addresses in From")
-    unsigned = " Such letters are not signed." if config.dkim.keys else ""
+    unsigned = " Such messages are not signed." if config.dkim.keys else ""
     return warning(
         "from",
         f'any account can use any address in From: [submission] check_from is "{config.submission.check_from}".'

@@ -166,19 +166,19 @@ def _directory(config: Config) -> Iterator[Finding]:
         )
         return
     if data.stat().st_mode & 0o077:
-        yield warning("data", f"other users of this machine can read {data}, which has all letters; chmod 700 it")
+        yield warning("data", f"other users of this machine can read {data}, which has all messages; chmod 700 it")
     free = free_octets(data)
     reserve = 0 if config.store.url else config.limits.min_free_space
     if free < reserve:
         yield broken(
             "data",
-            f"{size_text(free)} are free at {data}, less than limits.min_free_space = {size_text(reserve)}: letters are "
+            f"{size_text(free)} are free at {data}, less than limits.min_free_space = {size_text(reserve)}: messages are "
             "refused with 452 4.3.1; free some space, or lower the limit",
         )
     elif free < LOW_SPACE + reserve:
         yield warning(
             "data",
-            f"only {size_text(free)} are free at {data}; letters are refused with 452 below {size_text(reserve)}",
+            f"only {size_text(free)} are free at {data}; messages are refused with 452 below {size_text(reserve)}",
         )
     else:
         yield good("data", f"{data}, {size_text(free)} free")
@@ -188,7 +188,7 @@ def _people(config: Config, accounts: list[Account], aliases: set[str]) -> Itera
     if not accounts:
         yield warning(
             "accounts",
-            "there are none, so no client can log in and no letter is accepted; add one with `mailstack user add ADDRESS`",
+            "there are none, so no client can log in and no message is accepted; add one with `mailstack user add ADDRESS`",
         )
     else:
         yield good("accounts", f"accounts: {len(accounts)}, aliases: {len(aliases)}")
@@ -196,7 +196,7 @@ def _people(config: Config, accounts: list[Account], aliases: set[str]) -> Itera
     for address in sorted(addresses):
         domain = address.rpartition("@")[2]
         if domain not in config.domains:
-            yield warning("accounts", f"{address} gets no letters: {domain} is not in `domains`")
+            yield warning("accounts", f"{address} gets no messages: {domain} is not in `domains`")
 
 
 PROBE = b"Test object of `mailstack check`.\r\n"

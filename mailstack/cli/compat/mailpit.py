@@ -76,10 +76,10 @@ def set_relay(overrides: DevOverrides) -> None:
     patterns = [overrides.pattern(option, value) for option, value in overrides.relayed.items() if value]
     all_leave = "" in overrides.relayed.values()
     overrides.set(relay=relay, relay_all=all_leave, relay_matching=patterns[-1] if patterns else "")
-    what = "all captured letters" if all_leave else "released letters"
+    what = "all captured messages" if all_leave else "released messages"
     if patterns and not all_leave:
-        what = f"released letters, and captured ones for addresses with {patterns[-1]!r},"
-    overrides.messages.append(f"LETTERS LEAVE THIS MACHINE: {what} go to {relay.host}:{relay.port}, as configured")
+        what = f"released messages, and captured ones for addresses with {patterns[-1]!r},"
+    overrides.messages.append(f"MESSAGES LEAVE THIS MACHINE: {what} go to {relay.host}:{relay.port}, as configured")
 
 
 def _outlet(relay: RelayVariables) -> ExternalRelay | None:

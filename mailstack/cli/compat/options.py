@@ -118,7 +118,7 @@ class DevOverrides:
         """Sets the origins, separated by commas, that may call the API."""
         if "*" in text:
             self.not_supported(
-                option, "name the origins, as http://localhost:3000; not every page may read your letters"
+                option, "name the origins, as http://localhost:3000; not every page may read your messages"
             )
             return
         try:
@@ -155,7 +155,7 @@ _DATA = "use mailstack's own --data DIR, which is a directory"
 _STORAGE = "mailstack's storage has no such setting"
 _CERTIFICATE = "each service has a certificate of the CA file that is printed at the start"
 _FAULTS = "use --faults FILE, or POST /v1/faults"
-_TAGS = "letters bring tags in X-Tags and behind the + of an address; PUT /api/v1/tags sets others"
+_TAGS = "messages bring tags in X-Tags and behind the + of an address; PUT /api/v1/tags sets others"
 _ROOT = "use a reverse proxy that removes the path"
 
 REMOVED: Mapping[str, Mapping[str, str]] = {
@@ -165,8 +165,8 @@ REMOVED: Mapping[str, Mapping[str, str]] = {
         "compression=": _STORAGE,
         "tenant-id=": "give each tenant its own --data DIR",
         "label=": "tell environments apart by their ports or their --data DIR",
-        "use-message-dates": "letters are listed by arrival; before: and after: search by date",
-        "ignore-duplicate-ids": "every letter is kept; a search for message-id: finds duplicates",
+        "use-message-dates": "messages are listed by arrival; before: and after: search by date",
+        "ignore-duplicate-ids": "every message is kept; a search for message-id: finds duplicates",
         "log-file=": "redirect standard error with 2>FILE",
         "quiet": "use mailstack's own --quiet",
         "webroot=": _ROOT,
@@ -178,7 +178,7 @@ REMOVED: Mapping[str, Mapping[str, str]] = {
         "enable-spamassassin=": "use mailstack's own --spam-filter spamassassin:HOST:PORT",
         "smtp-ignore-rejected-recipients": "leave --smtp-allowed-recipients out to accept all recipients",
         "smtp-relay-config=": "set MP_SMTP_RELAY_HOST and the other variables of the relay",
-        "smtp-relay-fwd-smtp-errors": "the journey of a released letter has the server's reply",
+        "smtp-relay-fwd-smtp-errors": "the journey of a released message has the server's reply",
         "smtp-forward-*=": "set MP_SMTP_RELAY_HOST, and --smtp-relay-all or --smtp-relay-matching",
         "chaos-triggers=": "use PUT /api/v1/chaos or --faults FILE",
         "tag t tags-config tags-disable=": _TAGS,
@@ -199,7 +199,7 @@ REMOVED: Mapping[str, Mapping[str, str]] = {
         "jim-*=": _FAULTS,
     },
     "greenmail": {
-        "sieve.ignore.detail attachments.discard=": "letters are kept whole, and +tags lead to the mailbox",
+        "sieve.ignore.detail attachments.discard=": "messages are kept whole, and +tags lead to the mailbox",
         "tls.*=": _CERTIFICATE,
         "verbose=": "use mailstack's own --quiet to have no log",
         "startup.timeout=": "",

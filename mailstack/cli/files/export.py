@@ -68,7 +68,7 @@ def dump_from(url: str, folder: LetterWriter, *, as_json: bool) -> None:
         ) from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         reason = error.reason if isinstance(error, URLError) else error
-        raise CommandError(f"{url} returned no letters: {reason}") from None
+        raise CommandError(f"{url} returned no messages: {reason}") from None
     tally.end("exported", {"exported": "exported", "known": "there already", "damaged": "damaged"})
 
 
@@ -151,8 +151,8 @@ def kind_of(path: Path, kind: str | None, default: str) -> str:
 def export(target: TargetServer, address: str, path: Path, kind: str | None, as_json: bool) -> None:
     """Export the mailbox of ADDRESS to DIR, a Maildir, which is created if needed.
 
-    With --format eml each letter is a file ID.eml, octet for octet as POP3 returns it; with --format mbox DIR is one
-    file. Letters that are in a Maildir or a folder of .eml files already are not written again, so an interrupted
+    With --format eml each message is a file ID.eml, octet for octet as POP3 returns it; with --format mbox DIR is one
+    file. Messages that are in a Maildir or a folder of .eml files already are not written again, so an interrupted
     export can be repeated. The mailbox is not changed, and may be in use.
 
     \b
@@ -206,7 +206,7 @@ def give(
                     step()
         folder.finish()
     except OSError as error:
-        raise CommandError(f"{error.filename or 'the letters'} can't be written: {error.strerror or error}") from error
+        raise CommandError(f"{error.filename or 'the messages'} can't be written: {error.strerror or error}") from error
     tally.end(
         "exported",
         {"exported": "exported", "known": "already there", "gone": "deleted meanwhile", "damaged": "damaged"},
@@ -259,10 +259,10 @@ async def _facts(store: Store, letters: list[LetterId]) -> dict[LetterId, _Facts
 @json_option
 @with_target_finder
 def dump(find: Callable[[], TargetServer], path: Path, url: str | None, kind: str | None, as_json: bool) -> None:
-    """Export all letters of the inbox to DIR, each as a file ID.eml, octet for octet as accepted.
+    """Export all messages of the inbox to DIR, each as a file ID.eml, octet for octet as accepted.
 
-    Letters that are in DIR already are not written again, so an interrupted dump can be repeated. With --http the
-    letters are fetched over Mailpit's API. A server has an inbox of all letters if [index] is enabled.
+    Messages that are in DIR already are not written again, so an interrupted dump can be repeated. With --http the
+    messages are fetched over Mailpit's API. A server has an inbox of all messages if [index] is enabled.
 
     \b
     Example:
@@ -277,7 +277,7 @@ def dump(find: Callable[[], TargetServer], path: Path, url: str | None, kind: st
     settings = target.settings
     if settings is not None and not settings.index.enabled:
         raise CommandError(
-            "this server has no inbox of all letters ([index] is not enabled); use `mailstack export` for a mailbox"
+            "this server has no inbox of all messages ([index] is not enabled); use `mailstack export` for a mailbox"
         )
     with OpenStore(target, only_reads=True) as server:
         hidden = hidden_numbers(target.data)

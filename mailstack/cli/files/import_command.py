@@ -31,7 +31,7 @@ MAX_SIZE = 52_428_800
 
 paths_argument = click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=PathType())
 json_option = click.option(
-    "--json", "as_json", is_flag=True, help="One JSON object a line for each letter; the last line has the counts."
+    "--json", "as_json", is_flag=True, help="One JSON object a line for each message; the last line has the counts."
 )
 
 
@@ -51,11 +51,11 @@ class _MailboxOwner:
 @json_option
 @with_target
 def import_letters(target: TargetServer, address: str, paths: tuple[Path, ...], as_json: bool) -> None:
-    """Import the letters of files into the mailbox of ADDRESS.
+    """Import the messages of files into the mailbox of ADDRESS.
 
-    PATH is an mbox file, a Maildir, a file with one letter, or a folder of these. Only line ends are changed. Letters
+    PATH is an mbox file, a Maildir, a file with one message, or a folder of these. Only line ends are changed. Messages
     that are in the mailbox already are skipped, so that an interrupted import can be repeated. The server may be
-    running; clients see the letters at their next login. The import sends no webhooks and no reports.
+    running; clients see the messages at their next login. The import sends no webhooks and no reports.
 
     \b
     Example:
@@ -88,9 +88,9 @@ def scan_paths(paths: Sequence[Path], *, since: float | None = None) -> ScanResu
             err=True,
         )
     for stranger in scanned.other_files:
-        click.echo(clean(f"mailstack: {stranger} has no letter and was skipped"), err=True)
+        click.echo(clean(f"mailstack: {stranger} has no message and was skipped"), err=True)
     if not scanned.letters and since is None:
-        raise CommandError(f"no letters in {', '.join(map(str, paths))}; supported are mbox, Maildir and .eml files")
+        raise CommandError(f"no messages in {', '.join(map(str, paths))}; supported are mbox, Maildir and .eml files")
     return scanned
 
 
@@ -160,9 +160,9 @@ class _HeaderRecipients:
 @json_option
 @with_target
 def ingest(target: TargetServer, paths: tuple[Path, ...], recent: int, as_json: bool) -> None:
-    """Import letters into the inbox of a dev environment, and into the mailboxes of their recipients.
+    """Import messages into the inbox of a dev environment, and into the mailboxes of their recipients.
 
-    PATH is an mbox file, a Maildir, a file with one letter, or a folder of these. Letters that are in the inbox already
+    PATH is an mbox file, a Maildir, a file with one message, or a folder of these. Messages that are in the inbox already
     are skipped. With --data the environment need not run.
 
     \b
@@ -172,7 +172,7 @@ def ingest(target: TargetServer, paths: tuple[Path, ...], recent: int, as_json: 
     """
     if target.settings is not None:
         raise CommandError(
-            "only a dev environment can ingest letters; use `mailstack import ADDRESS PATH` for a mailbox"
+            "only a dev environment can ingest messages; use `mailstack import ADDRESS PATH` for a mailbox"
         )
     scanned = scan_paths(paths, since=target.now() - recent * DAY_S if recent else None)
     with OpenStore(target) as server:

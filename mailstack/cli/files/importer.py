@@ -140,7 +140,7 @@ class Importer:
         except OSError as error:
             raise ValueError(error.strerror or str(error)) from error
         if not split(scanned.head):
-            raise ValueError("it is not a letter: it does not begin with a header field")
+            raise ValueError("it is not a message: it does not begin with a header field")
         return scanned
 
     async def _full_reason(self, mailboxes: Collection[str], size: int) -> str:

@@ -96,7 +96,7 @@ class _Contents:
         try:
             for letter, name, octets, digest, size in self._connection.execute(_CONTENTS):
                 if fault := _fault_of(octets, digest, size) if name is None else self._add(name, digest, size):
-                    yield f"letter {letter}{_where(self._connection, letter)}: {fault}"
+                    yield f"message {letter}{_where(self._connection, letter)}: {fault}"
         except sqlite3.DatabaseError as error:
             yield f"{DATABASE}: the table contents can't be read to its end: {error}; all files are in the backup"
             for file in sorted(self._at.glob("*/*")):

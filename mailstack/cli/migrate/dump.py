@@ -92,7 +92,7 @@ def content_of(store: StoreEndpoint, row: Row) -> DumpedContent | None:
 
 def damaged_content(store: StoreEndpoint, letter: str, damage: Exception) -> str:
     """Describe a damaged content with its letter, mailboxes and waiting recipients."""
-    return f"the content of letter {letter}{where(store, letter)}: {damage}"
+    return f"the content of message {letter}{where(store, letter)}: {damage}"
 
 
 def where(store: StoreEndpoint, letter: str) -> str:

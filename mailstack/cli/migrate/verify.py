@@ -75,7 +75,7 @@ class Objects:
         """Yield a line for each fault; `read` compares all octets, and not only the size."""
         for each, fault in zip(expected, self._threads.map(partial(self._fault, read=read), expected), strict=True):
             if fault:
-                yield f"the content of letter {each.letter}: {fault}"
+                yield f"the content of message {each.letter}: {fault}"
 
     def _fault(self, expected: Expected, *, read: bool) -> str:
         """Return the fault, or an empty text. Raises StoreError when the object store does not answer."""
@@ -159,9 +159,9 @@ def faults(
     for fault, statement in _RELATIONS.items():
         try:
             for letter in store.letters(statement):
-                yield f"letter {letter}{where(store, letter)} {fault}"
+                yield f"message {letter}{where(store, letter)} {fault}"
         except StoreError as error:
-            yield f"the check for a letter that {fault} failed: {error}"
+            yield f"the check for a message that {fault} failed: {error}"
     if objects is not None:
         yield from _faults_of_objects(store, objects, on_progress, read=read_objects)
 

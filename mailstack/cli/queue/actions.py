@@ -54,7 +54,7 @@ def with_letters(
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         @click.argument("ids", metavar=metavar, nargs=-1)
-        @click.option("--all", "every", is_flag=True, help="All waiting letters.")
+        @click.option("--all", "every", is_flag=True, help="All waiting messages.")
         @yes_option
         @with_target
         @with_selection(*states)
@@ -77,7 +77,7 @@ def with_letters(
 @click.command()
 @with_letters(DeliveryState.QUEUED)
 def hold(target: TargetServer, chosen: ChosenLetters) -> None:
-    """Hold letters until they are released.
+    """Hold messages until they are released.
 
     With filters, only matching recipients are held, after a confirmation.
 
@@ -92,9 +92,9 @@ def hold(target: TargetServer, chosen: ChosenLetters) -> None:
 @click.command()
 @with_letters(DeliveryState.HELD)
 def release(target: TargetServer, chosen: ChosenLetters) -> None:
-    """Release held letters, and attempt them at once.
+    """Release held messages, and attempt them at once.
 
-    A released letter ignores the current rules and pauses. Recipients that `[relay] allowed_domains` does not allow are
+    A released message ignores the current rules and pauses. Recipients that `[relay] allowed_domains` does not allow are
     held again.
 
     \b
@@ -108,9 +108,9 @@ def release(target: TargetServer, chosen: ChosenLetters) -> None:
 @click.command()
 @with_letters(DeliveryState.QUEUED)
 def retry(target: TargetServer, chosen: ChosenLetters) -> None:
-    """Retry letters now, before they are due.
+    """Retry messages now, before they are due.
 
-    A letter with a future release time (HOLDFOR) is only retried if its id is given, not with --all or filters.
+    A message with a future release time (HOLDFOR) is only retried if its id is given, not with --all or filters.
 
     \b
     Example:
@@ -125,9 +125,9 @@ def retry(target: TargetServer, chosen: ChosenLetters) -> None:
 @click.option("--bounce", is_flag=True, help="Send bounces to the senders.")
 @with_letters(*OWED)
 def remove(target: TargetServer, chosen: ChosenLetters, bounce: bool) -> None:
-    """Remove letters from the queue without delivery.
+    """Remove messages from the queue without delivery.
 
-    Recipients that have the letter already keep it. The command asks first. In a script, give --yes.
+    Recipients that have the message already keep it. The command asks first. In a script, give --yes.
 
     \b
     Example:
@@ -181,7 +181,7 @@ def act(
             if any(takes(record.letter, delivery) for delivery in record.deliveries)
         ]
         if not records:
-            click.echo("the queue is empty" if chosen.every else "no waiting letter matches")
+            click.echo("the queue is empty" if chosen.every else "no waiting message matches")
             return
         if not chosen.confirmed and not (asks == "filters" and chosen.every):
             confirm(f"{verb} {_summary(narrowed(records, chosen.selection))}?")
@@ -201,7 +201,7 @@ def _confirm_ids(server: OpenStore, verb: str, ids: Sequence[LetterId]) -> None:
 
 def _summary(records: Sequence[Record]) -> str:
     count = sum(len(record.deliveries) for record in records)
-    return f"{_count(len(records), 'letter')} to {_count(count, 'recipient')}"
+    return f"{_count(len(records), 'message')} to {_count(count, 'recipient')}"
 
 
 def _print_results(acts: Sequence[ActionResult], done: str) -> None:
@@ -223,7 +223,7 @@ def _print_counts(results: Iterable[list[ActionResult]], done: str, count: int) 
     for each in successes if len(successes) <= MAX_LISTED else ():
         click.echo(clean(_done_text(each, done)))
     letters = len({each.letter for each in successes})
-    click.echo(f"{done}: {_count(letters, 'letter')} to {_count(len(successes), 'recipient')}")
+    click.echo(f"{done}: {_count(letters, 'message')} to {_count(len(successes), 'recipient')}")
     failures = [each for each in acts if not each.done and "already" not in each.refusal_reason]
     if failures:
         raise CommandError(
@@ -261,9 +261,9 @@ def _count(number: int, noun: str) -> str:
 @click.command()
 @with_letters(*OWED, metavar="[ID...] ADDRESS")
 def redirect(target: TargetServer, chosen: ChosenLetters) -> None:
-    """Send letters to ADDRESS instead.
+    """Send messages to ADDRESS instead.
 
-    Each waiting recipient is replaced; recipients that have the letter keep it. The sender stays the same, and a bounce
+    Each waiting recipient is replaced; recipients that have the message keep it. The sender stays the same, and a bounce
     names the original recipient, as with an alias. The redirection is a step of the journey.
 
     \b

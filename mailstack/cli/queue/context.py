@@ -261,7 +261,7 @@ def _then(letter: Letter, delivery: Delivery, schedule: RetrySchedule, now: floa
     if by is not None and by.returns:
         end = min(end, by.at)
     if begins >= end:
-        return "If that attempt fails, the letter bounces."
+        return "If that attempt fails, the message bounces."
     after = schedule.next_due(born, delivery.attempts + 1, begins, _MIDDLE)
     events = [f"If that attempt is deferred, attempt {delivery.attempts + 2} is at about {local_text(after)}"]
     late = born + schedule.warn_after

@@ -106,13 +106,13 @@ def grouped(records: Sequence[Record], by: By, now: float) -> list[Group]:
 @click.command("list")
 @click.option("--by", type=click.Choice([*NAMES]), help="Count waiting deliveries by group and age.")
 @click.option(
-    "--limit", type=click.IntRange(1, MAX_SCANNED), default=1000, show_default=True, help="Maximum number of letters."
+    "--limit", type=click.IntRange(1, MAX_SCANNED), default=1000, show_default=True, help="Maximum number of messages."
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @with_target
 @with_selection()
 def list_(target: TargetServer, selection: DeliverySelection, by: By | None, limit: int, as_json: bool) -> None:
-    """List the waiting letters, newest first, with recipient, reason and next attempt.
+    """List the waiting messages, newest first, with recipient, reason and next attempt.
 
     A pattern may have * and ?. With --by, the columns count deliveries by their age in minutes.
 
@@ -174,9 +174,9 @@ WIDTH = 110
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 @with_target
 def show(target: TargetServer, id: str, as_json: bool) -> None:  # noqa: A002 - the name in the help text
-    """Explain one letter: envelope, every attempt with its dialogue, and the next one with its reason.
+    """Explain one message: envelope, every attempt with its dialogue, and the next one with its reason.
 
-    `mailstack journey ID` shows all steps of the letter, across servers.
+    `mailstack journey ID` shows all steps of the message, across servers.
 
     \b
     Example:
@@ -247,7 +247,7 @@ def _lines(details: _LetterDetails, now: float) -> Iterator[str]:
     record, letter = details.record, details.record.letter
     arrival = letter.arrival
     by = f" from {arrival.remote.host}" if arrival.remote else ""
-    yield f"Letter {letter.id}, {size_text(letter.content.size)}, at {arrival.server}"
+    yield f"Message {letter.id}, {size_text(letter.content.size)}, at {arrival.server}"
     yield f"  arrived {local_text(arrival.at)} by {arrival.protocol}{by}{f' ({arrival.account})' if arrival.account else ''}"
     yield f"  MAIL FROM:<{sender_text(letter.envelope)}>{_parameters(letter.envelope)}"
     for recipient in letter.envelope.recipients:

@@ -25,28 +25,28 @@ _LETTERS = "abcdefghjkmnpqrstvwxyz23456789"
 
 @click.group()
 def rule() -> None:
-    """Hold letters by sender, recipient or domain, on arrival or at their next attempt.
+    """Hold messages by sender, recipient or domain, on arrival or at their next attempt.
 
-    A running server applies a change within a second. `mailstack queue release` releases single letters.
+    A running server applies a change within a second. `mailstack queue release` releases single messages.
     """
 
 
 @rule.command()
 @click.option(
-    "--from", "sender", type=ADDRESSES, metavar="PATTERN", help="Letters from these senders; <> is the null sender."
+    "--from", "sender", type=ADDRESSES, metavar="PATTERN", help="Messages from these senders; <> is the null sender."
 )
-@click.option("--to", "recipient", type=ADDRESSES, metavar="PATTERN", help="Letters for these recipients.")
-@click.option("--domain", type=DOMAINS, metavar="PATTERN", help="Letters for this domain, or *.domain.")
+@click.option("--to", "recipient", type=ADDRESSES, metavar="PATTERN", help="Messages for these recipients.")
+@click.option("--domain", type=DOMAINS, metavar="PATTERN", help="Messages for this domain, or *.domain.")
 @with_target
 def add(target: TargetServer, sender: str | None, recipient: str | None, domain: str | None) -> None:
-    """Hold letters that match all given options. A pattern may have * and ?.
+    """Hold messages that match all given options. A pattern may have * and ?.
 
     \b
     Example:
       mailstack queue rule add --from "*@marketing.home.test" --domain elsewhere.test
     """
     if not (sender or recipient or domain):
-        raise click.UsageError("Give --from, --to or --domain; `mailstack queue pause` stops all outbound letters.")
+        raise click.UsageError("Give --from, --to or --domain; `mailstack queue pause` stops all outbound messages.")
     name = "r" + "".join(secrets.choice(_LETTERS) for _ in range(4))
     new = HoldRule(name, "hold", sender or "", recipient or "", domain or "", target.now())
     with OpenStore(target) as server:
@@ -91,10 +91,10 @@ def list_(target: TargetServer, as_json: bool) -> None:
 
 @rule.command()
 @click.argument("name")
-@click.option("--keep-held", is_flag=True, help="Keep the letters of the rule held.")
+@click.option("--keep-held", is_flag=True, help="Keep the messages of the rule held.")
 @with_target
 def remove(target: TargetServer, name: str, keep_held: bool) -> None:
-    """Remove a rule, and release the letters that it held.
+    """Remove a rule, and release the messages that it held.
 
     \b
     Example:
@@ -114,7 +114,7 @@ def words(rule: HoldRule) -> str:
     if rule.kind == "pause":
         return pause_scope(rule.domain)
     parts = {"from": rule.sender, "to": rule.recipient, "in the domain": rule.domain}
-    return "letters " + " ".join(f"{part} {clean(pattern)}" for part, pattern in parts.items() if pattern)
+    return "messages " + " ".join(f"{part} {clean(pattern)}" for part, pattern in parts.items() if pattern)
 
 
 def release_held(target: TargetServer, server: OpenStore, rule: HoldRule) -> int:
@@ -136,10 +136,10 @@ def release_held(target: TargetServer, server: OpenStore, rule: HoldRule) -> int
 @click.argument("destination", type=DOMAINS, default="*")
 @with_target
 def pause(target: TargetServer, destination: str) -> None:
-    """Pause all outbound letters, or those for DESTINATION (a domain, or *.domain).
+    """Pause all outbound messages, or those for DESTINATION (a domain, or *.domain).
 
-    Letters are still accepted, and delivered to local mailboxes. Outbound letters are held until `resume`;
-    `mailstack queue release` releases single letters. Attempts in progress are completed.
+    Messages are still accepted, and delivered to local mailboxes. Outbound messages are held until `resume`;
+    `mailstack queue release` releases single messages. Attempts in progress are completed.
 
     \b
     Example:
@@ -162,7 +162,7 @@ def pause(target: TargetServer, destination: str) -> None:
 @click.argument("destination", type=DOMAINS, default="*")
 @with_target
 def resume(target: TargetServer, destination: str) -> None:
-    """End a pause, and release the letters that it held.
+    """End a pause, and release the messages that it held.
 
     \b
     Example:

@@ -56,14 +56,14 @@ def with_selection(*states: DeliveryState) -> Callable[[Callable[..., Any]], Cal
             "--domain", type=DOMAINS, metavar="PATTERN", help="Only for recipients in this domain, or *.domain."
         )
         @click.option(
-            "--older", type=Since(), metavar="AGE", help="Only letters older than this: 30m, 2h, 7d, 2026-11-23."
+            "--older", type=Since(), metavar="AGE", help="Only messages older than this: 30m, 2h, 7d, 2026-11-23."
         )
-        @click.option("--newer", type=Since(), metavar="AGE", help="Only letters newer than this.")
+        @click.option("--newer", type=Since(), metavar="AGE", help="Only messages newer than this.")
         @click.option(
             "--reason", metavar="TEXT", help="Only with this text in the status or reply of the last attempt."
         )
         @click.option(
-            "--state", type=click.Choice([*map(str, sorted(OWED))]), help="Only queued, or only held letters."
+            "--state", type=click.Choice([*map(str, sorted(OWED))]), help="Only queued, or only held messages."
         )
         @functools.wraps(command)
         def chosen(target: TargetServer, /, **options: Any) -> Any:

@@ -52,7 +52,7 @@ class Span(click.ParamType[float]):
 def watch(target: TargetServer, lasting: float | None, as_json: bool) -> None:
     """Show queue events as they happen.
 
-    A terminal shows a table of the waiting letters by destination, and the latest steps below. Otherwise, and with
+    A terminal shows a table of the waiting messages by destination, and the latest steps below. Otherwise, and with
     --json, each step is a line.
 
     \b

@@ -63,7 +63,7 @@ def run(arguments: list[str], config: Path | None = None, data: Path | None = No
     except PermissionError as error:
         code, reason = (
             NOPERM,
-            f"{error}; see docs/howto/use-as-sendmail.md for letters of users other than that of the server",
+            f"{error}; see docs/howto/use-as-sendmail.md for messages of users other than that of the server",
         )
     except OSError as error:
         code, reason = TEMPFAIL, str(error)
@@ -107,9 +107,9 @@ def _send(target: TargetServer, options: SendmailOptions, source: IO[bytes]) -> 
     max_size = config.submission.max_size
     octets = source.read(max_size + 1)
     if len(octets) > max_size:
-        raise SendmailError(UNAVAILABLE, f"the letter is larger than the {max_size} octets of [submission] max_size")
+        raise SendmailError(UNAVAILABLE, f"the message is larger than the {max_size} octets of [submission] max_size")
     if not octets:
-        raise SendmailError(DATAERR, "standard input is empty; it must contain the letter")
+        raise SendmailError(DATAERR, "standard input is empty; it must contain the message")
     person = caller()
     domain = target.domains[0] if target.domains else config.hostname
     prepared = prepare(octets, options, person, domain)
@@ -174,7 +174,7 @@ class Unparsed(click.Command):
 @click.option("-c", "--config", type=PathType(), metavar="FILE", help="Use the server of this configuration file.")
 @click.option("--data", type=PathType(), metavar="DIR", help="Use the dev environment in this directory.")
 def sendmail(config: Path | None, data: Path | None, arguments: list[str]) -> None:
-    """Put a letter from standard input into the queue, as /usr/sbin/sendmail does.
+    """Put a message from standard input into the queue, as /usr/sbin/sendmail does.
 
     The server need not run. No login is needed: users that can write the data directory are trusted. Exit codes are
     those of sysexits.h. The programs mailstack-sendmail and mailstack-mailq do the same, and /usr/sbin/sendmail can be
@@ -183,11 +183,11 @@ def sendmail(config: Path | None, data: Path | None, arguments: list[str]) -> No
     \b
     Options of sendmail:
       -t          take the recipients from To, Cc and Bcc
-      -i          a line with a single dot does not end the letter
+      -i          a line with a single dot does not end the message
       -f ADDRESS  envelope sender; -F NAME: full name for From
       -N WHEN     never, or success,failure,delay: when to report (NOTIFY)
       -V ID       envelope id (ENVID); -R full|hdrs: content of reports (RET)
-      -bp         list the queue (mailq); -q: retry waiting letters now
+      -bp         list the queue (mailq); -q: retry waiting messages now
 
     \b
     Example:

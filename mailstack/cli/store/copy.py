@@ -119,11 +119,11 @@ def _refusals() -> Iterator[None]:
 def copy(from_: str, to: str, objects_from: Path | None, objects_to: Path | None, as_json: bool) -> None:
     """Copy the store FROM into the empty store TO, and verify the copy.
 
-    A store is a data directory or a postgresql:// URL. The server of FROM must be stopped; FROM is not changed. Letters
-    keep their ids and mailboxes their UIDs, so that mail clients see no letter twice. The complete copy is compared with
+    A store is a data directory or a postgresql:// URL. The server of FROM must be stopped; FROM is not changed. Messages
+    keep their ids and mailboxes their UIDs, so that mail clients see no message twice. The complete copy is compared with
     FROM before it becomes visible in TO. An interrupted copy leaves TO empty: repeat the command.
 
-    A content that is damaged in FROM is listed and not copied; the exit status is then 1. Its letter stays unreadable
+    A content that is damaged in FROM is listed and not copied; the exit status is then 1. Its message stays unreadable
     for mail clients and held in the queue.
 
     Contents in an object store stay there, and the server still needs its [contents]. With --objects-from they are

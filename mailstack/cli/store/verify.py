@@ -33,12 +33,12 @@ def verify(store: str, other: str | None, config: Path | None, read: bool, as_js
     """Verify all rows and contents of a stopped server.
 
     Each content must have its digest from acceptance, and the pages and indexes of the database must be intact. A
-    damaged content is listed with its letter and the mailboxes of the letter. The exit status is 1 for any fault.
+    damaged content is listed with its message and the mailboxes of the message. The exit status is 1 for any fault.
 
     With OTHER, compare two stores: counts and checksums of each table and each content. `mailstack store copy` does this
     itself.
 
-    With -c, each object in the object store must exist and have the size of its letter. With --read, its octets are also
+    With -c, each object in the object store must exist and have the size of its message. With --read, its octets are also
     read and must match the digest in its name. Two stores are then compared by the octets of their objects.
 
     \b

@@ -15,7 +15,7 @@ from mailstack.cli.lazy_group import LazyGroup
         "quota": ("mailstack.cli.user.accounts:quota", "Show the size of a mailbox, or set its quota."),
         "password": ("mailstack.cli.user.accounts:password", "Change the password of an account."),
         "kick": ("mailstack.cli.user.accounts:kick", "End every session, stream and wait of an account."),
-        "remove": ("mailstack.cli.user.accounts:remove", "Remove an account and all letters in its mailbox."),
+        "remove": ("mailstack.cli.user.accounts:remove", "Remove an account and all messages in its mailbox."),
         "import": ("mailstack.cli.user.import_command:import_users", "Add all accounts of a file, or none."),
         "app-password": (
             "mailstack.cli.user.credentials:app_password",
@@ -27,7 +27,7 @@ from mailstack.cli.lazy_group import LazyGroup
 def user() -> None:
     """Add, import, list and remove accounts; change passwords; end sessions.
 
-    An account is an address with a password and a mailbox. It can send letters from its address and from aliases that
+    An account is an address with a password and a mailbox. It can send messages from its address and from aliases that
     point to it. A running server applies a change within a second: a new password or a removal ends the sessions of the
     account.
     """

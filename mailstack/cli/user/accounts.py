@@ -107,7 +107,7 @@ def quota(target: TargetServer, address: str, size: str | None) -> None:
     """Show the size of a mailbox, or set its quota.
 
     SIZE is a size such as 500MiB or 2GiB, `none` for no limit, or `default` for `[delivery] quota`. A mailbox over its
-    quota keeps its letters and accepts no new ones.
+    quota keeps its messages and accepts no new ones.
 
     \b
     Example:
@@ -161,7 +161,7 @@ def kick(target: TargetServer, address: str, as_json: bool) -> None:
     """End every session, stream and wait of an account.
 
     A running server ends them within a second, in all its processes and nodes: SMTP, POP3, event streams, waits for
-    letters, and logins of browsers. The password stays valid: change it or remove the account to prevent new logins.
+    messages, and logins of browsers. The password stays valid: change it or remove the account to prevent new logins.
 
     \b
     Example:
@@ -185,7 +185,7 @@ def kick(target: TargetServer, address: str, as_json: bool) -> None:
 @yes_option
 @with_target
 def remove(target: TargetServer, address: str, yes: bool) -> None:
-    """Remove an account and all letters in its mailbox.
+    """Remove an account and all messages in its mailbox.
 
     The command asks first. In a script, give --yes.
 
@@ -199,7 +199,7 @@ def remove(target: TargetServer, address: str, yes: bool) -> None:
         if server.run(server.store.accounts.get(parsed.key)) is None:
             raise _unknown(parsed.key)
         if not yes:
-            confirm(f"Remove {parsed.key} and every letter in its mailbox?")
+            confirm(f"Remove {parsed.key} and every message in its mailbox?")
         try:
             server.run(server.store.accounts.remove(parsed.key))
         except KeyError:

@@ -203,7 +203,7 @@ class Indexer:
         except StoreError as error:
             if not (isinstance(error, Damaged) or self._is_given_up(record.letter.id)):
                 raise
-            _log.warning("letter %s is not in the index: %s", record.letter.id, error)
+            _log.warning("message %s is not in the index: %s", record.letter.id, error)
             return None
         return b"".join(pieces)
 

@@ -87,7 +87,7 @@ class LetterIndex:
             self._poll()
 
     def _open_later(self, error: StoreError) -> None:
-        self._limited_log.error("the index of letters can't be opened yet: %s", error)
+        self._limited_log.error("the index of messages can't be opened yet: %s", error)
         self._cancel_poll = self._clock.call_later(RETRY_S, lambda: self._clock.spawn(self._reopen()))
 
     async def _reopen(self) -> None:

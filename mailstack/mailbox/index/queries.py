@@ -313,7 +313,7 @@ def _item(row: tuple[int, int, str], more: dict[str, dict[int, list[str]]]) -> I
     try:
         item = _decode(text)
     except msgspec.MsgspecError as error:
-        raise Damaged(f"index, letter {number}: {error}; delete the index file, and it is rebuilt") from error
+        raise Damaged(f"index, message {number}: {error}; delete the index file, and it is rebuilt") from error
     return replace(
         item,
         unread=bool(unread),

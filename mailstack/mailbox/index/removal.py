@@ -148,7 +148,7 @@ class Removal:
             await self._drop_deleted()
             await self._apply_retention()
         except StoreError as error:
-            _log.error("letters can't be purged from the index: %s", error)
+            _log.error("messages can't be purged from the index: %s", error)
         finally:
             self._is_purging = False
 

@@ -252,7 +252,7 @@ class Authorization:
                 case Stls():
                     await self._dialogue.start_tls()
                 case Utf8():
-                    self._dialogue.ok("letters come in UTF-8")
+                    self._dialogue.ok("messages come in UTF-8")
                 case _:
                     self._dialogue.answer_common(event)
             if maildrop is not None:

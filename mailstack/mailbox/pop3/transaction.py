@@ -167,10 +167,10 @@ class Pop3Transaction:
                     break
         except StoreError as error:
             if not has_begun:
-                self._dialogue.trouble("read a letter", error)
+                self._dialogue.trouble("read a message", error)
                 return False
             # Only the missing end mark shows the client that these octets are not the letter.
-            _log.error("can't read on in a letter: %s", error)
+            _log.error("can't read on in a message: %s", error)
             raise SessionEnded from error
         finally:
             if isinstance(chunks, AsyncGenerator):
@@ -187,7 +187,7 @@ class Pop3Transaction:
         except KeyError:
             self._dialogue.err("the message has been removed meanwhile")
         except StoreError as error:
-            self._dialogue.trouble(f"read letter {entry.letter} of {self._drop.mailbox}", error)
+            self._dialogue.trouble(f"read message {entry.letter} of {self._drop.mailbox}", error)
         else:
             return content
         return None

@@ -87,7 +87,7 @@ async def verify_chain(
         return Chain("fail", failed)
     try:
         if not await _is_good(newest.message, signed_octets(newest.message, SignedFields(fields)), texts):
-            return Chain("fail", "the last one's signature of the letter is broken")
+            return Chain("fail", "the last one's signature of the message is broken")
         assert newest.message.body is not None
         body = bodies[newest.message.body]
         if body.digest != newest.message.body_hash or body.is_short or not body.is_covered:

@@ -22,7 +22,7 @@ class State(Enum):
     RCPT = "a transaction with a recipient"
     CONTENT = "content up to the final dot after 354, or up to the end of a BDAT chunk"
     CHUNKS = "a chunk was accepted; the next one is expected (RFC 3030)"
-    SPOILED = "a chunk was refused, and the letter with it: RSET is required"
+    SPOILED = "a chunk was refused, and the message with it: RSET is required"
     AUTHENTICATING = "a challenge was sent; the next line is its response"
     TLS = "220 to STARTTLS was sent; input is discarded until TLS starts"
     CLOSED = "closed: input is discarded"
@@ -68,7 +68,7 @@ RCPT_FIRST = reply(503, "5.5.1", "bad sequence of commands: send RCPT first")
 _MAIL_IS_OPEN = reply(503, "5.5.1", "bad sequence of commands: a transaction is open, send RSET first")
 
 
-_CHUNKS_ARE_OPEN = reply(503, "5.5.1", "bad sequence of commands: the letter comes in chunks, send BDAT or RSET")
+_CHUNKS_ARE_OPEN = reply(503, "5.5.1", "bad sequence of commands: the message comes in chunks, send BDAT or RSET")
 
 
 _RSET_FIRST = reply(503, "5.5.1", "bad sequence of commands: a chunk was refused, send RSET first")

@@ -37,7 +37,7 @@ async def _unfit(extensions: Extensions, envelope: Envelope, content: Content) -
     limit = extensions.get("SIZE", "")
     # RFC 1870 §6.1; 0 is no limit (§4).
     if limit.isdecimal() and 0 < int(limit[:20]) < content.size:
-        return reply(552, "5.3.4", f"the letter has {content.size} octets, the host takes {limit[:20]} at most")
+        return reply(552, "5.3.4", f"the message has {content.size} octets, the host takes {limit[:20]} at most")
     if envelope.parameters:
         refusals = (hook.refusal(extensions, envelope) for hook in outgoing_hooks(envelope.parameters))
         if (refusal := next(filter(None, refusals), None)) is not None:

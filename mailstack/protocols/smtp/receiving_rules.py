@@ -64,7 +64,7 @@ class Priorities(Struct, frozen=True):
         parameters = tuple(pair for pair in mail.parameters if pair[0] != PRIORITY)
         lowered = replace(mail, parameters=(*parameters, (PRIORITY, str(self.max_priority))))
         # §4.1: the text starts with the new priority.
-        return lowered, reply(250, "2.3.6", f"{self.max_priority} is the priority of the letter")
+        return lowered, reply(250, "2.3.6", f"{self.max_priority} is the priority of the message")
 
 
 ANY = Priorities(max_priority=HIGHEST, trusted=True)

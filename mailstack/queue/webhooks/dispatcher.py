@@ -201,7 +201,7 @@ class OutboxDispatcher:
         except SendFailed as trouble:
             await self._settle_failure(entry, str(trouble), trouble.wait)
         except Exception:  # noqa: BLE001  # any error is a retry
-            _log.exception("internal error: sending to %s failed for letter %s", self.target, entry.step.letter)
+            _log.exception("internal error: sending to %s failed for message %s", self.target, entry.step.letter)
             await self._settle_failure(entry, "local error; see the log", 0.0)
         else:
             self._failures, self._paused_until = 0, 0.0
@@ -219,7 +219,7 @@ class OutboxDispatcher:
             self._paused_until = steady + self._schedule.next_due(now, self._failures, now, self._jitter()) - now
         self._paused_until = max(self._paused_until, steady + wait)
         if self._schedule.is_expired(step.at, now):
-            _log.warning("%s: gave up on letter %s (%s): %s", self.target, step.letter, step.step, reason)
+            _log.warning("%s: gave up on message %s (%s): %s", self.target, step.letter, step.step, reason)
             await self._settle(sent=[entry.id])
         else:
             due = self._schedule.next_due(step.at, entry.attempts, now, self._jitter())

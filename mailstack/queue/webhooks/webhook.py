@@ -91,7 +91,7 @@ class WebhookSink:
         try:
             found = await self._store.history.records(Filter(ids=(entry.step.letter,)))
         except StoreError as trouble:
-            raise SendFailed(f"the letter can't be read: {trouble}") from None
+            raise SendFailed(f"the message can't be read: {trouble}") from None
         record = found[0] if found else None
         if event is None or not self._allows_sender(record):
             return

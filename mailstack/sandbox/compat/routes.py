@@ -70,7 +70,7 @@ def mailpit_routes(context: CompatContext) -> tuple[HttpRoute, ...]:
 
 _FAULTS = "POST /v1/faults, or mailstack dev --faults FILE, has rules by step, recipient, count and chance"
 REMOVED = {
-    "GET /api/v1/events": "the WebSocket /api/v2/websocket, or the event stream /v1/events, has new letters",
+    "GET /api/v1/events": "the WebSocket /api/v2/websocket, or the event stream /v1/events, has new messages",
     "GET /api/v1/swagger.json": "/v1/openapi.json describes mailstack's own API",
     "GET /greenmail-openapi.yml": "/v1/openapi.json describes mailstack's own API",
     "GET /metrics": "GET /api/v1/info has the same numbers in JSON",

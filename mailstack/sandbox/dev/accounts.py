@@ -184,7 +184,7 @@ def preloads_in(directory: Path) -> PreloadFiles:
                 continue
             letters += [(address, file) for file in sorted(folder.glob("*.eml"))]
             if len(letters) > MAX_LETTERS:
-                raise ValueError(f"{directory}: more than {MAX_LETTERS} letters")
+                raise ValueError(f"{directory}: more than {MAX_LETTERS} messages")
     return PreloadFiles(tuple(letters), tuple(skipped))
 
 

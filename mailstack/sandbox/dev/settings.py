@@ -26,9 +26,9 @@ RELAY = HostName("relay.home.test")
 
 ABOUT = {
     HOME: "Your mail server: accounts, submission and POP3.",
-    WORLD: "All other domains: accepts every letter, and creates a mailbox for each recipient.",
-    RELAY: "Sends released letters to the external relay of the options, outside this machine.",
-    CAPTURE: "Capture port: accepts every letter without a login, and delivers it unchanged.",
+    WORLD: "All other domains: accepts every message, and creates a mailbox for each recipient.",
+    RELAY: "Sends released messages to the external relay of the options, outside this machine.",
+    CAPTURE: "Capture port: accepts every message without a login, and delivers it unchanged.",
 }
 USERS = ("alice", "bob")
 """Local parts of the accounts at home, and their passwords."""

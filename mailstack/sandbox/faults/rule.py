@@ -278,7 +278,7 @@ def maildrop_locked(**more: Any) -> Fault:
 
 
 def disk_full(**more: Any) -> Fault:
-    """Disk full: letters are refused with 452 4.3.1."""
+    """Disk full: messages are refused with 452 4.3.1."""
     return Fault(at="disk", error="full", **more)
 
 

@@ -152,13 +152,13 @@ def reload_keys(
     def on_keys(found: tuple[Config, tuple[SigningKey, ...]]) -> None:
         config, keys = found
         use(config, keys)
-        _log.info("letters are signed with %s", ", ".join(key.selector for key in keys) or "no key")
+        _log.info("messages are signed with %s", ", ".join(key.selector for key in keys) or "no key")
 
     def on_error(failure: Failure) -> None:
         if failure.check(ConfigError, InvalidKey):
-            _log.error("%s; letters are signed as before", failure.getErrorMessage())
+            _log.error("%s; messages are signed as before", failure.getErrorMessage())
         else:
-            _log.error("the keys could not be read, letters are signed as before: %s", failure.getTraceback())
+            _log.error("the keys could not be read, messages are signed as before: %s", failure.getTraceback())
 
     deferToThreadPool(reactor, reactor.getThreadPool(), read).addCallbacks(on_keys, on_error)
 

@@ -140,7 +140,7 @@ def account_routes(context: ApiContext) -> tuple[HttpRoute, ...]:
             "/v1/mailboxes/{address}/letters",
             pages.empty,
             "user",
-            RouteDoc("Delete all letters of a mailbox, from the letter list as well.", DeletedCount),
+            RouteDoc("Delete all messages of a mailbox, from the letter list as well.", DeletedCount),
         ),
     )
 

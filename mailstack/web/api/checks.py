@@ -105,7 +105,7 @@ class CheckPages:
     async def html(self, request: Request) -> Response:
         response = await self._html.check(request, await self._reader.item(request))
         if response is None:
-            raise HttpError(404, "The letter has no HTML.")
+            raise HttpError(404, "The message has no HTML.")
         return response
 
     async def links(self, request: Request) -> Response:

@@ -75,7 +75,7 @@ def compose_routes(context: ApiContext, reader: ApiLetterReader) -> tuple[HttpRo
             "/v1/letters",
             pages.send,
             "user",
-            RouteDoc("Send a new letter from an account.", SentLetter, NewLetter, 201),
+            RouteDoc("Send a new message from an account.", SentLetter, NewLetter, 201),
             is_large=True,
             ends_with_client=True,
         ),
@@ -84,7 +84,7 @@ def compose_routes(context: ApiContext, reader: ApiLetterReader) -> tuple[HttpRo
             "/v1/letters/{id}/release",
             pages.release,
             "user",
-            RouteDoc("Release a letter to other addresses, through the queue.", SentLetter, LetterReleaseRequest, 201),
+            RouteDoc("Release a message to other addresses, through the queue.", SentLetter, LetterReleaseRequest, 201),
         ),
     )
 
@@ -140,7 +140,7 @@ class ComposePages:
     ) -> Response:
         limit = self._context.config.submission.max_size
         if len(octets) > limit:
-            raise HttpError(413, f"The letter is too large; the maximum is {limit} octets.")
+            raise HttpError(413, f"The message is too large; the maximum is {limit} octets.")
         try:
             letter = await self._intake.submit(sender, recipients, octets, account=account, copied=copied)
         except Refusal as refusal:
@@ -175,7 +175,7 @@ class ComposePages:
             return None
         item = await self._index.item(letter, visible_to(request))
         if item is None:
-            raise HttpError(404, f"in_reply_to: there is no letter {letter[:40]}.")
+            raise HttpError(404, f"in_reply_to: there is no message {letter[:40]}.")
         if not item.message_id or not item.message_id.isascii() or any(c.isspace() for c in item.message_id):
             return None
         return {"In-Reply-To": f"<{item.message_id}>", "References": f"<{item.message_id}>"}
@@ -201,4 +201,4 @@ def _draft(new_letter: NewLetter, headers: dict[str, str] | None) -> LetterDraft
 def _http_error(refusal: Refusal) -> HttpError:
     reply = refusal.reply
     status = 422 if reply.code >= 500 else 507 if reply.status == STORAGE_FULL.status else 503
-    return HttpError(status, f"The server refused the letter: {reply.code} {reply.text}")
+    return HttpError(status, f"The server refused the message: {reply.code} {reply.text}")

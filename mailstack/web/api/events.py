@@ -196,15 +196,15 @@ MAX_TIMEOUT = 600.0
 MAX_COUNT = 100
 
 _WAIT_DOC = RouteDoc(
-    "Wait for letters, and return them with links and codes. 408 after the timeout; `letters` has those that arrived.",
+    "Wait for messages, and return them with links and codes. 408 after the timeout; `letters` has those that arrived.",
     WaitResult,
     query=(
         QueryParameter("to", "Address of a recipient, in the envelope, To or Cc."),
         QueryParameter("from", "Address of the author, or the reverse-path."),
         QueryParameter("subject", "Part of the subject, case-insensitive."),
         QueryParameter("query", "Search in Mailpit's syntax."),
-        QueryParameter("after", "Only letters after this number, letter id or time (ISO 8601)."),
-        QueryParameter("count", "Number of letters; default 1.", Annotated[int, Meta(ge=1, le=MAX_COUNT)]),
+        QueryParameter("after", "Only messages after this number, letter id or time (ISO 8601)."),
+        QueryParameter("count", "Number of messages; default 1.", Annotated[int, Meta(ge=1, le=MAX_COUNT)]),
         QueryParameter(
             "timeout",
             f"Seconds; default {DEFAULT_TIMEOUT:g}, at most {MAX_TIMEOUT:g}.",
@@ -253,10 +253,10 @@ class LongPoll:
                 raise HttpError(503, "The server is shutting down.")
             if not await self._wait_for_letter(position, until, by_state=has_states(which)):
                 letters = await self._letters(found, request)
-                count = f"{len(found)} of {wanted} letters arrived" if found else "no matching letter arrived"
+                count = f"{len(found)} of {wanted} messages arrived" if found else "no matching message arrived"
                 raise HttpError(
                     408,
-                    f"Timeout: {count}; GET /v1/letters lists all letters.",
+                    f"Timeout: {count}; GET /v1/letters lists all messages.",
                     facts={"letters": msgspec.to_builtins(letters)},
                 )
 
@@ -304,4 +304,4 @@ class LongPoll:
         try:
             return replace(which, terms=(*which.terms, *parse_query(f'after:"{after}"', self._now())))
         except BadQuery:
-            raise HttpError(400, "after must be the number or id of a letter, or a time (ISO 8601)") from None
+            raise HttpError(400, "after must be the number or id of a message, or a time (ISO 8601)") from None

@@ -50,7 +50,7 @@ def item_filter(
 ) -> ItemFilter:
     """Filter of a body. Raises HttpError 400 for an empty one, which would select all letters by mistake."""
     if ids is None and query is None and mailbox is None and not everything:
-        raise HttpError(400, 'Select letters: {"ids": […]}, {"query": "…"}, {"mailbox": "…"} or {"all": true}')
+        raise HttpError(400, 'Select messages: {"ids": […]}, {"query": "…"}, {"mailbox": "…"} or {"all": true}')
     return ItemFilter(
         ids=None if ids is None else tuple(ids),
         without=tuple(without),
@@ -150,7 +150,7 @@ class ApiLetterReader(LetterReader):
             await self.index.up_to_date()
             item = await self._latest(request) if name == "latest" else await self.index.item(name, visible_to(request))
         if item is None:
-            raise HttpError(404, f"There is no letter {name[:40]}; GET /v1/letters lists the letters.")
+            raise HttpError(404, f"There is no message {name[:40]}; GET /v1/letters lists the messages.")
         return item
 
     async def _latest(self, request: Request) -> Item | None:

@@ -57,24 +57,24 @@ _QUERY = QueryParameter(
     "query",
     'Mailpit\'s language: words, "phrases", from:, to:, subject:, tag:, is:unread, is:bounced, has:attachment, before: …',
 )
-_MAILBOX = QueryParameter("mailbox", "Address of a mailbox: only its letters.")
+_MAILBOX = QueryParameter("mailbox", "Address of a mailbox: only its messages.")
 _REMOTE = QueryParameter("remote", "1: pictures, styles and fonts are loaded from other hosts.", Literal["0", "1"])
 _ONE = RouteDoc(
-    "One letter, read; it stays unread.",
+    "One message, read; it stays unread.",
     LetterDetail,
     query=(
         QueryParameter("max_text", "Maximum characters of the text; `text_truncated` is true if it has more.", Number),
     ),
 )
 _LIST = RouteDoc(
-    "Letters, the newest first.",
+    "Messages, the newest first.",
     LetterList,
     query=(
         _MAILBOX,
         _QUERY,
         limit_parameter(DEFAULT_LIMIT, minimum=0),
-        QueryParameter("before", "Letters with a lower number: `next` of the previous page.", Number),
-        QueryParameter("start", "Number of newest letters to skip.", Number),
+        QueryParameter("before", "Messages with a lower number: `next` of the previous page.", Number),
+        QueryParameter("start", "Number of newest messages to skip.", Number),
         QueryParameter("exact", "1: `total` counts all matches, however many.", Literal["0", "1"]),
     ),
 )
@@ -90,20 +90,24 @@ def letter_routes(reader: ApiLetterReader, now: Callable[[], float]) -> tuple[Ht
             "/v1/letters",
             pages.mark,
             "user",
-            RouteDoc("Mark letters as read or unread, and change tags.", ChangedLetters, LetterUpdate),
+            RouteDoc("Mark messages as read or unread, and change tags.", ChangedLetters, LetterUpdate),
         ),
         HttpRoute(
-            "DELETE", "/v1/letters", pages.delete, "user", RouteDoc("Delete letters.", DeletedLetters, LetterDeletion)
+            "DELETE", "/v1/letters", pages.delete, "user", RouteDoc("Delete messages.", DeletedLetters, LetterDeletion)
         ),
         HttpRoute(
-            "POST", "/v1/undo", pages.undo, "user", RouteDoc("Restore deleted letters.", RestoredLetters, UndoRequest)
+            "POST", "/v1/undo", pages.undo, "user", RouteDoc("Restore deleted messages.", RestoredLetters, UndoRequest)
         ),
         HttpRoute(
-            "GET", "/v1/tags", pages.tags, "user", RouteDoc("List all tags with the number of letters.", dict[str, int])
+            "GET",
+            "/v1/tags",
+            pages.tags,
+            "user",
+            RouteDoc("List all tags with the number of messages.", dict[str, int]),
         ),
         HttpRoute("GET", one, pages.one, "user", _ONE),
         HttpRoute(
-            "GET", one + "/source", pages.source, "user", RouteDoc("Get the raw letter.", media_type="text/plain")
+            "GET", one + "/source", pages.source, "user", RouteDoc("Get the raw message.", media_type="text/plain")
         ),
         HttpRoute(
             "GET",
@@ -194,7 +198,7 @@ class LetterPages:
         max_text = number(request, "max_text", None, maximum=MAX_NUMBER)
         found = await self._reader.letters([item], request.user, max_text)
         if not found:
-            raise HttpError(404, f"The content of letter {item.id} is deleted; only its history is left.")
+            raise HttpError(404, f"The content of message {item.id} is deleted; only its history is left.")
         warnings = serialize.warnings_of(await self._reader.index.steps_of(item))
         return json_response(replace(found[0], warnings=warnings) if warnings else found[0])
 
@@ -204,7 +208,7 @@ class LetterPages:
             content = await self._reader.index.content(item)
             await verify(content)
         except KeyError:
-            raise HttpError(404, f"The content of letter {item.id} is deleted; only its history is left.") from None
+            raise HttpError(404, f"The content of message {item.id} is deleted; only its history is left.") from None
         name = ("Content-Disposition", f'inline; filename="{item.id}.eml"')
         return Response(_chunks(content), "text/plain; charset=utf-8", 200, (name,), content.size)
 
@@ -213,7 +217,7 @@ class LetterPages:
         remote = flag(request, "remote")
         reading = await self._reader.reading(await self._reader.item(request))
         if not reading.html:
-            raise HttpError(404, "This letter has no HTML; its text is in GET /v1/letters/{id}.")
+            raise HttpError(404, "This message has no HTML; its text is in GET /v1/letters/{id}.")
         return await self._reader.do(lambda: html_page(reading, "parts/", remote=remote), len(reading.html))
 
     async def tree(self, request: Request) -> Response:
@@ -247,7 +251,7 @@ def _tag(text: str) -> str:
 
 def journey_routes(store: Store, index: LetterIndex | None, *, hide_client: bool = False) -> tuple[HttpRoute, ...]:
     """Returns the route. `hide_client`: only administrators see the client address of a reader."""
-    doc = RouteDoc("Get the steps of a letter, oldest first.", dict[str, Any])
+    doc = RouteDoc("Get the steps of a message, oldest first.", dict[str, Any])
     pages = JourneyPages(store, index, hide_client=hide_client)
     return (HttpRoute("GET", "/v1/journeys/{id}", pages.journey, "user", doc),)
 
@@ -284,7 +288,7 @@ class JourneyPages:
             raise _unknown(letter)
         if item.account != request.user.account:
             raise HttpError(
-                404, "Only the sender of this letter may read its journey, because it names all recipients."
+                404, "Only the sender of this message may read its journey, because it names all recipients."
             )
 
 
@@ -296,4 +300,4 @@ def _without_reader(step: Step, account: str) -> Step:
 
 
 def _unknown(letter: str) -> HttpError:
-    return HttpError(404, f"There is no letter {letter[:40]}.")
+    return HttpError(404, f"There is no message {letter[:40]}.")

@@ -71,7 +71,7 @@ def queue_routes(context: ApiContext) -> tuple[HttpRoute, ...]:
     pages = QueuePages(context)
     query = (
         limit_parameter(DEFAULT_LIMIT),
-        QueryParameter("before", "Letters older than this id: `next` of the previous page."),
+        QueryParameter("before", "Messages older than this id: `next` of the previous page."),
     )
     summaries = {
         "hold": "Hold deliveries: no attempts until their release.",
@@ -86,9 +86,9 @@ def queue_routes(context: ApiContext) -> tuple[HttpRoute, ...]:
             "/v1/queue",
             pages.listed,
             "admin",
-            RouteDoc("List letters in the queue, with reasons.", QueueList, query=query),
+            RouteDoc("List messages in the queue, with reasons.", QueueList, query=query),
         ),
-        HttpRoute("GET", "/v1/queue/{id}", pages.one, "admin", RouteDoc("Get a letter in the queue.", dict[str, Any])),
+        HttpRoute("GET", "/v1/queue/{id}", pages.one, "admin", RouteDoc("Get a message in the queue.", dict[str, Any])),
         *(
             HttpRoute(
                 "POST",
@@ -124,14 +124,16 @@ class QueuePages:
             return None
         found = await self._store.history.records(Filter(ids=(LetterId(letter),), limit=1))
         if not found:
-            raise HttpError(400, "before must be the id of a letter that was in the queue: `next` of the previous page")
+            raise HttpError(
+                400, "before must be the id of a message that was in the queue: `next` of the previous page"
+            )
         return found[0].letter.arrival.at, found[0].letter.id
 
     async def one(self, request: Request) -> Response:
         letter_id = request.variables["id"]
         found = await self._store.history.records(Filter(ids=(LetterId(letter_id),), limit=1))
         if not found:
-            raise HttpError(404, f"There is no letter {letter_id[:40]}.")
+            raise HttpError(404, f"There is no message {letter_id[:40]}.")
         return json_response((await self._records_json(found))[0])
 
     async def _records_json(self, records: list[Record]) -> list[dict[str, Any]]:
@@ -149,7 +151,7 @@ class QueuePages:
             acts = await self._run(request, action, options)
             if not any(each.done for each in acts):
                 status = 404 if not acts or not acts[0].recipient else 409
-                raise HttpError(status, acts[0].refusal_reason if acts else "The letter has no such recipient.")
+                raise HttpError(status, acts[0].refusal_reason if acts else "The message has no such recipient.")
             steps = [each.step for each in acts if each.step is not None]
             self._context.journal.record(steps)
             return json_response(

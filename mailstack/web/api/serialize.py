@@ -33,7 +33,7 @@ UNKNOWN = "unknown"
 """State of a letter without a record in the store."""
 
 BARE_NEWLINES = (
-    "Lines of this letter ended in LF only. Other hosts refuse such a letter (550 5.5.2): end each line with CRLF."
+    "Lines of this message ended in LF only. Other hosts refuse such a message (550 5.5.2): end each line with CRLF."
 )
 
 

@@ -158,7 +158,7 @@ def write_classic(account: ClientAccount) -> tuple[SetupStep, ...]:
         SetupStep("Outgoing mail. Leave SPA off here too.", _outlook_server(account.sending)),
         SetupStep("Next, enter the password, Connect."),
         SetupStep(
-            "The outgoing server requires authentication. If a first letter is refused with 530: File, Account Settings,"
+            "The outgoing server requires authentication. If a first message is refused with 530: File, Account Settings,"
             ' the account, Change, More Settings, tab "Outgoing Server".',
             (
                 ("My outgoing server (SMTP) requires authentication", "on"),
@@ -174,7 +174,7 @@ def write_new(account: ClientAccount) -> tuple[SetupStep, ...]:
     login = (("User name", account.address), ("Password", "that of the account"))
     return (
         SetupStep(
-            "The new Outlook has Microsoft's servers fetch and send your letters, and gives them your password. So the"
+            "The new Outlook has Microsoft's servers fetch and send your messages, and gives them your password. So the"
             " server must be reached from the internet with a certificate that is trusted there; if you would rather"
             " not, take another client."
         ),
@@ -216,7 +216,7 @@ def write_mutt(account: ClientAccount) -> tuple[SetupStep, ...]:
     where = f"{scheme}://{reading.host}:{reading.port}/"
     if reading.protocol == "pop3":
         lines += [f'set pop_host = "{where}"', f'set pop_user = "{user}"']
-        fetch = "Press G to fetch letters. The password is asked for, unless smtp_pass and pop_pass are set."
+        fetch = "Press G to fetch messages. The password is asked for, unless smtp_pass and pop_pass are set."
     else:
         lines += [f'set folder = "{where}"', 'set spoolfile = "+INBOX"', f'set imap_user = "{user}"']
         fetch = "The password is asked for, unless smtp_pass and imap_pass are set."

@@ -190,7 +190,7 @@ class SpamFilterClient:
     async def __call__(self, letter: bytes) -> SpamVerdict:
         """Verdict of the filter; an error is in its `error`."""
         if len(letter) > MAX_LETTER:
-            return SpamVerdict(f"the letter has more than {MAX_LETTER} octets; spam filters skip such letters")
+            return SpamVerdict(f"the message has more than {MAX_LETTER} octets; spam filters skip such messages")
         try:
             return await (self._spamd(letter) if self._filter.kind == "spamassassin" else self._rspamd(letter))
         except (ConnectFailed, BadFilterResponse) as error:

@@ -129,7 +129,9 @@ def test_the_relay_is_described_by_variables() -> None:
     )
     assert "'s'" not in repr(made.relay), "no log shows the secret"
     assert (made.relay_matching, made.relay_all) == ("@x$", False)
-    assert any(line.startswith("LETTERS LEAVE THIS MACHINE: released letters, and captured") for line in found.messages)
+    assert any(
+        line.startswith("MESSAGES LEAVE THIS MACHINE: released messages, and captured") for line in found.messages
+    )
     everything = settings("mailpit", "--smtp-relay-all", MP_SMTP_RELAY_HOST="::1", MP_SMTP_RELAY_PORT="26")
     assert (everything.relay, everything.relay_all) == (ExternalRelay("::1", 26), True)
     assert settings("mailpit", MP_SMTP_RELAY_USERNAME="us").relay is None, "without a host there is none"

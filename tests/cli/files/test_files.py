@@ -118,7 +118,7 @@ def test_a_file_without_a_letter_is_refused(mailstack: Mailstack, shelf: Shelf, 
     shelf.add_account("bob@home.test")
     (tmp_path / "notes.txt").write_text("nothing\n")
     result = refusal(mailstack("import", "bob@home.test", str(tmp_path / "notes.txt")))
-    assert "notes.txt has no letter" in result
+    assert "notes.txt has no message" in result
     assert "supported are mbox, Maildir and .eml files" in result
 
 
@@ -127,7 +127,7 @@ def test_invalid_letters_of_an_mbox_are_refused(mailstack: Mailstack, shelf: She
     box.write_text(box.read_text() + "\nFrom x\n\nFrom y\nno header\n\nFrom z\n")
     result = mailstack("import", "bob@home.test", str(box))
     assert (result.exit_code, result.stdout) == (1, "3 imported, 1 already there\n")
-    assert result.stderr.count("it is not a letter") == 3 + 1, "each, and the first once more at the end"
+    assert result.stderr.count("it is not a message") == 3 + 1, "each, and the first once more at the end"
 
 
 def test_a_file_may_have_any_name(mailstack: Mailstack, shelf: Shelf, tmp_path: Path) -> None:
@@ -221,8 +221,8 @@ def test_letters_come_from_a_mailpit(tmp_path: Path) -> None:
     ("answers", "why"),
     [
         ({}, "404"),
-        ({LIST: b"<html>"}, "returned no letters"),
-        ({LIST: b'{"messages": [7]}'}, "returned no letters"),
+        ({LIST: b"<html>"}, "returned no messages"),
+        ({LIST: b'{"messages": [7]}'}, "returned no messages"),
         ({LIST: listed("../../x")}, "is not a message id"),
     ],
 )

@@ -255,18 +255,18 @@ def test_a_damaged_content_is_named_and_left_behind(here: Path, tmp_path: Path, 
     (here / name).unlink() if damage is None else (here / name).write_bytes(damage)
     there = tmp_path / "there"
     (named,) = copied(here, there)
-    assert "content of letter l1" in named
+    assert "content of message l1" in named
     assert not (there / name).exists()
     assert not list(there.rglob("*.part"))
     assert differing(here, there) == []
     with closing(DirectorySource(there)) as target:
-        assert any("content of letter l1" in each for each in faults(target, silent))
+        assert any("content of message l1" in each for each in faults(target, silent))
     (there / name).write_bytes(b"x" * 200_000)
     with closing(DirectorySource(there)) as target:
         assert not any("l1" in each for each in faults(target, silent) if "content of" in each)
     with closing(DirectorySource(here)) as source:
         found = list(faults(source, silent))
-    assert any("content of letter l1" in each for each in found)
+    assert any("content of message l1" in each for each in found)
     assert any("table letters, 'l0'" in each for each in found), "an envelope without anything in it"
 
 
@@ -287,12 +287,12 @@ def assert_faults_are_told(tmp_path: Path, there: Any) -> None:
     write_server(tmp_path / "broken", server)
     with closing(there(tmp_path / "broken")) as source:
         found = list(faults(source, silent))
-    assert "letter lost (waiting for a@b) waits for delivery, and its content is missing" in found
-    assert "letter gone (bob@home.test) is in a mailbox, and its content is missing" in found
-    assert "letter l2 (bob@home.test) has a content of another size than at acceptance" in found
-    assert "letter l2 (bob@home.test) has another size in a mailbox" in found
+    assert "message lost (waiting for a@b) waits for delivery, and its content is missing" in found
+    assert "message gone (bob@home.test) is in a mailbox, and its content is missing" in found
+    assert "message l2 (bob@home.test) has a content of another size than at acceptance" in found
+    assert "message l2 (bob@home.test) has another size in a mailbox" in found
     assert any(each.startswith("table deliveries, ('read', 0)") and "length 4" in each for each in found)
-    assert not any(each.startswith("letter l0") for each in found)
+    assert not any(each.startswith("message l0") for each in found)
 
 
 def test_every_table_has_a_key(tmp_path: Path) -> None:

@@ -128,7 +128,7 @@ def test_the_log_is_told_once_and_not_with_each_letter(caplog: pytest.LogCapture
     for _ in range(20):
         place.replies(b"MAIL FROM:<a@b.test>\r\n")
     (record,) = caplog.records
-    assert "letters are refused with 452 4.3.1: /data: 63 MiB free" in record.getMessage()
+    assert "messages are refused with 452 4.3.1: /data: 63 MiB free" in record.getMessage()
 
 
 RCPTS = 300
@@ -153,7 +153,7 @@ def test_each_recipient_is_put_off_and_the_log_is_told_once(caplog: pytest.LogCa
     assert replies.count(b"\r\n451 4.3.0 ") == RCPTS
     assert b"\r\n221 " in replies, "the session goes on"
     (record,) = caplog.records
-    assert record.getMessage() == "letters are refused with 451 4.3.0: the disk is away"
+    assert record.getMessage() == "messages are refused with 451 4.3.0: the disk is away"
     assert record.exc_info is None
 
 

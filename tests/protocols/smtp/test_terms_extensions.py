@@ -122,7 +122,7 @@ def test_a_priority_is_granted_lowered_or_refused():
     assert some.grant(asked(3)) == (asked(3), None)
     lowered, answer = some.grant(asked(7))
     assert lowered == asked(3)
-    assert answer == reply(250, "2.3.6", "3 is the priority of the letter")
+    assert answer == reply(250, "2.3.6", "3 is the priority of the message")
     with pytest.raises(Refusal, match=r"550 5\.7\.15"):
         some.grant(asked(-4))
 

@@ -82,7 +82,7 @@ def test_five_days_of_retries_happen_now_and_no_connection_breaks(environment: D
         assert idle.rcpt("bob@home.test")[0] == 250, "a transaction that was open goes on"
     assert 30 < environment.faults.fired(rule.id) < 60
     delayed, bounced = fetched(environment, "alice")
-    assert "Subject: Your letter is delayed" in delayed
+    assert "Subject: Your message is delayed" in delayed
     assert "gave up after trying for 5 days" in bounced
     day = time.strftime("%d %b %Y", time.gmtime(environment.travel.now))
     assert day.lstrip("0") in bounced, "what is written carries the time that it is now"

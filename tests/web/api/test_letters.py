@@ -152,7 +152,7 @@ def test_what_is_deleted_comes_back_within_its_time(desk: Desk) -> None:
 @pytest.mark.parametrize("body", [{}, {"ids": None}, {"all": False}])
 def test_a_body_that_chooses_nothing_deletes_nothing(desk: Desk, body: dict[str, object]) -> None:
     desk.put()
-    assert "Select letters" in desk.json("DELETE", "/v1/letters", body, status=400)["detail"]
+    assert "Select messages" in desk.json("DELETE", "/v1/letters", body, status=400)["detail"]
     assert desk.json("GET", "/v1/letters")["total"] == 1
 
 

@@ -44,7 +44,7 @@ async def converted(content: Content, domain: Domain) -> Content:
     try:
         return await convert(content, domain)
     except Unconvertible as error:
-        text = f"the host accepts {domain.value} only, and the letter can't be converted: {error}"
+        text = f"the host accepts {domain.value} only, and the message can't be converted: {error}"
         raise Refusal(reply(554, "5.6.3", text)) from None
 
 

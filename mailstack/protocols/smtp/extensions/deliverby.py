@@ -43,7 +43,7 @@ class _DeliverByHook(OutgoingHook):
         if by.seconds <= 0:
             return _unfit("the time for delivery has passed")
         if "DELIVERBY" not in extensions:
-            return _unfit("the letter needs DELIVERBY, which the host does not offer")
+            return _unfit("the message needs DELIVERBY, which the host does not offer")
         minimum = extensions["DELIVERBY"].partition(",")[0].strip()
         if minimum.isdecimal() and int(minimum[:10]) > by.seconds:
             return _unfit(f"{by.seconds} seconds are left, the host requires at least {minimum[:10]}")

@@ -17,7 +17,7 @@ from mailstack.protocols.smtp.replies import Refusal, Reply, reply
 
 _SYNTAX_FOR = reply(501, "5.5.4", "HOLDFOR takes seconds: 1 to 9 digits, not beginning with 0")
 _SYNTAX_UNTIL = reply(501, "5.5.4", "HOLDUNTIL takes a date and time such as 2030-01-31T18:00:00Z")
-_BEHIND_DEADLINE = reply(501, "5.5.4", "the letter would be released after the time of BY")
+_BEHIND_DEADLINE = reply(501, "5.5.4", "the message would be released after the time of BY")
 
 
 def _argument(facts: Facts) -> str | None:
@@ -50,7 +50,7 @@ def _read_until(value: str | None, facts: Facts) -> str:
 
 def _too_late(facts: Facts) -> Reply:
     # §4.2: 501 for any invalid time.
-    return reply(501, "5.5.4", f"a letter is held for {facts.capabilities.max_hold} seconds at most")
+    return reply(501, "5.5.4", f"a message is held for {facts.capabilities.max_hold} seconds at most")
 
 
 class _HoldHook(IncomingHook):
