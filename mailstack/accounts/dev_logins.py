@@ -32,15 +32,12 @@ class LoginNames:
         self._addresses = dict(first)
 
     def address_of(self, name: str) -> str | None:
-        """Return the address of the account with this name."""
         return self._addresses.get(name)
 
     def name_of(self, address: str) -> str | None:
-        """Login name of the account with this address."""
         return next((name for name, each in self._addresses.items() if each == address), None)
 
     def assign(self, name: str, address: str) -> None:
-        """Assigns a name to an account."""
         self._addresses[name] = address
 
     def remove(self, address: str) -> None:

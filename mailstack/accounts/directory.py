@@ -173,7 +173,6 @@ class StoreDirectory:
         return _Entry(mailbox=f"postmaster@{first}")
 
     async def _oldest_accounts(self) -> dict[str, str]:
-        """The oldest account of each domain."""
         found = self._oldest.get("")
         if found is None:
             accounts = await self._store.all()

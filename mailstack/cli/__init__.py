@@ -34,14 +34,8 @@ COMMANDS = {
         "mailstack.cli.files.import_command:import_letters",
         "Import mbox, Maildir or .eml files into a mailbox.",
     ),
-    "export": (
-        "mailstack.cli.files.export:export",
-        "Export a mailbox to a Maildir, mbox or .eml files.",
-    ),
-    "ingest": (
-        "mailstack.cli.files.import_command:ingest",
-        "Import messages into the inbox of a dev environment.",
-    ),
+    "export": ("mailstack.cli.files.export:export", "Export a mailbox to a Maildir, mbox or .eml files."),
+    "ingest": ("mailstack.cli.files.import_command:ingest", "Import messages into the inbox of a dev environment."),
     "dump": ("mailstack.cli.files.export:dump", "Export all messages of the inbox, or of a Mailpit, to files."),
     "backup": ("mailstack.cli.backup:backup", "Write a consistent copy of a running server into a file."),
     "store": ("mailstack.cli.store:store", "Move a stopped server to another store; verify a store."),

@@ -139,7 +139,6 @@ def size_text(octets: int) -> str:
 
 
 def quota_text(quota: int | None) -> str:
-    """A quota for people."""
     if quota is None:
         return "default"
     return size_text(quota) if quota else "none"

@@ -105,7 +105,6 @@ def _print_waiting(found: list[OutboxEntry], *, as_json: bool) -> None:
 
 
 def name_of(webhook: str) -> str:
-    """Configured name of a webhook."""
     return webhook.removeprefix("webhook ")
 
 

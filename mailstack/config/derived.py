@@ -70,7 +70,6 @@ def tls_reports_enabled(config: Config) -> bool:
 
 
 def tls_report_author(config: Config) -> Address:
-    """Return the From address of TLS reports."""
     return config.tls_reports.author or Address("postmaster", config.domains[0])
 
 
@@ -80,7 +79,6 @@ def made_by_mailstack(config: Config) -> bool:
 
 
 def private_ca_directory(config: Config) -> Path:
-    """Directory of the private CA."""
     return config.data / "tls"
 
 

@@ -205,7 +205,6 @@ def _names() -> tuple[frozenset[str], frozenset[str]]:
 
 
 def _absolute_paths(config: Config, root: Path) -> Config:
-    """The configuration with absolute paths."""
     tls, relay, oauth, contents = config.tls, config.relay, config.accounts.oauth, config.contents
     password_file, ca_file = relay.smart_host_password_file, relay.ca_file
     return structs.replace(

@@ -42,10 +42,7 @@ _ALIASES = {
 }
 """Codecs by other names, and codecs that are supersets of the named one; "" is UTF-8 or cp1252."""
 _MAX_NAME = 40
-_MARKS = {
-    "utf_16": (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE),
-    "utf_32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE),
-}
+_MARKS = {"utf_16": (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE), "utf_32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)}
 """Byte order marks of the codecs that need one."""
 _MAX_UTF_7 = 524_288
 """Maximum octets of UTF-7, ten times as slow as other charsets."""

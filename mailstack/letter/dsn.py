@@ -286,7 +286,6 @@ class Dsn(Struct, frozen=True):
         return f"utf-8; {_readable(str(address))}"
 
     def _displayed(self, address: Address) -> str:
-        """The address for people."""
         return _readable(str(address)) if self.is_international else _clean(str(address.with_a_labels))
 
 
@@ -296,10 +295,7 @@ def _recipient_lines(notice: RecipientStatus, display: Callable[[Address], str])
     via = f" (via {display(recipient.original)})" if recipient.original else ""
     text = _diagnostic_text(outcome)
     prefix = f"{_clean(outcome.host)} said: " if outcome.host and _SMTP_REPLY.match(text) else ""
-    return [
-        f"  {display(recipient.address)}{via}",
-        *_wrapped(f"    {prefix}{text or outcome.status}", "    "),
-    ]
+    return [f"  {display(recipient.address)}{via}", *_wrapped(f"    {prefix}{text or outcome.status}", "    ")]
 
 
 def _diagnostic_text(outcome: Outcome) -> str:

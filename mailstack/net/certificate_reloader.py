@@ -118,6 +118,5 @@ class CertificateReloader:
 
 
 def log_warnings(warnings: Sequence[CertificateWarning]) -> None:
-    """Log the warnings."""
     for warning in warnings:
         (_log.error if warning.grave else _log.warn)("{text}", text=warning.text)

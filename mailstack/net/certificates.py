@@ -137,11 +137,7 @@ def _still_good(files: CertificateFiles, hostname: str, ca: x509.Certificate, at
 
 
 def _issue(
-    files: CertificateFiles,
-    hostname: str,
-    ca: x509.Certificate,
-    ca_key: ec.EllipticCurvePrivateKey,
-    at: datetime,
+    files: CertificateFiles, hostname: str, ca: x509.Certificate, ca_key: ec.EllipticCurvePrivateKey, at: datetime
 ) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     leaf = (

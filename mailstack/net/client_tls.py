@@ -45,7 +45,6 @@ def dane_fault(chain: Sequence[x509.Certificate], dane: Dane) -> str | None:
 
 
 def _matches(record: Tlsa, certificate: x509.Certificate) -> bool:
-    """Whether the record matches this certificate."""
     digest = _DIGESTS.get(record.matching)
     if digest is None or record.selector not in (0, 1):
         return False

@@ -125,7 +125,6 @@ class Ports:
 
     @property
     def addresses(self) -> list[HostPort]:
-        """Bound addresses."""
         hosts = [port.getHost() for port in self._ports]
         return [HostPort(host.host, host.port) for host in hosts if isinstance(host, IPv4Address | IPv6Address)]
 
@@ -146,10 +145,7 @@ class Ports:
     def _behind_proxy(self, factory: IProtocolFactory) -> ProxiedFactory:
         """Factory that reads a PROXY header before anything else, TLS included (proxy-protocol.txt §2)."""
         proxied = ProxiedFactory(
-            self._reactor,
-            factory,
-            trusted=lambda host: contains_host(host, self._proxies),
-            timeout=self._proxy_timeout,
+            self._reactor, factory, trusted=lambda host: contains_host(host, self._proxies), timeout=self._proxy_timeout
         )
         self._proxied.append(proxied)
         return proxied

@@ -117,7 +117,6 @@ class LineJournal:
 
 
 def line(step: Step) -> str:
-    """Log line of a step."""
     facts = [_fact(name, value) for name, value in step.facts.items() if name in LOGGED_FACTS and value]
     return f"{iso8601(step.at)} {step.server} id={step.letter} step={step.step}{''.join(facts)}\n"
 

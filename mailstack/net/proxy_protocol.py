@@ -125,12 +125,7 @@ class ProxiedFactory(Factory):
     noisy = False
 
     def __init__(
-        self,
-        reactor: IReactorTime,
-        inner: IProtocolFactory,
-        *,
-        trusted: Callable[[str], bool],
-        timeout: float,
+        self, reactor: IReactorTime, inner: IProtocolFactory, *, trusted: Callable[[str], bool], timeout: float
     ) -> None:
         """`trusted` returns whether an IP address is a trusted proxy. `timeout` is the seconds for its header."""
         self.reactor = reactor

@@ -71,7 +71,6 @@ class ServerContext:
 
     @property
     def files(self) -> list[Path]:
-        """All files of the context."""
         files = [path for each in self._identities for path in (each.certificate, each.key)]
         return files if self._client_ca is None else [*files, self._client_ca]
 
@@ -167,7 +166,6 @@ class LoadedContexts:
 def _install_certificate(
     context: SSL.Context, files: CertificateFiles, chain: list[x509.Certificate], private: Any
 ) -> None:
-    """Set the certificate of a context."""
     context.set_alpn_select_callback(_select_protocol)
     try:
         context.use_certificate(chain[0])

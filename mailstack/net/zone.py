@@ -52,15 +52,12 @@ class Zone(common.ResolverBase):
         self._records.setdefault(_key(name), []).extend(records)
 
     def replace(self, name: str, *records: Record) -> None:
-        """Replace the records of a name."""
         self._records[_key(name)] = list(records)
 
     def records(self) -> dict[str, list[Record]]:
-        """All records by name."""
         return {name: list(records) for name, records in self._records.items()}
 
     def remove(self, name: str) -> None:
-        """Remove a name."""
         self._records.pop(_key(name), None)
 
     def sign(self, *names: str) -> None:

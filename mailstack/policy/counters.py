@@ -240,7 +240,6 @@ class MmapConnectionCounts:
         return sum(self._totals)
 
     def by_worker(self) -> list[int]:
-        """Return the number of connections of each worker."""
         return self._totals.tolist()
 
     def count(self, client: str) -> int:

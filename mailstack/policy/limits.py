@@ -164,7 +164,6 @@ class ConnectionLimiter:
 
     @property
     def open(self) -> int:
-        """Number of open connections."""
         return self._counts.total()
 
     def is_busy(self) -> bool:
@@ -238,13 +237,7 @@ class Tarpit:
     """
 
     def __init__(
-        self,
-        clock: PausingClock,
-        *,
-        first: float,
-        max_delay: float,
-        free: int = 5,
-        max_waiting: int = 100,
+        self, clock: PausingClock, *, first: float, max_delay: float, free: int = 5, max_waiting: int = 100
     ) -> None:
         """`first` and `max_delay` are in seconds. After `free` errors the delay is `first`, and doubles up to `max_delay`."""
         self._clock = clock

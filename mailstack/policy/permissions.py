@@ -28,7 +28,6 @@ class Relaying:
         self._networks = parse_networks(networks)
 
     def trusts(self, remote: HostPort) -> bool:
-        """Whether a host is in one of the networks."""
         return contains_host(remote.host, self._networks)
 
     def may_relay(self, remote: HostPort, account: str | None) -> Verdict:
@@ -68,7 +67,6 @@ class TrustedHops(Struct, frozen=True):
     others: Priorities = field(default_factory=Priorities)
 
     def priorities_for(self, client: Client) -> Priorities:
-        """Permitted priorities of a client."""
         if self.networks and contains_host(client.remote.host, self.networks):
             return replace(ANY, min_priority=self.others.min_priority)
         return self.others

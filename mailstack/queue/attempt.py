@@ -211,7 +211,6 @@ def steps_of_attempt(letter: Letter, deliveries: Sequence[Delivery], attempt: At
 
 
 def relayed_facts(delivery: Delivery, outcome: Delivered, attempt: Attempt) -> dict[str, Any]:
-    """Facts of the step "relayed"."""
     facts = outcome_facts(delivery, outcome)
     if "remote_id" in attempt.facts:
         facts["remote_id"] = attempt.facts["remote_id"]

@@ -217,7 +217,6 @@ def _too_late(job: DeliveryJob, now: float) -> Attempt | None:
 
 
 def _without_held(job: DeliveryJob, held: HoldResult) -> DeliveryJob:
-    """The job without the deliveries that are held."""
     if not held.changes:
         return job
     stopped = {change.before.number for change in held.changes}

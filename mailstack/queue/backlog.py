@@ -233,7 +233,6 @@ class Backlog:
         return max(lanes, key=self._rank) if len(lanes) > 1 else lanes[0] if lanes else None
 
     def _next_destination(self, lane: Lane) -> str:
-        """Next destination in a lane."""
         row = self._rows[lane]
         if lane.reputation == UNKNOWN and self._is_silence_full:
             self._newest_turn = not self._newest_turn

@@ -46,7 +46,6 @@ class DestinationReputations:
         self._hosts: dict[int, OrderedDict[str, None]] = {SILENT: OrderedDict(), PROVEN: OrderedDict()}
 
     def lookup(self, destination: str) -> int:
-        """The reputation of a destination."""
         if destination in self._hosts[PROVEN]:
             return PROVEN
         return SILENT if destination in self._hosts[SILENT] else UNKNOWN

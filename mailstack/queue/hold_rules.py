@@ -19,12 +19,7 @@ from mailstack.letter import Letter
 from mailstack.letter.delivery import OWED, Delivery, DeliveryState, Step
 from mailstack.letter.patterns import NULL, fits_address, fits_any_domain, fits_domain
 from mailstack.queue.route import LOCAL
-from mailstack.store import (
-    Change,
-    Filter,
-    Store,
-    StoreError,
-)
+from mailstack.store import Change, Filter, Store, StoreError
 from mailstack.store.hold_rules import HoldRule, HoldRuleSet
 
 _log = logging.getLogger(__name__)
@@ -87,7 +82,6 @@ class HoldRules:
         return "" if reason is None else reason.text
 
     def _reasons(self, letter: Letter, delivery: Delivery) -> list[_HoldReason]:
-        """Reasons to hold a delivery."""
         if delivery.state is not DeliveryState.QUEUED:
             return []
         found = [_HoldReason(describe(rule), rule) for rule in self._rule_set.rules if matches(rule, letter, delivery)]
@@ -128,7 +122,6 @@ def _first(reasons: Sequence[_HoldReason], released: float | None) -> _HoldReaso
 
 
 def matches(rule: HoldRule, letter: Letter, delivery: Delivery) -> bool:
-    """Whether a rule matches this delivery."""
     if rule.kind == "pause":
         return delivery.destination != LOCAL and fits_domain(rule.domain, delivery.destination)
     recipient = delivery.recipient
@@ -181,7 +174,6 @@ def _hold_result(letter: Letter, found: Sequence[tuple[Delivery, _HoldReason | N
 
 
 def stopped(delivery: Delivery, reason: str, attempts: int) -> Delivery:
-    """The delivery, held for a reason."""
     delivery = replace(delivery, state=DeliveryState.HELD, attempts=attempts, claimed_by=None, lease=0.0)
     return replace(delivery, status=None, text=reason, host="")
 
@@ -219,7 +211,6 @@ class DeliverySelection(Struct, frozen=True):
         )
 
     def matches(self, letter: Letter, delivery: Delivery) -> bool:
-        """Whether this delivery of the letter is selected."""
         recipient = delivery.recipient
         addresses = [recipient.address] if recipient.original is None else [recipient.address, recipient.original]
         domains = [each.ascii_domain.lower() for each in addresses]

@@ -17,10 +17,7 @@ from mailstack.protocols.connection import Clock
 from mailstack.queue.attempt import Agent, Attempt, ProgressWatch
 from mailstack.queue.hold_rules import HoldRules
 from mailstack.queue.route import LocalAddresses
-from mailstack.store import (
-    Store,
-    StoreError,
-)
+from mailstack.store import Store, StoreError
 from mailstack.store.hold_rules import Suppression
 
 _log = logging.getLogger(__name__)

@@ -37,5 +37,4 @@ class RetrySchedule(Struct, frozen=True):
         return self.warn_after > 0 and now - born >= self.warn_after
 
     def is_expired(self, born: float, now: float) -> bool:
-        """Whether the letter has expired."""
         return now - born >= self.give_up_after

@@ -191,7 +191,6 @@ class _ChangeBuilder:
         self._delayed: list[RecipientStatus] = []
 
     def close(self, deliveries: tuple[Delivery, ...]) -> StateChanges:
-        """Returns the changes of all deliveries."""
         self._steps += steps_of_attempt(self._letter, deliveries, self._attempt, self._started)
         pairs = list(zip(deliveries, self._attempt.outcomes, strict=True))
         succeeded = [(delivery, outcome) for delivery, outcome in pairs if isinstance(outcome, Delivered)]
@@ -237,7 +236,6 @@ class _ChangeBuilder:
     def _add_successes(
         self, kind: Literal["delivered", "relayed"], succeeded: Sequence[tuple[Delivery, Delivered]]
     ) -> list[ReportDue]:
-        """Adds the successes of one kind, and their report."""
         pairs_of_kind = [(one, how) for one, how in succeeded if (how.mailbox is None) == (kind == "relayed")]
         # RFC 3461 §5.2.1, §5.2.2: a host with DSN sends its own report; for one without, this server reports "relayed".
         notices = [

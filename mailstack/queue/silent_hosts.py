@@ -127,6 +127,5 @@ class SilentAttempts:
             return False
         self._backlog.mark_silent(self._watched[watch].job.destination)
         return watch.interrupt(
-            f"no reply for {seconds:.0f} seconds, and messages for other silent hosts wait",
-            put_back=False,
+            f"no reply for {seconds:.0f} seconds, and messages for other silent hosts wait", put_back=False
         )

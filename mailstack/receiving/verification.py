@@ -51,7 +51,6 @@ class VerificationResults(Struct, frozen=True):
 
     @property
     def best_dkim(self) -> str:
-        """Best result of all signatures."""
         found = [outcome.result for outcome in self.dkim or ()]
         return "pass" if "pass" in found else next(iter(found), "none")
 

@@ -41,7 +41,6 @@ class ExternalRelay(Redacted, frozen=True):
 
     @property
     def smart_host(self) -> SmartHost:
-        """The same relay as a smart host."""
         credentials = SmartHostCredentials(self.username, self.password) if self.username else None
         secured = self.tls and not self.allow_insecure
         level: Literal["", "required", "verified", "opportunistic"] = (
@@ -111,14 +110,7 @@ class LoopbackOnly:
         if not is_external_relay and not is_unix_socket(address.host) and not is_loopback(address.host):
             raise ConnectFailed(f"only loopback addresses are called here, and {address.host[:60]!r} is not one")
         return await self._connector.connect(
-            address,
-            engine,
-            timeout=timeout,
-            tls=tls,
-            server_name=server_name,
-            verify=verify,
-            dane=dane,
-            source=source,
+            address, engine, timeout=timeout, tls=tls, server_name=server_name, verify=verify, dane=dane, source=source
         )
 
 

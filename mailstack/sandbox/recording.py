@@ -190,7 +190,6 @@ class RecordingPeer(PeerWrapper[Any]):
 
 
 def record_server_session(peer: Any, engine: Engine[Any], dialogue: SessionTranscript) -> RecordingPeer:
-    """Records a session of a server, from its greeting on."""
     peer.engine = TappedEngine(engine, lambda octets: dialogue.feed("C", octets))
     return RecordingPeer(peer, dialogue, side="S")
 

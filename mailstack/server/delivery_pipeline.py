@@ -93,11 +93,7 @@ def _collector(config: Config, store: Store, clock: ReactorClock) -> Collector |
 
 
 def _relay(
-    config: Config,
-    runtime: Runtime,
-    storage: Storage,
-    collector: Collector | None,
-    is_ours: Callable[[HostPort], bool],
+    config: Config, runtime: Runtime, storage: Storage, collector: Collector | None, is_ours: Callable[[HostPort], bool]
 ) -> RelayAgent:
     policies = None
     if runtime.policies is not None and config.relay.mta_sts:

@@ -177,7 +177,6 @@ class Listeners:
 
     @property
     def addresses(self) -> list[HostPort]:
-        """Addresses of all listeners."""
         return [each for listener in self.bound.values() for each in listener.addresses]
 
     async def listen(self) -> None:

@@ -234,7 +234,6 @@ class MailService(Service):
 
 
 def log_listening(mail_server: str, service: str, addresses: Sequence[HostPort]) -> None:
-    """Log the addresses of a service."""
     for address in addresses:
         _log.info("%s: %s listens on %s port %d", mail_server, service, address.host, address.port)
 

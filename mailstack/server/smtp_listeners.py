@@ -100,7 +100,6 @@ class SmtpListeners:
         return self.listener(SmtpService("lmtp", self._receiving.lmtp, self._kit.config.exchange, lmtp=True))
 
     def listener(self, service: SmtpService) -> ServiceListener[ServerEvent]:
-        """Listener of one service."""
         kit, clock, name = self._kit, self._clock, service.name
         capabilities = self._capabilities(service)
         context = self._context(service, capabilities)

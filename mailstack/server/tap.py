@@ -34,7 +34,7 @@ class Options(usage.Options):
 
     synopsis = "[-c FILE]"
     optParameters = [  # noqa: N815, RUF012 - Twisted's name and form
-        ["config", "c", None, "The configuration file (or MAILSTACK_CONFIG); see etc/mailstack.toml."],
+        ["config", "c", None, "The configuration file (or MAILSTACK_CONFIG); see etc/mailstack.toml."]
     ]
     longdesc = "The mail server of a configuration file: submission, queue, relay, MX, mailboxes and POP3."
 

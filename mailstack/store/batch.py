@@ -172,16 +172,7 @@ class Batch:
     def add_placements(self, placements: Sequence[Placement]) -> None:
         for placement in placements:
             letter, number = placement.delivery
-            self.placements.append(
-                (
-                    placement.mailbox,
-                    letter,
-                    number,
-                    placement.size,
-                    placement.at,
-                    placement.headers,
-                )
-            )
+            self.placements.append((placement.mailbox, letter, number, placement.size, placement.at, placement.headers))
 
     def add_steps(self, steps: Sequence[Step]) -> None:
         for step in steps:

@@ -8,17 +8,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from mailstack.letter import (
-    Address,
-    Arrival,
-    Content,
-    Envelope,
-    Letter,
-    LetterId,
-    Recipient,
-    Status,
-    time_parameters,
-)
+from mailstack.letter import Address, Arrival, Content, Envelope, Letter, LetterId, Recipient, Status, time_parameters
 from mailstack.letter.address import ascii_domain
 from mailstack.letter.delivery import OWED, Delivery, DeliveryState, Step
 from mailstack.store import Damaged, Entry, StoreError

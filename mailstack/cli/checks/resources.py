@@ -69,7 +69,6 @@ def check_ports(config: Config, *, timeout: float = TIMEOUT_S) -> Iterator[Findi
 
 
 def _bind(host: str, port: int) -> OSError | None:
-    """The error of binding to a port, or None."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

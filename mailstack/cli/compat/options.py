@@ -251,7 +251,6 @@ def read_options(
 
 
 def variable_of(prefix: str, name: str) -> str:
-    """Environment variable of an option."""
     return prefix + name.upper().replace("-", "_")
 
 

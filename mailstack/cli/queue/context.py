@@ -155,7 +155,6 @@ def directory_of(target: TargetServer, server: OpenStore) -> StoreDirectory:
 
 
 def router_of(target: TargetServer, server: OpenStore) -> Router:
-    """Router of the server."""
     return Router(directory_of(target, server))
 
 

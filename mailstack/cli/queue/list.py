@@ -215,7 +215,6 @@ class _LetterDetails(Struct, frozen=True):
 
 
 def schedule_of(target: TargetServer) -> RetrySchedule:
-    """Retry schedule of the server."""
     if target.settings is None:
         return RetrySchedule()
     waits = target.settings.relay.schedule
@@ -272,7 +271,6 @@ def _lines(details: _LetterDetails, now: float) -> Iterator[str]:
 
 
 def _wrapped(title: str, text: str) -> Iterator[str]:
-    """Wrapped paragraph with a title."""
     yield from textwrap.wrap(
         clean(text), WIDTH, initial_indent=f"  {title + ':':<12}", subsequent_indent=" " * 14, break_long_words=False
     )

@@ -91,11 +91,7 @@ def _compare(name: str, other: str, objects: Objects | None, *, as_json: bool) -
         damaged.append(fault)
         _print_fault(f"{store}: {fault}", as_json=as_json)
 
-    with (
-        source(name, objects) as here,
-        source(other, objects) as there,
-        table_progress(as_json=as_json) as on_progress,
-    ):
+    with source(name, objects) as here, source(other, objects) as there, table_progress(as_json=as_json) as on_progress:
         first = sums(here, "read", on_progress, partial(note, here.name))
         second = sums(there, "compared", on_progress, partial(note, there.name))
     rows = [(table, first[table].rows, second[table].rows) for table in first if first[table] != second[table]]

@@ -17,10 +17,7 @@ from mailstack.cli.lazy_group import LazyGroup
         "kick": ("mailstack.cli.user.accounts:kick", "End every session, stream and wait of an account."),
         "remove": ("mailstack.cli.user.accounts:remove", "Remove an account and all messages in its mailbox."),
         "import": ("mailstack.cli.user.import_command:import_users", "Add all accounts of a file, or none."),
-        "app-password": (
-            "mailstack.cli.user.credentials:app_password",
-            "Manage additional passwords of an account.",
-        ),
+        "app-password": ("mailstack.cli.user.credentials:app_password", "Manage additional passwords of an account."),
         "token": ("mailstack.cli.user.credentials:token", "Print a login token, in a dev environment."),
     },
 )

@@ -168,7 +168,6 @@ def styles(html: str) -> Iterator[str]:
 
 
 def comments(html: str) -> int:
-    """Number of comments."""
     return html.count("<!--")
 
 

@@ -184,12 +184,7 @@ class FileDatabase:
     """Index in a file. A power failure may lose the last changes: letters are indexed again, marks and tags are not."""
 
     def __init__(
-        self,
-        reactor: CallsFromThreads,
-        directory: Path,
-        *,
-        reader_threads: int = 2,
-        location: Location | None = None,
+        self, reactor: CallsFromThreads, directory: Path, *, reader_threads: int = 2, location: Location | None = None
     ) -> None:
         """`location` identifies the directory; nothing is written to another one in its place."""
         self._path = directory / FILE
@@ -199,11 +194,7 @@ class FileDatabase:
             reactor, "mailstack-index-writer", 1, start=self._open_writer, stop=sqlite3.Connection.close
         )
         self._readers = Workers(
-            reactor,
-            "mailstack-index-reader",
-            reader_threads,
-            start=self._open_reader,
-            stop=sqlite3.Connection.close,
+            reactor, "mailstack-index-reader", reader_threads, start=self._open_reader, stop=sqlite3.Connection.close
         )
 
     def _connect(self) -> sqlite3.Connection:

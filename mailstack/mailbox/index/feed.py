@@ -77,7 +77,6 @@ class Feed:
 
     @property
     def is_closed(self) -> bool:
-        """Whether the feed is closed."""
         return self._closed
 
     def subscribe(self, subscriber: Callable[[Event], None]) -> Callable[[], None]:

@@ -182,7 +182,6 @@ class LetterIndex:
         return await self._database.read(lambda connection: queries.tags(connection, seen_by))
 
     async def mailboxes(self) -> list[MailboxCount]:
-        """Mailboxes that have letters, with their counts."""
         return await self._database.read(queries.mailboxes)
 
     # --- changes

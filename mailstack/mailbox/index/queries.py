@@ -92,7 +92,6 @@ def selection(item_filter: ItemFilter, *, trigrams: bool) -> SqlSelection:
 
 
 def _by_ids(item_filter: ItemFilter) -> list[Condition]:
-    """Conditions on ids and numbers."""
     found: list[Condition] = []
     if item_filter.ids is not None:
         ids = json.dumps(item_filter.ids)

@@ -50,7 +50,6 @@ class EventRow(Struct, frozen=True):
 
 
 def _row_of(name: str, data: Any, holders: frozenset[str] | None) -> EventRow:
-    """The row of an event."""
     match data:
         case IndexedLetter(item, _):
             return EventRow(name, (item.number,), 1, holders)

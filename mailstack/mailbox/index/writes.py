@@ -65,15 +65,7 @@ def _add(connection: sqlite3.Connection, new_item: NewItem) -> None:
     added = connection.execute(
         "INSERT OR IGNORE INTO letters (number, id, arrived, size, attachments, inline, unread)"
         " VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (
-            item.number,
-            item.id,
-            item.arrived,
-            item.size,
-            item.attachments,
-            item.inline,
-            int(item.unread),
-        ),
+        (item.number, item.id, item.arrived, item.size, item.attachments, item.inline, int(item.unread)),
     )
     if not added.rowcount:
         return

@@ -117,7 +117,6 @@ class Dialogue:
             raise SessionEnded
 
     def send(self, octets: bytes) -> None:
-        """Sends octets of the engine."""
         self._peer.send(octets)
 
     def ok(self, text: str = "") -> None:
@@ -185,7 +184,6 @@ class LoginDelay:
             return max(0.0, entry[0] - self._now())
 
     def logged_in(self, account: str) -> None:
-        """Records a login of an account."""
         if self.seconds:
             with self._table.entry(account) as entry:
                 entry[0] = self._now() + self.seconds

@@ -82,11 +82,7 @@ async def _verify_body(
 
 
 async def _outcome(
-    signature: Signature,
-    chosen: SignedFields,
-    bodies: Mapping[BodyForm, HashedBody],
-    texts: Texts,
-    now: float,
+    signature: Signature, chosen: SignedFields, bodies: Mapping[BodyForm, HashedBody], texts: Texts, now: float
 ) -> DkimResult:
     record = await fetch_key(signature, texts)
     check_use(signature, record)

@@ -31,7 +31,6 @@ class Values(Struct, frozen=True):
     """A confirmed name of the client."""
 
     def value(self, letter: str) -> str:
-        """Value of a macro letter."""
         return {
             "s": self.sender,
             "l": self.sender.rpartition("@")[0],

@@ -302,5 +302,4 @@ class ClientDialogue:
 
 @lru_cache(maxsize=256)  # most replies of hosts repeat
 def _reply_line(answer: Reply) -> str:
-    """A reply of one line in the dialogue."""
     return f"S: {answer.code} {answer.status} {answer.text}" if answer.status else f"S: {answer.code} {answer.text}"

@@ -25,17 +25,7 @@ _STUFFED_PREFIXES = (b"\n.", b"\n")
 class DataReader:
     """One content from 354 to the final dot. Only CRLF.CRLF ends it (SMTP smuggling, 2023)."""
 
-    __slots__ = (
-        "_ended",
-        "_faults",
-        "_first",
-        "_is_bare",
-        "_lines",
-        "_max_size",
-        "_normalizes",
-        "_open_ends",
-        "_size",
-    )
+    __slots__ = ("_ended", "_faults", "_first", "_is_bare", "_lines", "_max_size", "_normalizes", "_open_ends", "_size")
 
     def __init__(self, lines: LineBuffer, *, max_size: int, max_line: int, normalizes: bool = False) -> None:
         """Read from `lines`. Limits are in octets, see Capabilities; 0 is no limit.

@@ -268,7 +268,6 @@ def verb_table(offered: tuple[Extension, ...], *, lmtp: bool) -> tuple[Mapping[s
 
 
 def unknown_command(name: str, *, lmtp: bool) -> Reply:
-    """The reply to an unknown verb."""
     if name in _HTTP:
         return NO_WEB_SERVER
     # RFC 2033 §4.1: the reply to EHLO is 500 in LMTP.

@@ -9,18 +9,7 @@ from msgspec.structs import replace
 
 from mailstack.letter import Letter, Recipient
 from mailstack.protocols.connection import ResourceError
-from mailstack.protocols.smtp.commands import (
-    Expand,
-    Hello,
-    Help,
-    Mail,
-    Noop,
-    Quit,
-    Rejected,
-    Reset,
-    StartTls,
-    Verify,
-)
+from mailstack.protocols.smtp.commands import Expand, Hello, Help, Mail, Noop, Quit, Rejected, Reset, StartTls, Verify
 from mailstack.protocols.smtp.receiving_rules import Facts, ReceivingRules
 from mailstack.protocols.smtp.replies import (
     CANNOT_VERIFY,

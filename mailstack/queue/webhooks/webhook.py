@@ -106,10 +106,7 @@ class WebhookSink:
             keys = self._secrets()
         except (BadSecret, OSError) as trouble:
             raise SendFailed(f"the secrets can't be read: {trouble}") from None
-        headers = {
-            "Content-Type": "application/json",
-            **signature_headers(message_id, self._clock.now(), octets, keys),
-        }
+        headers = {"Content-Type": "application/json", **signature_headers(message_id, self._clock.now(), octets, keys)}
         try:
             response = await self._poster.post(self._url, headers, octets)
         except ConnectFailed as trouble:
@@ -126,7 +123,6 @@ class WebhookSink:
 
 
 def is_subscribed(step: Step, events: frozenset[EventName]) -> bool:
-    """Whether a step is one of the events."""
     return event_of(step, events) is not None
 
 

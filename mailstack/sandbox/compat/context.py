@@ -68,7 +68,6 @@ class CompatContext(Struct, frozen=True):
 
     @property
     def reader(self) -> LetterReader:
-        """Reader of letters."""
         return LetterReader(self.index, self.in_thread)
 
 

@@ -79,9 +79,7 @@ class DevEnvironment:
         )
         world_mx = await self._bind_mx(world)
         home = servers.add(
-            home_config(settings, data, world_mx.port),
-            self.accounts.directory,
-            dev_site(self._parts, servers),
+            home_config(settings, data, world_mx.port), self.accounts.directory, dev_site(self._parts, servers)
         )
         if (outlet := settings.relay) is not None:
             config = relay_config(outlet, settings, data, world_mx.port)

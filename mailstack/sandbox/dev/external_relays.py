@@ -42,10 +42,7 @@ def relay_config(outlet: ExternalRelay, settings: DevSettings, data: Path, world
         data=data,
         exchange=ExchangeSettings(max_recipients=settings.max_recipients),
         relay=RelaySettings(
-            smart_host=(outlet.smart_host,),
-            sender_routes=reports,
-            ehlo_name=_own_name(),
-            schedule=settings.schedule,
+            smart_host=(outlet.smart_host,), sender_routes=reports, ehlo_name=_own_name(), schedule=settings.schedule
         ),
         limits=NO_TARPIT,
         authentication=NO_AUTHENTICATION,

@@ -115,7 +115,6 @@ class EnvironmentParts:
             client.close()
 
     async def check_spam(self, letter: bytes) -> SpamVerdict:
-        """Verdict of the spam filter."""
         from mailstack.web.checks.spam import SpamFilterClient  # noqa: PLC0415 - rarely used
 
         assert self.settings.spam_filter is not None

@@ -150,11 +150,7 @@ def home_config(settings: DevSettings, data: Path, world_port: int) -> Config:
     """Configuration of home, which relays to `world_port`."""
     at = {name: (endpoint_of(settings, name),) for name in PORTS}
     listen = ListenSettings(
-        submission=at["submission"],
-        submissions=at["submissions"],
-        pop3=at["pop3"],
-        pop3s=at["pop3s"],
-        web=at["web"],
+        submission=at["submission"], submissions=at["submissions"], pop3=at["pop3"], pop3s=at["pop3s"], web=at["web"]
     )
     web = WebSettings(
         hosts=tuple(HostName(name) for name in settings.web_hosts),
@@ -202,7 +198,6 @@ def capture_config(settings: DevSettings, data: Path) -> Config:
 
 
 def endpoint_of(settings: DevSettings, service: str) -> Endpoint:
-    """Endpoint that a service listens on."""
     if (at := settings.at.get(service)) is not None:
         return endpoint(at.host or settings.host, at.port)
     return endpoint(settings.host, settings.port_base + PORTS[service] if settings.port_base else 0)

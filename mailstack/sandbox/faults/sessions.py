@@ -113,14 +113,7 @@ class FaultySmtp(FaultyPeer):
                 if at in {"mail", "rcpt", "final"} and (rule := magic(at, address, point.service)) is not None:
                     return rule
         context = FaultContext(
-            at,
-            point.server,
-            point.service,
-            self._client,
-            self._sender,
-            self._has_sender,
-            recipients,
-            self._counts[at],
+            at, point.server, point.service, self._client, self._sender, self._has_sender, recipients, self._counts[at]
         )
         begins = not isinstance(event, Chunk) or self._size == len(event.octets)
         return point.faults.choose(context, lambda rule: self._size >= rule.octets and (begins or not rule.speed))

@@ -42,12 +42,7 @@ class DelayedCall:
     )
 
     def __init__(
-        self,
-        clock: VirtualClock,
-        due: float,
-        func: Callable[..., Any],
-        args: tuple[Any, ...],
-        kw: dict[str, Any],
+        self, clock: VirtualClock, due: float, func: Callable[..., Any], args: tuple[Any, ...], kw: dict[str, Any]
     ) -> None:
         self._clock = clock
         self._due = due
@@ -66,7 +61,6 @@ class DelayedCall:
         return self._due
 
     def active(self) -> bool:
-        """Whether the call is pending."""
         return not (self.called or self.cancelled)
 
     def cancel(self) -> None:
@@ -145,7 +139,6 @@ class VirtualClock:
         return sorted(calls, key=lambda call: (call._due, call._order))
 
     def calls_of(self, owner: object) -> list[DelayedCall]:
-        """Pending calls of an owner."""
         return [
             call for _, order, call in self._heap if call.owner is owner and order == call._heap_order and call.active()
         ]

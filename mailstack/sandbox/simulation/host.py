@@ -101,7 +101,6 @@ class Host:
 
     @property
     def nameResolver(self) -> IHostnameResolver:
-        """Resolver of this host."""
         return self._names
 
     def installNameResolver(self, resolver: IHostnameResolver) -> IHostnameResolver:
@@ -121,11 +120,7 @@ class Host:
         return first_address(self._names, name)
 
     def run(
-        self,
-        until: Callable[[], bool] | None = None,
-        *,
-        at_most: float = MAX_RUN,
-        max_turns: int = MAX_TURNS,
+        self, until: Callable[[], bool] | None = None, *, at_most: float = MAX_RUN, max_turns: int = MAX_TURNS
     ) -> None:
         """Runs until `until()` is true; without it, until no event is left.
 
@@ -186,7 +181,6 @@ class Host:
         self._loop.threads.callInThread(callable, *args, **kwargs)
 
     def getThreadPool(self) -> InlineThreadPool:  # type: ignore[override]
-        """Thread pool of all hosts."""
         return self._loop.threads
 
     def suggestThreadPoolSize(self, size: int) -> None:
@@ -215,11 +209,9 @@ class Host:
         return self._loop.poll.removeAll()
 
     def getReaders(self) -> list[IReadDescriptor]:
-        """Readers of all hosts."""
         return self._loop.poll.getReaders()
 
     def getWriters(self) -> list[IWriteDescriptor]:
-        """Writers of all hosts."""
         return self._loop.poll.getWriters()
 
 

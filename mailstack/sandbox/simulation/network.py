@@ -28,7 +28,6 @@ def canonical(address: str) -> str:
 
 @lru_cache(4096)
 def is_loopback(address: str) -> bool:
-    """Whether an IP address is a loopback address."""
     return ip_address(address).is_loopback
 
 
@@ -144,7 +143,6 @@ class Machine:
         raise OSError("no port is free")
 
     def is_taken(self, address: str, port: int) -> bool:
-        """Whether a listener has this address and port."""
         wildcard = ANY[family_of(address)]
         if address == wildcard:
             return any(p == port and family_of(a) == family_of(address) for a, p in self._listeners)

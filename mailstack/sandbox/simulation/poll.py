@@ -31,7 +31,6 @@ class Poll:
 
     @property
     def has_ready(self) -> bool:
-        """Whether a descriptor is ready."""
         return bool(self._ready)
 
     def serve(self) -> None:
@@ -86,11 +85,9 @@ class Poll:
         return gone
 
     def getReaders(self) -> list[IReadDescriptor]:
-        """Current readers."""
         return list(self._readers)
 
     def getWriters(self) -> list[IWriteDescriptor]:
-        """Current writers."""
         return list(self._writers)
 
     def _add(self, descriptor: Any, waiting: dict[Any, NetworkSocket]) -> None:

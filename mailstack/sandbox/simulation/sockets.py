@@ -281,7 +281,6 @@ class SimulatedSocket:
 
     @property
     def machine(self) -> Machine:
-        """Machine that the socket belongs to."""
         return self._machine
 
     def vanish(self) -> None:

@@ -37,10 +37,7 @@ def server_runtime(config: Config, reactor: Any, clock: ReactorClock, privileged
         reactor, [(server.host, server.port) for server in relay.nameservers], validated=config.relay.dane
     )
     network = TwistedConnector(
-        reactor,
-        source=relay.source_address or None,
-        source6=relay.source_address6 or None,
-        client_tls=client_tls,
+        reactor, source=relay.source_address or None, source6=relay.source_address6 or None, client_tls=client_tls
     )
     policies = HttpsPolicies(reactor, dns, client_tls)
     return Runtime(reactor, clock, network, dns, privileged.context, policies=policies)

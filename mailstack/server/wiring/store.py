@@ -43,7 +43,6 @@ def server_store(config: Config, reactor: Any, slot: WorkerSlot, location: Locat
 
 
 def database_address(config: Config) -> DatabaseAddress:
-    """Address of the PostgreSQL database."""
     settings = config.postgresql
     return DatabaseAddress(config.store.url, settings.schema, settings.connect_timeout, settings.timeout)
 

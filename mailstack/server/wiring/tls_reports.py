@@ -34,7 +34,6 @@ INTERNAL = parse_networks(
 
 
 def reporting_of(config: Config) -> Reporting:
-    """Identity of this server in its reports."""
     author, settings = tls_report_author(config), config.tls_reports
     return Reporting(
         settings.organization or author.ascii_domain.lower(), settings.contact or str(author.with_a_labels), author
@@ -42,7 +41,6 @@ def reporting_of(config: Config) -> Reporting:
 
 
 def collector(config: Config, store: Store, clock: Clock) -> Collector:
-    """Collector of TLS results."""
     return Collector(
         store.tls_results,
         clock,

@@ -116,12 +116,7 @@ class _Worker:
             lambda: self._channel.send(WAKE),
         )
         self._service = service = MailService(
-            reactor,
-            args.config,
-            LineStream(args.output),
-            self._fail,
-            inherited=inherited,
-            reread=args.reread,
+            reactor, args.config, LineStream(args.output), self._fail, inherited=inherited, reread=args.reread
         )
         service.privilegedStartService()
         service.startService()

@@ -142,12 +142,7 @@ class Bucket:
         The clock of the object store counts.
         """
         more = {"ContinuationToken": after} if after else {}
-        found = self.client.list_objects_v2(
-            Bucket=self.place.bucket,
-            Prefix=self.place.prefix,
-            MaxKeys=PAGE,
-            **more,
-        )
+        found = self.client.list_objects_v2(Bucket=self.place.bucket, Prefix=self.place.prefix, MaxKeys=PAGE, **more)
         now = parsedate_to_datetime(found["ResponseMetadata"]["HTTPHeaders"]["date"])
         old = [
             each["Key"].rpartition("/")[2]

@@ -109,9 +109,7 @@ def shown(url: str) -> str:
     hosts = ",".join(
         f"{host}:{port}" if port else host
         for host, port in zip(
-            found.get("host", "localhost").split(","),
-            (found.get("port", "").split(",") * 99),
-            strict=False,
+            found.get("host", "localhost").split(","), (found.get("port", "").split(",") * 99), strict=False
         )
     )
     user = f"{found['user']}@" if "user" in found else ""

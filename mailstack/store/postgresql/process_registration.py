@@ -221,10 +221,7 @@ class ProcessRegistration:
     def _take_over(self, connection: PostgresConnection) -> None:
         late = self._in_transaction(connection, lambda change: process_leases.take_over(change, self.time.now()))
         if late:
-            _log.warn(
-                "the leases of {owners} have expired; their claims were released",
-                owners=", ".join(late),
-            )
+            _log.warn("the leases of {owners} have expired; their claims were released", owners=", ".join(late))
             connection.execute("SELECT pg_notify(?, ?)", (CHANNEL, WORK))
 
     def _join(self, connection: PostgresConnection) -> None:

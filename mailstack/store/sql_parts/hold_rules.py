@@ -6,11 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from mailstack.store import (
-    Conflict,
-    rows,
-    sql,
-)
+from mailstack.store import Conflict, rows, sql
 from mailstack.store.batch import ReaderPool, Transaction, WriterPool, pieces
 from mailstack.store.connection import Connection
 from mailstack.store.hold_rules import HoldRule, HoldRuleSet, Suppression

@@ -153,7 +153,6 @@ def _authentication_fields(reading: ParsedLetter) -> list[AuthenticationField]:
 
 
 def parse_authentication_results(body: str) -> AuthenticationField:
-    """Parses the body of an Authentication-Results field."""
     server, *methods = _COMMENT.sub(" ", body).split(";")
     found = [match for each in methods[:MAX_METHODS] if (match := _METHOD.fullmatch(each))]
     return AuthenticationField(

@@ -50,7 +50,6 @@ class StreamLimits:
 
     @property
     def used(self) -> int:
-        """Number of open streams."""
         return self._counts.total()
 
     def check(self, request: Request) -> None:

@@ -35,7 +35,6 @@ async def fit_eight_bit(envelope: Envelope, content: Content, offered: Container
 
 
 def declared(envelope: Envelope, body: str) -> Envelope:
-    """The envelope with this BODY."""
     return envelope if envelope.body == body else replace(envelope, body=body)
 
 

@@ -28,7 +28,5 @@ def _read(argument: str, facts: Facts) -> StartTls:
 
 
 STARTTLS = Extension(
-    "STARTTLS",
-    _argument,
-    verbs={"STARTTLS": Verb(_read, {State.READY: Transition(State.TLS, State.READY)})},
+    "STARTTLS", _argument, verbs={"STARTTLS": Verb(_read, {State.READY: Transition(State.TLS, State.READY)})}
 )
