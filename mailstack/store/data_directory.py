@@ -112,7 +112,7 @@ class Location:
 
     def _refuse(self, why: str) -> None:
         self._is_lost = True
-        self._complaint.error("%s; no letter is accepted until it is put back, or mailstack is restarted", why)
+        self._complaint.error("%s; no message is accepted until it is put back, or mailstack is restarted", why)
         raise StoreError(why)
 
 

@@ -111,7 +111,7 @@ def _letters(context: ApiContext) -> tuple[HttpRoute, ...]:
 
 
 async def _no_letters(_: Request) -> Response:
-    raise HttpError(404, "This server has no letter index; set [index] enabled = true.")
+    raise HttpError(404, "This server has no message index; set [index] enabled = true.")
 
 
 _REFERENCE = "#/components/schemas/{name}"
