@@ -1,4 +1,4 @@
-"""iCalendar parser for invitations (RFC 5545, RFC 5546): what a reader of a letter wants to see."""
+"""iCalendar parser for the events of invitations (RFC 5545, RFC 5546)."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ class CalendarTime(Struct, frozen=True):
     at: datetime | date
     """Wall clock in the zone, without an offset; a date for whole days."""
     zone: str = ""
-    """TZID as written, "UTC", or "" for the time of whoever reads it (RFC 5545 §3.3.5)."""
+    """TZID as written, "UTC", or "" for the local time of the reader (RFC 5545 §3.3.5)."""
 
 
 class CalendarEvent(Struct, frozen=True):
     """One event (VEVENT); texts are as the author wrote them."""
 
     method: str
-    """In upper case: "REQUEST", "CANCEL", "REPLY" …, or ""."""
+    """Method in upper case, such as "REQUEST", "CANCEL" or "REPLY"; "" if absent (RFC 5546 §1.4)."""
     summary: str
     location: str
     organizer: str
