@@ -86,7 +86,7 @@ def test_a_test_that_failed_shows_what_came(project):
     """)
     result = project.runpytest_subprocess()
     result.assert_outcomes(passed=1, failed=2)
-    letters = ["*Letters of the fixture mailstack*", "*from app@shop.example to bob@home.test: 'Welcome'"]
+    letters = ["*Messages of the fixture mailstack*", "*from app@shop.example to bob@home.test: 'Welcome'"]
     result.stdout.fnmatch_lines([*letters, "No report available:*"])
     assert "Quiet" not in result.stdout.str()
 
