@@ -51,9 +51,16 @@ def mailstack_session() -> Iterator[LocalMailServer]:
 @pytest.fixture
 def mailstack_django(mailstack: LocalMailServer, settings: Any) -> LocalMailServer:
     """The fixture `mailstack`, with pytest-django's `settings` changed so that Django sends to it."""
-    for name, value in mailstack.django_settings().items():
+    for name, value in mailstack.django_settings(_django_mailers(settings)).items():
         setattr(settings, name, value)
     return mailstack
+
+
+def _django_mailers(settings: Any) -> set[str] | None:
+    """Aliases of Django's setting MAILERS; None if the project, or this version of Django, uses `EMAIL_…` instead."""
+    if not hasattr(sys.modules.get("django.core.mail"), "mailers") or not hasattr(settings, "MAILERS"):
+        return None
+    return {"default", *settings.MAILERS}
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -65,10 +65,14 @@ class ServerAddresses(ABC):
         """Client context that trusts only this CA."""
         return ssl.create_default_context(cafile=self.ca_file)
 
-    def django_settings(self) -> dict[str, Any]:
-        """Django settings that send mail to `capture`."""
+    def django_settings(self, mailers: Iterable[str] | None = None) -> dict[str, Any]:
+        """Django settings that send mail to `capture`: `MAILERS` with these aliases if given, else `EMAIL_…`."""
+        backend = "django.core.mail.backends.smtp.EmailBackend"
+        if mailers is not None:
+            options = {"host": self.capture.host, "port": self.capture.port}
+            return {"MAILERS": {alias: {"BACKEND": backend, "OPTIONS": dict(options)} for alias in mailers}}
         return {
-            "EMAIL_BACKEND": "django.core.mail.backends.smtp.EmailBackend",
+            "EMAIL_BACKEND": backend,
             "EMAIL_HOST": self.capture.host,
             "EMAIL_PORT": self.capture.port,
             "EMAIL_HOST_USER": "",

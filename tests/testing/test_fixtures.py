@@ -166,6 +166,31 @@ def test_django_is_led_to_the_server(project):
     project.runpytest_subprocess().assert_outcomes(passed=1)
 
 
+def test_django_is_led_to_the_server_by_the_setting_mailers(project):
+    project.makeconftest("""
+        import sys, types
+        import pytest
+
+        sys.modules["django.core.mail"] = types.SimpleNamespace(mailers={})  # as in Django 6.1
+
+        class Settings:
+            MAILERS = {"default": {}, "news": {"BACKEND": "shop.News"}}
+
+        @pytest.fixture
+        def settings():
+            return Settings()
+    """)
+    project.makepyfile("""
+        def test_it(mailstack_django, settings):
+            capture = mailstack_django.capture
+            assert vars(settings) == {"MAILERS": {alias: {
+                "BACKEND": "django.core.mail.backends.smtp.EmailBackend",
+                "OPTIONS": {"host": capture.host, "port": capture.port},
+            } for alias in ("default", "news")}}
+    """)
+    project.runpytest_subprocess().assert_outcomes(passed=1)
+
+
 def test_workers_of_xdist_do_not_meet(project):
     project.makepyfile("""
         import pytest
