@@ -100,6 +100,7 @@ def remove(target: TargetServer, address: str, name: str, yes: bool) -> None:
     \b
     Example:
       mailstack user app-password remove alice@home.test phone
+      mailstack user app-password remove alice@home.test phone --yes
     """
     owner = parse_address(address, target.domains)
 
