@@ -104,7 +104,7 @@ class Bouncer:
         wants_all = (
             due.kind == "failed"
             and (("RET", "FULL") in parameters or due.to is not None)
-            and not _requires_tls(original.envelope)
+            and ("REQUIRETLS", "") not in original.envelope.parameters
         )
         try:
             if wants_all and original.content.size <= self._max_returned:
@@ -134,10 +134,6 @@ def _reader(due: ReportDue, envelope: Envelope) -> Address | None:
 def _inherited_parameters(envelope: Envelope) -> tuple[tuple[str, str], ...]:
     """Parameters that a report inherits from its original: REQUIRETLS (RFC 8689 §5) and priority (RFC 6710 §4.6)."""
     return tuple(parameter for parameter in envelope.parameters if parameter[0] in ("REQUIRETLS", PRIORITY))
-
-
-def _requires_tls(envelope: Envelope) -> bool:
-    return ("REQUIRETLS", "") in envelope.parameters
 
 
 async def _start_of(content: Content, limit: int) -> bytes:

@@ -155,7 +155,9 @@ def _expansions(letter: Letter, routes: Sequence[Route], now: float) -> list[Rep
     if not any([recipient.parameters for recipient in letter.envelope.recipients]):  # noqa: C419  # a list is quicker
         return []
     expanded = {
-        route.recipient.original for route in routes if route.recipient.original and not _reports_success(route)
+        route.recipient.original
+        for route in routes
+        if route.recipient.original and not route.recipient.wants_report("SUCCESS")
     }
     notices = [
         RecipientStatus(recipient, EXPANDED)
@@ -163,10 +165,6 @@ def _expansions(letter: Letter, routes: Sequence[Route], now: float) -> list[Rep
         if recipient.address in expanded and is_report_requested(letter, recipient, "expanded")
     ]
     return [ReportDue("expanded", new_letter_id(now), tuple(notices))] if notices else []
-
-
-def _reports_success(route: Route) -> bool:
-    return route.recipient.wants_report("SUCCESS")
 
 
 def build_acceptance(  # noqa: PLR0917  # each of a type of its own

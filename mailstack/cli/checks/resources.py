@@ -50,7 +50,7 @@ def check_ports(config: Config, *, timeout: float = TIMEOUT_S) -> Iterator[Findi
                 continue
             host = found[0] or ("::" if description.removeprefix(PROXIED).startswith("tcp6") else "0.0.0.0")  # noqa: S104 - no interface means all
             part, error = f"listen.{service}", _bind(host, found[1])
-            if service == "web" and not _is_loopback(host):
+            if service == "web" and not ipaddress.ip_address(host).is_loopback:
                 yield warning(
                     part,
                     f"{description} serves plain HTTP to other machines; add interface=127.0.0.1, or use https instead",
@@ -85,10 +85,6 @@ def _refused(error: OSError, host: str) -> str:
     if error.errno == errno.EADDRNOTAVAIL:
         return f"can't be used: {host} is not an address of this machine"
     return f"can't be used: {error.strerror}"
-
-
-def _is_loopback(host: str) -> bool:
-    return ipaddress.ip_address(host).is_loopback
 
 
 def _greeting(config: Config, service: str, host: str, port: int, timeout: float) -> str:

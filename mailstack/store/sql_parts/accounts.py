@@ -50,10 +50,6 @@ def _accounts_of(count: int) -> str:
     return f"SELECT address, password_hash, created, quota, scram, epoch FROM accounts WHERE address IN {sql.placeholders(count)}"
 
 
-def _logouts_of(count: int) -> str:
-    return f"SELECT session FROM logouts WHERE session IN {sql.placeholders(count)}"
-
-
 def _taken(count: int) -> str:
     """Addresses among these with an account or alias; the list is passed twice."""
     return f"""SELECT address FROM accounts WHERE address IN {sql.placeholders(count)}
@@ -144,7 +140,9 @@ class SqlAccounts:
         await self._change(partial(_set_scram, address=address, password_hash=password_hash, scram=scram))
 
     async def app_passwords(self, address: str) -> list[AppPassword]:
-        return await self._readers.do(lambda connection: _app_passwords(connection, address))
+        return await self._readers.do(
+            lambda connection: [app_password_from(row) for row in connection.execute(_APP_PASSWORDS, (address,))]
+        )
 
     async def add_app_password(self, password: AppPassword) -> None:
         await self._writer.do(partial(_add_app_password, password=password))
@@ -162,7 +160,9 @@ class SqlAccounts:
         return await self._readers.do(_aliases)
 
     async def aliases_to(self, target: str) -> list[str]:
-        return await self._readers.do(lambda connection: _aliases_to(connection, target))
+        return await self._readers.do(
+            lambda connection: [str(address) for (address,) in connection.execute(ALIASES_TO, (target,))]
+        )
 
     async def set_alias(self, address: str, targets: Sequence[str]) -> None:
         await self._change(partial(_set_alias, address=address, targets=tuple(targets)))
@@ -270,10 +270,6 @@ def _account(connection: Connection, address: str) -> Account | None:
     return account_from(found[0]) if found else None
 
 
-def _app_passwords(connection: Connection, address: str) -> list[AppPassword]:
-    return [app_password_from(row) for row in connection.execute(_APP_PASSWORDS, (address,))]
-
-
 def _credentials(connection: Connection, addresses: Sequence[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for part in pieces(list(addresses), 1):
@@ -291,7 +287,8 @@ def _scram_iterations(connection: Connection) -> dict[int, int]:
 def _logged_out(connection: Connection, sessions: Sequence[str]) -> set[str]:
     found: set[str] = set()
     for part in pieces(list(sessions), 1):
-        found |= {str(session) for (session,) in connection.execute(_logouts_of(len(part)), tuple(part))}
+        statement = f"SELECT session FROM logouts WHERE session IN {sql.placeholders(len(part))}"
+        found |= {str(session) for (session,) in connection.execute(statement, tuple(part))}
     return found
 
 
@@ -308,10 +305,6 @@ def _aliases(connection: Connection) -> list[tuple[str, tuple[str, ...]]]:
     for address, target in connection.execute(_ALIASES):
         found.setdefault(str(address), []).append(str(target))
     return [(address, tuple(targets)) for address, targets in found.items()]
-
-
-def _aliases_to(connection: Connection, target: str) -> list[str]:
-    return [str(address) for (address,) in connection.execute(ALIASES_TO, (target,))]
 
 
 def account_from(row: Sequence[Any]) -> Account:

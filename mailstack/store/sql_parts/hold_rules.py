@@ -49,7 +49,9 @@ class SqlSuppressions:
         return await self._readers.do(lambda connection: _lookup(connection, addresses))
 
     async def newest(self, limit: int) -> list[Suppression]:
-        return await self._readers.do(lambda connection: _newest(connection, limit))
+        return await self._readers.do(
+            lambda connection: [_suppression_from(row) for row in connection.execute(_SUPPRESSIONS, (limit,))]
+        )
 
     async def add(self, suppressions: Sequence[Suppression]) -> int:
         new: int = await self._writer.do(partial(_suppress, suppressions=tuple(suppressions)))
@@ -78,11 +80,6 @@ def _lookup(connection: Connection, addresses: Sequence[str]) -> dict[str, Suppr
         statement = f"SELECT address, reason, created FROM suppressions WHERE address IN {sql.placeholders(len(part))}"  # noqa: S608  # question marks
         found += connection.execute(statement, part).fetchall()
     return {each.address: each for each in map(_suppression_from, found)}
-
-
-def _newest(connection: Connection, limit: int) -> list[Suppression]:
-    """The newest first."""
-    return [_suppression_from(row) for row in connection.execute(_SUPPRESSIONS, (limit,))]
 
 
 def _suppress(transaction: Transaction, suppressions: Sequence[Suppression]) -> int:
