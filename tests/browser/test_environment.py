@@ -197,10 +197,20 @@ def test_open_page_shows_an_advance_of_the_clock(visit: Open, faulty: Environmen
 
 
 def test_the_clock_travels(visit: Open, faulty: Environment) -> None:
-    """Last in its file for a reason: the environment's clock does not come back."""
+    """Near the end of its file for a reason: the environment's clock does not come back."""
     found = waiting(faulty, "Late")
     page = visit("#/clock")
     before = faulty.api("GET", f"v1/queue/{found}")["deliveries"][0]["attempts"]
     page.get_by_role("button", name="+1 hour").click()
     page.get_by_text("ahead of this machine").wait_for()
     faulty.wait(lambda: faulty.api("GET", f"v1/queue/{found}")["deliveries"][0]["attempts"] > before)
+
+
+def test_the_protocol_log_dates_lines_of_an_advanced_clock(visit: Open, faulty: Environment) -> None:
+    page = visit("#/protocol")
+    faulty.api("POST", "v1/clock", {"advance": "5d"})
+    faulty.submit(letter("Days ahead", From="alice@home.test"), "bob@home.test")
+    line = page.locator(".log li", has_text="MAIL FROM:<alice@home.test>").last
+    time = line.locator("time", has_text=re.compile(r"^\w+ \w+, [0-9]+:[0-9]{2}:[0-9]{2}\.[0-9]{3}"))
+    time.wait_for()
+    assert time.evaluate("each => each.scrollWidth <= each.clientWidth"), "the whole time is visible"

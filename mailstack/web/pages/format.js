@@ -4,6 +4,12 @@ import { h, userText } from "./dom.js";
 
 const CLOCK = new Intl.DateTimeFormat([], { hour: "numeric", minute: "2-digit" });
 const SECONDS = new Intl.DateTimeFormat([], { hour: "numeric", minute: "2-digit", second: "2-digit" });
+const FRACTION = new Intl.DateTimeFormat([], {
+    hour: "numeric",
+    minute: "2-digit",
+    second: "2-digit",
+    fractionalSecondDigits: 3,
+});
 const DAY = new Intl.DateTimeFormat([], { month: "short", day: "numeric" });
 const DATE = new Intl.DateTimeFormat([], { year: "numeric", month: "short", day: "numeric" });
 const WHOLE = new Intl.DateTimeFormat([], { dateStyle: "full", timeStyle: "medium" });
@@ -30,6 +36,14 @@ export function exact(iso) {
     if (Number.isNaN(at.getTime())) return "";
     const day = at.toDateString() === new Date(now()).toDateString() ? "" : `${DAY.format(at)}, `;
     return day + SECONDS.format(at);
+}
+
+/** Time to the millisecond, with the day if not today on this machine: an advanced clock changes no line above. */
+export function stamp(iso) {
+    const at = new Date(iso);
+    if (Number.isNaN(at.getTime())) return "";
+    const day = at.toDateString() === new Date().toDateString() ? "" : `${DAY.format(at)}, `;
+    return day + FRACTION.format(at);
 }
 
 /** Time element with the full time as its title. */

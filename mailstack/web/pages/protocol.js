@@ -2,7 +2,7 @@
 
 import { get } from "./api.js";
 import { button, fill, h, userText } from "./dom.js";
-import { exact, time } from "./format.js";
+import { stamp, time } from "./format.js";
 import { on } from "./live.js";
 import { attempt } from "./notices.js";
 import { pageBody } from "./tables.js";
@@ -105,7 +105,7 @@ function lineOf(line) {
     return h(
         "li",
         { class: kind },
-        time(line.at, exact),
+        time(line.at, stamp),
         userText(`${line.service} ${line.connection}`, { class: "peer", title: `${line.server}, from ${line.client}` }),
         h("span", { class: "said", dir: "ltr" }, text.replace(/^-: /, "")),
     );
