@@ -1,8 +1,8 @@
 """Smoke test of a way to get mailstack: starts `COMMAND dev`, sends a message, and reads it in three ways.
 
-    python packaging/smoke.py COMMAND...
+    python packaging/smoke.py [--as-is] COMMAND...
 
-Prints the seconds until it was ready. Exits with 1 and the reason if anything is missing.
+With --as-is COMMAND itself is started, such as the default command of an image. Prints the seconds until it was ready. Exits with 1 and the reason if anything is missing.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from email.message import EmailMessage
 from pathlib import Path
 
 TIMEOUT_S = 60.0
-SERVICE = re.compile(r"^  (\w+) +127\.0\.0\.1:(\d+)", re.MULTILINE)
+SERVICE = re.compile(r"^  (\w+) +(?:127\.0\.0\.1|0\.0\.0\.0):(\d+)", re.MULTILINE)
 
 
 def started(process: subprocess.Popen[bytes]) -> str:
@@ -72,8 +72,9 @@ def main(command: list[str]) -> None:
     with tempfile.TemporaryDirectory() as home:
         begun = time.monotonic()
         environ = {**os.environ, "HOME": os.environ.get("SMOKE_HOME", home)}
+        is_whole = command[0] == "--as-is"
         process = subprocess.Popen(
-            [*command, "dev", "--port-base", "0"],
+            command[1:] if is_whole else [*command, "dev", "--port-base", "0"],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env=environ,

@@ -8,6 +8,7 @@ import smtplib
 import ssl
 from email.message import EmailMessage
 from email.policy import SMTP
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 from urllib.request import Request, urlopen
@@ -28,11 +29,15 @@ class DevProcess(Process):
         super().__init__(*arguments, environ={**self.environ, **environ}, program=program)
         self.facts: dict[str, Any] = json.loads(self.line())
         self.web: str = self.facts["web"]
-        self.trust = ssl.create_default_context(cafile=self.facts["ca_file"])
 
     def __enter__(self) -> Self:
         super().__enter__()
         return self
+
+    @cached_property
+    def trust(self) -> ssl.SSLContext:
+        """Trust in the environment's CA alone."""
+        return ssl.create_default_context(cafile=self.facts["ca_file"])
 
     def at(self, service: str) -> tuple[str, int]:
         """Host and port of a service."""

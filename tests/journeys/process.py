@@ -7,6 +7,7 @@ import json
 import os
 import queue
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -20,7 +21,8 @@ from typing import Any, Self
 
 from tests.waiting import PATIENCE
 
-MAILSTACK = [sys.executable, "-m", "mailstack"]
+MAILSTACK = shlex.split(os.environ.get("MAILSTACK_PROGRAM", "")) or [sys.executable, "-m", "mailstack"]
+"""The program under test: this Python's, or another way to get mailstack, such as an image."""
 TWISTD = [sys.executable, "-c", "from twisted.scripts.twistd import run; run()"]
 
 CONFIG = """

@@ -223,6 +223,7 @@ def test_an_open_environment_serves_each_host_name_without_a_login(tmp_path: Pat
         url = f"http://127.0.0.1:{dev.port('web')}/"
         assert answer(url, "mailpit:8025")[0] == 200
         assert answer(url, "mail.example.test")[0] == 200
+        assert dev.web == f"http://localhost:{dev.port('web')}/"
 
 
 def test_without_it_a_login_and_a_known_name_are_required(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -133,7 +134,7 @@ class DevEnvironment:
         return {
             "ready": True,
             "ca_file": str(self.ca_file),
-            "web": f"http://{f'[{web.host}]' if ':' in web.host else web.host}:{web.port}/",
+            "web": _web_url(web),
             "data": str(self.data),
             "domains": [HOME_DOMAIN],
             "services": {name: {"host": at.host, "port": at.port} for name, at in self.services.items()},
@@ -162,3 +163,10 @@ class DevEnvironment:
     async def _trim(self) -> None:
         for name in self._servers.all:
             await self.store.history.prune(name, before=0.0, keep=self.settings.max_letters)
+
+
+def _web_url(web: HostPort) -> str:
+    """URL of the pages; a wildcard address, to which no client connects, becomes localhost."""
+    is_wildcard = ip_address(web.host).is_unspecified
+    host = "localhost" if is_wildcard else f"[{web.host}]" if ":" in web.host else web.host
+    return f"http://{host}:{web.port}/"
