@@ -51,7 +51,7 @@ def test_a_server_comes_back_with_all_that_it_had(mailstack: Mailstack, shelf: S
     file = tmp_path / "mail.tar"
     result = mailstack("backup", str(file))
     assert result.exit_code == 0, result.stderr
-    assert result.stderr.startswith("2 letters, 1 large contents, ")
+    assert result.stderr.startswith("2 messages, 1 large contents, ")
     assert file.stat().st_mode & 0o777 == 0o600
     shelf.accept()
 
