@@ -228,6 +228,18 @@ def test_prose_of_a_room(rule: str, room: str) -> None:
         )
 
 
+def test_files_named_in_package_docstrings_exist() -> None:
+    found = []
+    for package, path in MODULES.items():
+        _, _, files = (ast.get_docstring(trees()[package]) or "").partition("\nFiles")
+        files = re.split(r"\n\n(?!\*)", files)[0]
+        if path.name == "__init__.py":
+            found += [
+                f"{package}: {name}" for name in re.findall(r"`([a-z_]+)`", files) if f"{package}.{name}" not in MODULES
+            ]
+    assert found == []
+
+
 def test_documents_use_nouns_for_programs() -> None:
     found = []
     for file in documents():

@@ -236,7 +236,7 @@ class JourneySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class WorkersSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The processes that serve the server together."""
+    """Worker processes of the server."""
 
     count: Threads = 1
     hung_after: Duration = read_duration("1m")

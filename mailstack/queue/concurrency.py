@@ -39,7 +39,7 @@ REPUTATIONS = 3
 
 
 class DestinationReputations:
-    """Remembers as many destinations of each kind as `max_remembered`; beyond that the oldest are unknown again."""
+    """Destinations known as silent or as proven: of each kind the last `max_remembered`."""
 
     def __init__(self, max_remembered: int = 10_000) -> None:
         self._max_remembered = max_remembered

@@ -60,14 +60,14 @@ class FromHeaderPolicy:
             raise Refusal(NO_AUTHOR, f"{found} From fields")
         if found:
             return _first_only(section, b"from")
-        from_header_policy = str(sender) if sender is not None else _address_text(account)
-        return b"From: <%b>\r\n%b" % (from_header_policy.encode(), section) if from_header_policy else section
+        author = str(sender) if sender is not None else _address_text(account)
+        return b"From: <%b>\r\n%b" % (author.encode(), section) if author else section
 
     async def _with_sender(self, section: bytes, account: str, owners: AddressOwners) -> bytes:
         """Names the account as Sender if From does not name it, and removes any other Sender (RFC 6409 §8.1)."""
         is_author = await _owns_all(owners, account, authors_in(fields(section)))
         if not is_author and self._when_not_owned == "refuse":
-            raise Refusal(NOT_THE_AUTHOR, f"{account} wrote another From")
+            raise Refusal(NOT_THE_AUTHOR, f"{account} does not own the From address")
         if is_author and not has(section, b"sender"):
             return section
         if is_author and await _owns_all(owners, account, authors_in(fields(section), b"sender")):

@@ -1,4 +1,4 @@
-"""Database connection interface, database address, and change marker for caches."""
+"""Database connection interface, database address, and change marker for caches of other processes."""
 
 from __future__ import annotations
 

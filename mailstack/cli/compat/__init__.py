@@ -1,7 +1,7 @@
 """Ports, logins, limits and relay of Mailpit, MailHog and GreenMail for `mailstack dev --compat`.
 
-`overrides` reads the options of a tool into settings, `mailpit`, `mailhog` and `greenmail` are the options, and `options`
-the syntax. `removed` has the options that are not supported, each with what to use instead.
+Files: `options` reads the options of a tool into settings. `mailpit`, `mailhog` and `greenmail` have the options of each,
+and for options without support the replacement.
 """
 
 from __future__ import annotations

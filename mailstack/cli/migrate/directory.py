@@ -1,4 +1,4 @@
-"""Endpoints for a data directory: database, content files, keys and caches."""
+"""Data directory as source or target of a migration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""DeliverySelection options of queue commands."""
+"""Options of queue commands for the choice of deliveries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commands `mailstack user app-password` and `user token`; password hashes on all processors."""
+"""Commands `mailstack user app-password` and `user token`, and parallel hashing of passwords."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ class Unconvertible(Exception):
 
 
 class Kind(Enum):
-    """Kind of a part."""
+    """Whether the content is octets, further parts, or another message."""
 
     LEAF = "octets"
     MULTIPART = "parts"

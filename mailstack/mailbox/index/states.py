@@ -1,4 +1,4 @@
-"""Delivery states in searches: letters of a state, as the store has them now."""
+"""Searches by delivery state, answered by the store instead of the index."""
 
 from __future__ import annotations
 

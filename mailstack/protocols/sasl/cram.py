@@ -18,7 +18,7 @@ def fresh_id(host: str) -> bytes:
 
 async def _prove(exchange: SaslExchange) -> AccountLogin:
     if exchange.initial is not None:
-        raise Malformed("CRAM-MD5 has no initial response")
+        raise Malformed("CRAM-MD5 does not allow an initial response")
     challenge = fresh_id(exchange.channel.host)
     match = _DIGEST.match(await exchange.ask(challenge))
     if match is None:

@@ -1,4 +1,4 @@
-"""Interfaces of a SASL mechanism, its protocol and the accounts (RFC 4422 §3).
+"""SASL interfaces: mechanism, exchange with the client, and check of credentials (RFC 4422 §3).
 
 A mechanism is one coroutine without I/O: `SaslExchange.ask` sends challenges, `SaslExchange.login` checks credentials. The
 protocol that carries it does base64, `*` and timeouts (RFC 4954 §4, RFC 5034 §4).

@@ -1,5 +1,7 @@
 """SMTP and LMTP without I/O: server and client (RFC 5321).
 
+Files:
+
 * `commands` and `replies`: commands and replies as values
 * `grammar`, `order`, `extensions`: syntax, order and extensions of commands
 * `data_reader` and `bdat_reader`: contents of DATA and BDAT

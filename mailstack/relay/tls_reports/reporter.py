@@ -89,7 +89,7 @@ class Reporter:
             if (first := await self._store.next_due()) is not None:
                 wait = min(wait, max(1.0, first - self._clock.now()))
         except StoreError as trouble:
-            _log.error("TLS reports can't be written yet: %s", trouble)
+            _log.error("TLS reports are delayed, because the store failed: %s", trouble)
         finally:
             # After any error the report is due again when its lease ends.
             if self._running:

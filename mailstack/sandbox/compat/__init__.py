@@ -1,5 +1,5 @@
 """APIs of Mailpit, MailHog and GreenMail over the letters of a dev environment.
 
-`pages` joins the routes of the three, `ground` is what they need, and `requests` reads what clients send. A path that went
-is answered with what to use instead. Nothing of the server or of its own API imports this package.
+Files: `routes` joins the routes of `mailpit`, `mailhog` and `greenmail`, and `context` is what they share. A path without
+support is answered with its replacement. Nothing of the server or of its own API imports this package.
 """

@@ -53,7 +53,7 @@ class TimeTravel:
         """
         seconds = float(read_duration(span) if isinstance(span, str) else span)
         if not 0 <= seconds <= MAX_DURATION:
-            raise ValueError("the clock advances by 0 seconds to ten years")
+            raise ValueError("the clock can advance by 0 seconds to ten years")
         if self._advancing:
             raise ClockBusy("the clock is already advancing; try again when it has finished")
         self._advancing = True

@@ -8,8 +8,8 @@ A `Fault` is a value, the same in Python, JSON and TOML. `Faults` has the active
 `fired`. `Internet.faults` and `mailstack dev` have one each. A server without faults has no overhead.
 
 Files: `rule` is one fault and its file format, `faults` the active rules. `install` wraps a server's runtime and store:
-connector, resolver, TLS and disk. `faulty_peer`, `smtp` and `pop3` change sessions. `presets` has rules with a name and
-magic addresses, `certificates` invalid certificates.
+connector, resolver, TLS and disk. `faulty_peer` and `sessions` change sessions of SMTP and POP3, and
+`certificates` has invalid certificates.
 """
 
 from __future__ import annotations

@@ -24,10 +24,10 @@ work is ready, then jumps to the next call. A seed determines the order of event
     reactor.run(lambda: client.lines == [b"250 OK"], at_most=60)  # or NotReached, with the next events
     reactor.advance(5 * 86400)  # five days of retries
 
-Files: `internet` is the whole, `world` what its hosts share, `server` one mail server, `users` its authors and readers,
-`domains` its DNS, `authority` its certificates, `transcript` and `journeys` what happened in it. Of the reactor, `clock` is time, `loop` its turns, `network` addresses and paths, `sockets` TCP, `poll` readiness,
-`host` the reactor of the code under test, `reactor` that of the test;
-`reactor_services` its triggers, threads and names.
+Files: `internet` is the whole, `world` the DNS and certificates of its hosts, `server` one mail server, `process` one that
+can crash, `users` authors and readers, and `transcript` a log of what they said. Of the reactor, `clock` is time, `loop`
+its turns, `network` addresses and paths, `sockets` TCP, and `poll` readiness. `host` is the reactor of the code under
+test, `reactor` that of the test, and `reactor_services` has triggers, threads and names.
 
 `run`, `advance` and `result_of` raise uncaught exceptions and logged failures, unless the reactor is `forgiving`.
 There are no threads: `callInThread` runs in the next turn. Code with real threads needs `hold_time_while`, which stops

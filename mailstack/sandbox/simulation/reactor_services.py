@@ -132,7 +132,7 @@ class InlineThreadPool:
 
 @implementer(IHostResolution)
 class Resolution(Struct, frozen=True):
-    """Resolution that is complete at once."""
+    """Name lookup with its result at hand, so that `cancel` does nothing."""
 
     name: str
 

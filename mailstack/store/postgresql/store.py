@@ -1,4 +1,4 @@
-"""PostgreSQL store, shared by several processes and machines, and its notifying parts."""
+"""PostgreSQL store, shared by several processes and machines; changes notify the others."""
 
 from __future__ import annotations
 

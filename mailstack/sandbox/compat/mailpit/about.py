@@ -129,7 +129,7 @@ def _rule(name: str, trigger: ChaosTrigger) -> Fault | None:
     step, usual = _TRIGGERS[name]
     code = trigger.error_code or usual
     if not 400 <= code <= 599 or not 0 <= trigger.probability <= 100:
-        raise HttpError(400, f"{name}: ErrorCode is from 400 to 599, Probability from 0 to 100")
+        raise HttpError(400, f"{name}: ErrorCode must be from 400 to 599, Probability from 0 to 100")
     if not trigger.probability:
         return None
     reply = f"{code} {code // 100}.0.0 chaos: {name.lower()} refused"
