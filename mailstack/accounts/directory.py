@@ -14,14 +14,14 @@ from mailstack.letter.address import ascii_domain
 from mailstack.policy.permissions import AddressOwners
 from mailstack.protocols.bounded_memory import TTLCache
 from mailstack.protocols.connection import Clock
-from mailstack.queue import route
+from mailstack.queue import recipient_routes
 from mailstack.store.accounts import Account
 
 MAX_ALIASES = 1000
 """Maximum addresses followed to decide whether an account owns an address."""
 
 
-class Directory(route.LocalAddresses, AddressOwners, Protocol):
+class Directory(recipient_routes.LocalAddresses, AddressOwners, Protocol):
     """Directory lookups that receiving rules and policies need: `is_local`, `mailbox`, `alias`, `owns`."""
 
 

@@ -16,7 +16,7 @@ from mailstack.policy import PASS, Defer, Pass
 from mailstack.policy.limits import Quotas
 from mailstack.protocols.connection import Clock
 from mailstack.queue.attempt import Attempt, ProgressWatch
-from mailstack.queue.route import LocalAddresses
+from mailstack.queue.recipient_routes import LocalAddresses
 from mailstack.store import StoreError
 
 _log = logging.getLogger(__name__)

@@ -20,7 +20,7 @@ delivered by that very commit: it is in the mailbox when its sender gets 250, an
     removed    -    no       no    removed by an operator                     success or failure of an attempt that
                                                                               was under way
 
-Files, in the order of a letter's path: `queue` accepts it, `route` routes its recipients, and `enqueue` builds its
+Files, in the order of a letter's path: `queue` accepts it, `recipient_routes` expands aliases and routes recipients, and `enqueue` builds its
 deliveries. `due` claims them, `attempts` runs attempts in the order of `backlog`. `settlement` turns outcomes into
 states, `outcome_writer` stores them, and `bounce` writes the reports. `settings` has the times and limits, `admin` the
 actions of operators, and `hold_rules` their hold and pause rules.

@@ -15,7 +15,7 @@ from mailstack.letter import Address, Failed, Letter, LetterId, Recipient, Statu
 from mailstack.letter.delivery import OWED, RETRY_REQUESTED, Delivery, DeliveryState, Step, StepName, released_text
 from mailstack.letter.dsn import RecipientStatus
 from mailstack.queue.bounce import Bouncer
-from mailstack.queue.route import LOCAL, Route, Router
+from mailstack.queue.recipient_routes import LOCAL, Route, Router
 from mailstack.queue.settlement import ReportDue, is_report_requested
 from mailstack.store import Acceptance, Change, Conflict, Filter, Record, Settlement, Store
 

@@ -17,7 +17,7 @@ from mailstack.queue.attempt import Agents, Attempt, DeliveryJob, Interrupted, P
 from mailstack.queue.backlog import Backlog
 from mailstack.queue.hold_rules import HoldResult, HoldRules, stopped
 from mailstack.queue.outcome_writer import FinishedAttempt
-from mailstack.queue.route import LOCAL
+from mailstack.queue.recipient_routes import LOCAL
 from mailstack.queue.settings import QueueSettings
 from mailstack.queue.settlement import StateChanges, Times, settle, too_late
 from mailstack.queue.silent_hosts import SilentAttempts

@@ -14,7 +14,7 @@ from mailstack.letter.letter import Octets, read_all, verify
 from mailstack.letter.time_parameters import PRIORITY
 from mailstack.policy.authentication.dkim import OutboundSigner
 from mailstack.queue.enqueue import enter_report
-from mailstack.queue.route import LOCAL, Router
+from mailstack.queue.recipient_routes import LOCAL, Router
 from mailstack.queue.settings import InitialClaim
 from mailstack.queue.settlement import ReportDue
 from mailstack.store import Acceptance, StoreError

@@ -11,7 +11,7 @@ from mailstack.letter.delivery import Delivery
 from mailstack.protocols.connection import Clock
 from mailstack.queue.attempt import DeliveryJob, Destinations
 from mailstack.queue.backlog import Backlog
-from mailstack.queue.route import LOCAL
+from mailstack.queue.recipient_routes import LOCAL
 from mailstack.queue.settings import QueueSettings
 from mailstack.store import Change, Claim, Conflict, ParkingSlot, Settlement, Store
 

@@ -17,7 +17,7 @@ from mailstack.policy.limits import OVER_QUOTA, OVER_QUOTA_PERMANENT
 from mailstack.protocols.smtp.replies import Refusal
 from mailstack.queue.attempt import Agent
 from mailstack.queue.hold_rules import HoldRules
-from mailstack.queue.route import LOCAL, Route
+from mailstack.queue.recipient_routes import LOCAL, Route
 from mailstack.queue.settings import InitialClaim
 from mailstack.queue.settlement import ReportDue, StateChanges, is_report_requested, local_delivery
 from mailstack.store import Acceptance, Placement

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from mailstack.letter import Letter
 from mailstack.letter.delivery import OWED, Delivery, DeliveryState, Step
 from mailstack.letter.patterns import NULL, fits_address, fits_any_domain, fits_domain
-from mailstack.queue.route import LOCAL
+from mailstack.queue.recipient_routes import LOCAL
 from mailstack.store import Change, Filter, Store, StoreError
 from mailstack.store.hold_rules import HoldRule, HoldRuleSet
 

@@ -16,7 +16,7 @@ from mailstack.letter.trace import delivered_to, handover_field, return_path
 from mailstack.protocols.connection import Clock
 from mailstack.queue.attempt import Agent, Attempt, ProgressWatch
 from mailstack.queue.hold_rules import HoldRules
-from mailstack.queue.route import LocalAddresses
+from mailstack.queue.recipient_routes import LocalAddresses
 from mailstack.store import Store, StoreError
 from mailstack.store.hold_rules import Suppression
 

@@ -18,7 +18,7 @@ from mailstack.queue.due import DueFinder
 from mailstack.queue.enqueue import AcceptanceBuilder
 from mailstack.queue.hold_rules import HoldRules
 from mailstack.queue.outcome_writer import FinishedAttempt, OutcomeWriter
-from mailstack.queue.route import Router
+from mailstack.queue.recipient_routes import Router
 from mailstack.queue.settings import QueueSettings
 from mailstack.store import Acceptance, Claim, Settlement, Store, StoreError, StoreFull
 from mailstack.store.delay_reasons import DelayReason, DelayReasonStore

@@ -20,7 +20,7 @@ from mailstack.protocols.log import RateLimitedLog
 from mailstack.protocols.smtp.receiving_rules import NO_FACTS, Facts
 from mailstack.protocols.smtp.replies import LOCAL_ERROR, Refusal, Reply, reply
 from mailstack.queue.queue import Queue
-from mailstack.queue.route import LocalAddresses
+from mailstack.queue.recipient_routes import LocalAddresses
 from mailstack.store import ContentWriter, Store, StoreError, StoreFull
 from mailstack.store.data_directory import FreeSpace
 

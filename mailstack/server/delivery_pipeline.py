@@ -23,8 +23,8 @@ from mailstack.queue.bounce import Bouncer
 from mailstack.queue.hold_rules import HoldRules
 from mailstack.queue.outbound_gate import OutboundGate, OutboundRules
 from mailstack.queue.queue import Queue
+from mailstack.queue.recipient_routes import Router
 from mailstack.queue.retry_schedule import RetrySchedule
-from mailstack.queue.route import Router
 from mailstack.queue.settings import QueueLimits, QueueSettings
 from mailstack.relay.agent import PublishedTls, RelayAgent, RelayLimits
 from mailstack.relay.connection_pool import DownLimits

@@ -26,8 +26,8 @@ from mailstack.queue.attempt import Agents
 from mailstack.queue.bounce import Bouncer
 from mailstack.queue.hold_rules import HoldRules
 from mailstack.queue.queue import Queue
+from mailstack.queue.recipient_routes import Router
 from mailstack.queue.retry_schedule import RetrySchedule
-from mailstack.queue.route import Router
 from mailstack.queue.settings import QueueLimits, QueueSettings
 from mailstack.relay.agent import RelayAgent
 from mailstack.relay.routing import OwnHost, Routing

@@ -28,8 +28,8 @@ from mailstack.queue.attempt import Agent, Agents, Attempt, ProgressWatch, Separ
 from mailstack.queue.bounce import Bouncer
 from mailstack.queue.hold_rules import HoldRules
 from mailstack.queue.queue import Queue
+from mailstack.queue.recipient_routes import Router
 from mailstack.queue.retry_schedule import RetrySchedule
-from mailstack.queue.route import Router
 from mailstack.queue.settings import QueueLimits, QueueSettings
 from mailstack.store import Filter, Record, Settlement, Store, StoreError
 from mailstack.store.sql_parts.queue import SqlQueue

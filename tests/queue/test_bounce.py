@@ -12,7 +12,7 @@ from mailstack.letter import Address, Failed, Letter, LetterId, Status
 from mailstack.letter.dsn import RecipientStatus
 from mailstack.letter.letter import Content, Octets, read_all
 from mailstack.queue.bounce import Bouncer
-from mailstack.queue.route import Router
+from mailstack.queue.recipient_routes import Router
 from mailstack.queue.settings import InitialClaim
 from mailstack.queue.settlement import ReportDue
 from mailstack.store import StoreError

@@ -35,7 +35,7 @@ from mailstack.mailbox.index.items import traced
 from mailstack.policy import Pass
 from mailstack.policy.limits import Quotas
 from mailstack.queue.enqueue import build_acceptance
-from mailstack.queue.route import LOCAL, Route
+from mailstack.queue.recipient_routes import LOCAL, Route
 from mailstack.queue.settlement import local_delivery
 from mailstack.store import Acceptance, Damaged, Entry, Store
 

@@ -17,8 +17,8 @@ from mailstack.letter.time_parameters import deadline, released_at
 from mailstack.letter.times import local_text, span_text
 from mailstack.net.clock import ReactorClock
 from mailstack.queue.hold_rules import HoldRules, describe
+from mailstack.queue.recipient_routes import LOCAL, Router
 from mailstack.queue.retry_schedule import RetrySchedule
-from mailstack.queue.route import LOCAL, Router
 from mailstack.server.wiring.runtime import routing_of
 from mailstack.store import Record
 from mailstack.store.delay_reasons import DelayReason

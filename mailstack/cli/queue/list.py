@@ -20,8 +20,8 @@ from mailstack.letter import Envelope
 from mailstack.letter.delivery import Delivery, DeliveryState, Step
 from mailstack.letter.times import clean, iso8601, local_text, size_text, span_text
 from mailstack.queue.hold_rules import DeliverySelection
+from mailstack.queue.recipient_routes import LOCAL
 from mailstack.queue.retry_schedule import RetrySchedule
-from mailstack.queue.route import LOCAL
 from mailstack.store import Filter, Record
 from mailstack.store.journey import journey_lines, record_json, sender_text, step_json
 

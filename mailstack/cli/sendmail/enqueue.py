@@ -31,7 +31,7 @@ from mailstack.queue.attempt import Agents
 from mailstack.queue.bounce import Bouncer
 from mailstack.queue.hold_rules import HoldRules
 from mailstack.queue.queue import Queue
-from mailstack.queue.route import Router
+from mailstack.queue.recipient_routes import Router
 from mailstack.queue.settings import QueueSettings
 from mailstack.receiving.intake import Intake
 from mailstack.receiving.submission import FromHeaderPolicy, SubmissionRules, with_verp

@@ -49,7 +49,7 @@ from mailstack.web.http_messages import (
     decode_json,
     json_response,
 )
-from mailstack.web.letter_reader import html_page, part_response
+from mailstack.web.safe_html import html_page, part_response
 
 DEFAULT_LIMIT = 50
 

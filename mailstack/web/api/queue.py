@@ -11,7 +11,7 @@ from mailstack.letter.delivery import OWED, Delivery
 from mailstack.mailbox.index.items import ItemFilter
 from mailstack.queue.admin import ActionResult, QueueAdmin
 from mailstack.queue.bounce import Bouncer
-from mailstack.queue.route import Router
+from mailstack.queue.recipient_routes import Router
 from mailstack.store import Filter, Record
 from mailstack.store.journey import record_json
 from mailstack.web.api.letter_index import limit_of, limit_parameter

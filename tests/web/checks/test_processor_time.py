@@ -14,7 +14,7 @@ from mailstack.sandbox.compat.mailpit.message import thumbnail
 from mailstack.web.api import serialize
 from mailstack.web.api.checks import parse_authentication_results
 from mailstack.web.checks import html as html_check
-from mailstack.web.letter_reader import html_of
+from mailstack.web.safe_html import html_of
 
 MOST = 0.2
 """Seconds of the processor."""

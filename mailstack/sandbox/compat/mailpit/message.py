@@ -19,7 +19,8 @@ from mailstack.web.checks.html import ClientQueue, HtmlChecks
 from mailstack.web.checks.spam import SpamCheck, SpamVerdict
 from mailstack.web.compose import ComposedLetter, ComposeLimits, LetterDraft, check_count, compose, parse_address
 from mailstack.web.http_messages import PLAIN, HttpError, Request, Response, json_response
-from mailstack.web.letter_reader import LetterReader, html_page
+from mailstack.web.letter_reader import LetterReader
+from mailstack.web.safe_html import html_page
 from mailstack.web.site import shielded
 from mailstack.web.submission import RELEASED, CopySource
 

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mailstack.letter.parsed import parse
-from mailstack.web.letter_reader import html_of
+from mailstack.web.safe_html import html_of
 
 PIECES = (
     "<", "</", "iframe", "IFRAME", "frame", "object", "embed", " src=https://far.test/", "/", ">", "\t", "\n",

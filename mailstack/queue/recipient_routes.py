@@ -1,4 +1,4 @@
-"""Routes of recipients: local mailboxes, alias targets, other hosts."""
+"""Routes of recipients: alias expansion, local mailboxes, other hosts."""
 
 from __future__ import annotations
 

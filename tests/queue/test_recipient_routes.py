@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailstack.letter import Address, Recipient
-from mailstack.queue.route import Router
+from mailstack.queue.recipient_routes import Router
 from tests.aid import run
 from tests.queue.rig import MemoryDirectory
 
