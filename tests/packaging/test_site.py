@@ -86,3 +86,26 @@ def test_a_browser_searches_and_changes_to_dark_colours(address):
         page.locator("label[title='Use dark colours']").click()
         assert page.locator("body").get_attribute("data-md-color-scheme") == "slate"
         assert errors == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_page_has_a_grave_accessibility_fault(address, scheme):
+    pytest.importorskip("playwright", reason="pip install 'mailstack[browser]'")
+    from tests.browser.browsing import DESKTOP, PHONE, chromium
+    from tests.browser.test_accessibility import findings
+
+    worst = {}
+    with chromium() as (browser, _):
+        for width, height in (PHONE, DESKTOP):
+            page = browser.new_page(color_scheme=scheme, viewport={"width": width, "height": height})
+            for path in (
+                "",
+                "docs/tutorial/",
+                "docs/howto/faults/",
+                "docs/reference/settings/",
+                "docs/explanation/queue/",
+            ):
+                assert page.goto(address + path).ok, path
+                if found := findings(page):
+                    worst[f"{width} {path}"] = found
+    assert worst == {}, "\n".join(sorted({line for found in worst.values() for line in found}))
