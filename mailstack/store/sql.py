@@ -166,6 +166,7 @@ PARKED_DESTINATIONS = """WITH RECURSIVE found (parked_for) AS (
     SELECT parked_for FROM found WHERE parked_for IS NOT NULL LIMIT ?"""
 """Skip scan from one destination to the next, without reading the parked deliveries."""
 PARKED_DELIVERIES = "SELECT number, parked_for FROM deliveries WHERE letter = ? AND parked_for IS NOT NULL"
+PENDING_COUNT = "SELECT count(DISTINCT letter) FROM deliveries WHERE waits_until IS NOT NULL"
 CLAIM = ("letter", "number", "due", "waits_until")
 
 
@@ -287,69 +288,3 @@ def collect(count: int) -> str:
 
 def remove_entries(count: int) -> str:
     return f"DELETE FROM entries WHERE mailbox = ? AND uid IN {placeholders(count)}"
-
-
-# --- listings
-
-STEPS = f"SELECT {', '.join(rows.STEP)} FROM steps WHERE letter = ?"
-COLLECTED = "SELECT letter, number, collected FROM deliveries WHERE letter = ? AND collected IS NOT NULL"
-
-
-def records(
-    *,
-    ids: int,
-    server: bool,
-    sender: bool,
-    recipient: bool,
-    since: bool,
-    until: bool,
-    states: int,
-    pending: bool,
-    before: bool = False,
-) -> str:
-    """Letters that pass a filter, newest first. Parameters in the order of the arguments that are set, then the limit.
-
-    `ids`, `states`: their numbers. `pending`: all of the states are pending, so that the index of pending deliveries
-    is used. `recipient` and `before` have two parameters each.
-    """
-    where = ["TRUE"]
-    if ids:
-        where.append(f"l.id IN {placeholders(ids)}")
-    if server:
-        where.append("l.server = ?")
-    if sender:
-        where.append("l.sender = ?")
-    if recipient:
-        where.append(
-            "l.id IN (SELECT letter FROM deliveries WHERE address = ? UNION"
-            " SELECT letter FROM deliveries WHERE original = ?)"
-        )
-    if since:
-        where.append("l.arrived >= ?")
-    if until:
-        where.append("l.arrived <= ?")
-    if before:
-        where.append("(l.arrived, l.id) < (?, ?)")
-    if states and pending:
-        where.append(
-            f"l.id IN (SELECT letter FROM deliveries WHERE waits_until IS NOT NULL AND state IN {placeholders(states)})"
-        )
-    elif states:
-        where.append(
-            f"EXISTS (SELECT 1 FROM deliveries AS d WHERE d.letter = l.id AND d.state IN {placeholders(states)})"
-        )
-    columns = ", ".join(f"l.{name}" for name in rows.LETTER)
-    return f"SELECT {columns} FROM letters AS l WHERE {' AND '.join(where)} ORDER BY l.arrived DESC, l.id DESC LIMIT ?"
-
-
-def recipients_in(states: int, *, pending: bool) -> str:
-    """Letters and addresses of deliveries, newest letters first. Parameters: `states` states, and the limit."""
-    # Letters by the index of unfinished deliveries, which the order alone would not use.
-    unfinished = "letter IN (SELECT letter FROM deliveries WHERE waits_until IS NOT NULL) AND " if pending else ""
-    return (
-        f"SELECT letter, address, original FROM deliveries WHERE {unfinished}state IN {placeholders(states)}"
-        " ORDER BY letter DESC, number DESC LIMIT ?"
-    )
-
-
-PENDING_COUNT = "SELECT count(DISTINCT letter) FROM deliveries WHERE waits_until IS NOT NULL"

@@ -7,7 +7,7 @@ from functools import partial
 
 from mailstack.letter import LetterId
 from mailstack.letter.delivery import OWED, Delivery, DeliveryState, Step
-from mailstack.store import Filter, Record, rows, sql
+from mailstack.store import Filter, Record, history_sql, rows, sql
 from mailstack.store.batch import ReaderPool, WriterPool, pieces
 from mailstack.store.connection import Connection
 from mailstack.store.sql_parts import pruning
@@ -67,7 +67,7 @@ class SqlHistory:
         if which.ids == () or which.states == frozenset():
             return []
         ids, states = which.ids or (), sorted(which.states or ())
-        statement = sql.records(
+        statement = history_sql.records(
             ids=len(ids),
             server=which.server is not None,
             sender=which.sender is not None,
@@ -92,8 +92,8 @@ class SqlHistory:
 
 def _steps(connection: Connection, letter: LetterId) -> list[Step]:
     """Steps in the order in which they happened."""
-    found = [rows.numbered_from(row) for row in connection.execute(sql.STEPS, (letter,))]
-    for row in connection.execute(sql.COLLECTED, (letter,)):
+    found = [rows.numbered_from(row) for row in connection.execute(history_sql.STEPS, (letter,))]
+    for row in connection.execute(history_sql.COLLECTED, (letter,)):
         found += rows.collected_from(row)
     return [step for _, step in sorted(found, key=lambda each: (each[1].at, each[0]))]
 
@@ -101,7 +101,7 @@ def _steps(connection: Connection, letter: LetterId) -> list[Step]:
 def _recipients_in(
     connection: Connection, states: Collection[DeliveryState], limit: int
 ) -> list[tuple[LetterId, str, str | None]]:
-    statement = sql.recipients_in(len(states), pending=OWED.issuperset(states))
+    statement = history_sql.recipients_in(len(states), pending=OWED.issuperset(states))
     return [
         (LetterId(rows.text(letter)), rows.text(address), None if original is None else rows.text(original))
         for letter, address, original in connection.execute(statement, (*states, limit)).fetchall()

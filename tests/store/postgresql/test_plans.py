@@ -12,7 +12,7 @@ pytest.importorskip("psycopg", exc_type=ImportError)
 
 import psycopg
 
-from mailstack.store import sql
+from mailstack.store import history_sql, sql
 from mailstack.store.connection import DatabaseAddress
 from mailstack.store.postgresql.database import Database
 from mailstack.store.postgresql.store import PostgresStore
@@ -93,7 +93,7 @@ def test_no_statement_reads_a_whole_table(connection: PostgresConnection) -> Non
         (sql.letters_at(1), (1, 1)),
         (sql.uncollected(1), (1, 1)),
         (sql.collect(1), ("x", 0, "[]")),
-        (sql.COLLECTED, ("x",)),
+        (history_sql.COLLECTED, ("x",)),
         (sql.ENTRY, ("bob@home.test", 1)),
     ):
         explained = connection.execute(f"EXPLAIN {statement}", parameters).fetchall()

@@ -10,7 +10,7 @@ import pytest
 
 from mailstack.letter import LetterId
 from mailstack.letter.letter import read_all
-from mailstack.store import Damaged, Filter, StoreError, sql
+from mailstack.store import Damaged, Filter, StoreError, history_sql, sql
 from mailstack.store.locks import Turn
 from mailstack.store.schema import migrations
 from mailstack.store.settings import StoreSettings
@@ -162,28 +162,28 @@ def test_a_large_maildrop_is_listed_in_order(pump: Pump, open_store: Open, direc
         (sql.claim(3), "SEARCH d USING PRIMARY KEY"),
         (sql.collect(100), "SEARCH d USING PRIMARY KEY"),
         (sql.uncollected(100), "SEARCH d USING PRIMARY KEY"),
-        (sql.COLLECTED, "SEARCH deliveries USING PRIMARY KEY"),
+        (history_sql.COLLECTED, "SEARCH deliveries USING PRIMARY KEY"),
         (sql.insert_entries(3), "SEARCH m USING INDEX"),
         (
-            sql.records(
+            history_sql.records(
                 ids=0, server=True, sender=False, recipient=True, since=False, until=False, states=0, pending=False
             ),
             "deliveries_by_address",
         ),
         (
-            sql.records(
+            history_sql.records(
                 ids=0, server=False, sender=True, recipient=False, since=False, until=False, states=0, pending=False
             ),
             "letters_by_sender",
         ),
         (
-            sql.records(
+            history_sql.records(
                 ids=0, server=False, sender=False, recipient=False, since=False, until=False, states=1, pending=True
             ),
             "deliveries_owed",
         ),
         (
-            sql.records(
+            history_sql.records(
                 ids=0, server=True, sender=False, recipient=False, since=True, until=False, states=0, pending=False
             ),
             "letters_by_arrival",
