@@ -218,6 +218,19 @@ def answer(url: str, host: str, path: str = "v1/letters") -> tuple[int, str]:
         return error.code, error.read().decode()
 
 
+def test_ingested_messages_are_found_at_once(tmp_path: Path) -> None:
+    line = "From a@b.test Thu Nov 26 22:41:22 2026\n"
+    with Dev(tmp_path) as dev:
+        for batch in range(1, 4):
+            box = tmp_path / f"box{batch}"
+            box.write_text(
+                "\n".join(f"{line}From: a@b.test\nTo: bob@home.test\nSubject: b{batch} n{n}\n\nx\n" for n in range(100))
+            )
+            dev.mailstack("ingest", str(box))
+            assert dev.api("GET", f"v1/letters?limit=0&query=subject%3Ab{batch}")["total"] == 100
+            assert dev.api("GET", "v1/mailboxes")["mailboxes"][0]["letters"] == 100 * batch
+
+
 def test_an_open_environment_serves_each_host_name_without_a_login(tmp_path: Path) -> None:
     with Dev(tmp_path, "--host", "0.0.0.0", "--open") as dev:
         url = f"http://127.0.0.1:{dev.port('web')}/"

@@ -258,6 +258,7 @@ class AccountPages:
         octets.pop(ARCHIVE, None)
         counts: dict[str, MailboxCount] = {}
         if (index := self._context.index) is not None:
+            await index.up_to_date()
             counts = {each.mailbox: each for each in await index.mailboxes()}
         own = visible_to(request)
         names = sorted(name for name in {*octets, *counts} if own in {None, name})

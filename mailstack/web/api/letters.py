@@ -145,6 +145,8 @@ class LetterPages:
             everything=True,
         )
         exact = flag(request, "exact")
+        # Other commands and processes put letters into the store too, such as `mailstack ingest`.
+        await self._reader.index.up_to_date()
         found = await self._reader.index.find(replace(which, before=before), limit, start, exact=exact)
         following = found.items[-1].number if len(found.items) == limit and limit else None
 

@@ -2,10 +2,11 @@
 
 import { button, h } from "./dom.js";
 import { icon } from "./icons.js";
+import { closeOnBack } from "./routes.js";
 
 let fieldCount = 0; // for the ids
 
-/** Opens a modal dialog, and returns its element. */
+/** Opens a modal dialog, and returns its element. The browser's Back button closes it. */
 export function openDialog(title, content, { wide = false } = {}) {
     const heading = h("h2", {}, title);
     const dialog = h(
@@ -20,7 +21,9 @@ export function openDialog(title, content, { wide = false } = {}) {
         content,
     );
     const back = document.activeElement;
+    const closed = closeOnBack(() => dialog.close());
     dialog.addEventListener("close", () => {
+        closed();
         dialog.remove();
         if (back instanceof HTMLElement && back.isConnected) back.focus();
     });
