@@ -23,7 +23,7 @@ pytest_plugins = ["pytester", "tests.quick", "tests.postgresql.fixtures", "tests
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """What is collected stays: the garbage collector neither runs meanwhile nor walks over it later."""
+    """Collected tests stay: the garbage collector does not run meanwhile, and skips them later."""
     gc.disable()
     try:
         return (yield)

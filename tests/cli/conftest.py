@@ -67,7 +67,7 @@ def lines_of(result: Result) -> list[dict[str, Any]]:
 
 
 def refusal(result: Result, status: int = 1) -> str:
-    """What a command that fails says on standard error."""
+    """Standard error of a command that fails."""
     assert result.exit_code == status, result.output
     assert isinstance(result.exception, SystemExit)
     return result.stderr

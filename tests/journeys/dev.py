@@ -48,11 +48,11 @@ class DevProcess(Process):
         return self.at(service)[1]
 
     def mailstack(self, *arguments: str, status: int = 0) -> str:
-        """What a command prints about it."""
+        """Output of a command for this environment."""
         return command(*arguments, environ=self.environ, status=status)
 
     def api(self, method: str, path: str, body: object = None) -> Any:
-        """What the API answers, in Python's values."""
+        """Response of the API, decoded from JSON."""
         octets = None if body is None else json.dumps(body).encode()
         request = Request(self.web + path, octets, {"Content-Type": "application/json"}, method=method)
         with urlopen(request, timeout=PATIENCE) as answer:

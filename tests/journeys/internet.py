@@ -103,7 +103,7 @@ class Internet(Shipped):
         return self.read(site, collect)
 
     def read(self, site: SimulatedServer, errand: Callable[[Pop3ClientSession], Awaitable[T]]) -> T:
-        """What an errand in a POP3 session under TLS gives."""
+        """Result of an errand in a POP3 session under TLS."""
 
         async def session() -> T:
             engine = Pop3ClientEngine()
