@@ -6,6 +6,7 @@ It builds no tree, because hostile nesting would make that quadratic.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from html import unescape
 from itertools import islice
@@ -49,23 +50,33 @@ _ADDRESSES = {"href", "src", "background", "poster"}
 _IN_ADDRESS = str.maketrans("", "", "\t\r\n")
 
 
-def words(html: str, *, hidden: bool = False) -> str:
-    """The text for people, a line for each block; `hidden` includes invisible text, such as previews."""
+def words(html: str, *, hidden: bool = False, max_characters: int = sys.maxsize) -> str:
+    """The text for people, a line for each block; `hidden` includes invisible text, such as previews.
+
+    The HTML is parsed only until the text has `max_characters`.
+    """
     lines: list[str] = []
     fragments: list[str] = []
-    for text in _spaced(
-        content or _tag_text(tag, opens, attributes) for tag, opens, attributes, content in _visible(html, hidden)
-    ):
-        if "\n" not in text:
-            fragments.append(text)
-            continue
+    tokens = _visible(html, hidden)
+    for text in _spaced(content or _tag_text(tag, opens, attributes) for tag, opens, attributes, content in tokens):
         first, *next_lines = text.split("\n")
         fragments.append(first)
         for next_line in next_lines:
             _end_line(lines, fragments)
             fragments = [next_line]
+        max_characters -= _min_length(text)
+        if max_characters <= 0:
+            break
     _end_line(lines, fragments)
     return "\n".join(lines).strip()
+
+
+def _min_length(text: str) -> int:
+    """Number of characters that surely remain of a text, whatever stands beside it."""
+    if "\n" in text:
+        return sum(map(_min_length, text.split("\n")))
+    stripped = text.strip()
+    return 0 if stripped == "-" else len(stripped)
 
 
 def _spaced(texts: Iterable[str]) -> Iterator[str]:

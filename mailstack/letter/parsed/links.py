@@ -11,9 +11,13 @@ from msgspec import Struct
 
 from mailstack.letter.parsed import html as hypertext
 
-_BEGINS = re.compile(r"(?<![\w.+-])(?:https?://|mailto:)", re.IGNORECASE)
+# Colons are rare, so the search for them is fast. The empty groups distinguish the schemes.
+_COLON = re.compile(
+    r":(?:(?<=http:)(?<![\w.+-]http:)//()|(?<=https:)(?<![\w.+-]https:)//()|(?<=mailto:)(?<![\w.+-]mailto:)())",
+    re.IGNORECASE,
+)
+_SCHEMES = ("http", "https", "mailto")
 _IN_TEXT = re.compile(r"https?://[^\s<>\"'`{}|\\^]{1,4000}|mailto:[^\s<>\"'`{}|\\^]{3,1000}", re.IGNORECASE)
-_MAX_SCHEME = len("https://")
 _AT_ONCE = 65_536
 """Characters searched per match; a match blocks other threads."""
 _FOLLOWED = re.compile(r"(?:https?://[^/?#\s]|mailto:\S)", re.IGNORECASE)
@@ -51,18 +55,18 @@ def _all(text: str, html: str) -> Iterator[tuple[str, str]]:
 
 def _written(text: str) -> Iterator[str]:
     """Addresses in a text; "" for an incomplete one."""
-    at = 0
+    at = end = 0
     while at < len(text):
-        begins = _BEGINS.search(text, at, at + _AT_ONCE + _MAX_SCHEME)
-        match = _IN_TEXT.match(text, begins.start()) if begins else None
-        if match:
-            yield match[0]
-            at = match.end()
-        elif begins:
-            yield ""
-            at = begins.end()
-        else:
+        colon = _COLON.search(text, at, at + _AT_ONCE + len("//"))
+        if colon is None:
             at += _AT_ONCE
+            continue
+        start = colon.start() - len(_SCHEMES[(colon.lastindex or 1) - 1])
+        at = colon.end()
+        if start >= end:  # else the scheme begins within the last address
+            match = _IN_TEXT.match(text, start)
+            yield match[0] if match else ""
+            at = end = match.end() if match else at
 
 
 def _without_end(url: str) -> str:
@@ -168,17 +172,29 @@ _BEFORE, _BEHIND = 120, 60
 _MIN_SCORE = 3
 
 
-def codes_in(subject: str, text: str, *, max_characters: int, max_codes: int) -> tuple[str, ...]:
+def codes_in(subject: str, text: str, *, max_codes: int) -> tuple[str, ...]:
     """One-time codes, the likeliest first, without blanks and hyphens in digits."""
     scores: dict[str, float] = {}
-    for part, bonus in ((subject[:1000], 1.0), (text[:max_characters], 0.0)):
-        for code, score in _scored(_LINK.sub(lambda each: "@" * len(each[0]), part)):
+    for part, bonus in ((subject[:1000], 1.0), (text, 0.0)):
+        for code, score in _scored(_masked(part)):
             scores[code] = max(scores.get(code, 0.0), score + bonus)
     likely = sorted(((score, code) for code, score in scores.items() if score >= _MIN_SCORE), key=lambda each: -each[0])
     return tuple(code for _, code in likely[:max_codes])
 
 
+def _masked(text: str) -> str:
+    """The text with "@" in place of links."""
+    # Mostly the text has none, and the pattern is slow.
+    has_links = "@" in text or ":" in text or "www." in text.lower()
+    return _LINK.sub(lambda each: "@" * len(each[0]), text) if has_links else text
+
+
 def _scored(text: str) -> list[tuple[str, float]]:
+    candidates = list(_CANDIDATE.finditer(text))
+    stated = [each for each in _STATED_ANY.finditer(text) if any(sign.isdigit() for sign in each[1])]
+    # The patterns for words are slow.
+    if not candidates and not stated:
+        return []
     exclusions = [(each.start(), each.end()) for each in _OTHER_CODES.finditer(text)]
     spans = [(each.start(), each.end()) for each in _NAMED.finditer(text)]
     spans = [span for span in spans if not _overlaps(span, exclusions)]
@@ -188,12 +204,11 @@ def _scored(text: str) -> list[tuple[str, float]]:
     ends = sorted(end for _, end in spans)
     exclusion_ends = [end for _, end in exclusions]
     codes: list[tuple[str, float]] = []
-    for candidate in _CANDIDATE.finditer(text):
+    for candidate in candidates:
         score = _score(text, candidate, starts, ends, exclusion_ends)
         if score:
             codes.append((_typed(candidate[0]), score))
-    codes += [(each[1], 7.0) for each in _STATED_ANY.finditer(text) if any(sign.isdigit() for sign in each[1])
-              and not _overlaps(each.span(), exclusions)]  # fmt: skip
+    codes += [(each[1], 7.0) for each in stated if not _overlaps(each.span(), exclusions)]
     return codes
 
 

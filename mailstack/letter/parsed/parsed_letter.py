@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -112,13 +113,12 @@ class ParsedLetter(Struct, frozen=True):
     @property
     def readable(self) -> str:
         """The text, or the words of the HTML without a text."""
-        return self.text if self.text.strip() else hypertext.words(self._read_html)
+        return self._words(sys.maxsize)
 
     @property
     def snippet(self) -> str:
         """Start of the letter in one line, with the hidden preview text of HTML."""
-        text = self.text if self.text.strip() else hypertext.words(self._read_html, hidden=True)
-        text = _INVISIBLE.sub("", text[: self.limits.snippet * 40])
+        text = _INVISIBLE.sub("", self._words(self.limits.snippet * 40, hidden=True))
         return " ".join(text.split())[: self.limits.snippet].rstrip()
 
     @property
@@ -128,8 +128,7 @@ class ParsedLetter(Struct, frozen=True):
     @property
     def codes(self) -> tuple[str, ...]:
         """One-time codes, the likeliest first."""
-        limits = self.limits
-        return codes_in(self.subject, self.readable, max_characters=limits.searched_for_codes, max_codes=limits.codes)
+        return codes_in(self.subject, self._words(self.limits.searched_for_codes), max_codes=self.limits.codes)
 
     @property
     def events(self) -> tuple[CalendarEvent, ...]:
@@ -140,6 +139,12 @@ class ParsedLetter(Struct, frozen=True):
             events = parse_calendar(part.beginning(self.octets, MAX_CALENDAR), part.charset)
             found.update(dict.fromkeys(events))
         return tuple(found)
+
+    def _words(self, max_characters: int, *, hidden: bool = False) -> str:
+        """Start of the text, or of the words of the HTML without a text."""
+        if self.text.strip():
+            return self.text[:max_characters]
+        return hypertext.words(self._read_html, hidden=hidden, max_characters=max_characters)[:max_characters]
 
     @property
     def _read_html(self) -> str:
