@@ -1,4 +1,7 @@
-"""Every line of the documents that installs mailstack, run with a wheel of this checkout and the tools that it names."""
+"""Every line of the documents that installs mailstack, run with a wheel of this checkout and the tools that it names.
+
+Lines of pip find the dependencies installed, and build without isolation: test_distributions.py lets pip do all of it.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -55,6 +59,7 @@ def environment(tmp_path):
         "PATH": f"{tmp_path}/venv/bin:{tmp_path}/bin:{tools}:{os.environ['PATH']}",
         "VIRTUAL_ENV": str(tmp_path / "venv"),
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "PIP_NO_BUILD_ISOLATION": "0",  # pip's way to write: without isolation
         "PIP_NO_COMPILE": "1",
         "PIP_PYTHON": str(tmp_path / "venv" / "bin" / "python"),
         "PIPX_HOME": str(tmp_path / "pipx"),
@@ -74,6 +79,14 @@ def run(command, environment):
     return ran.stdout
 
 
+def needed(wheel, line):
+    """What is to be installed before a line: mailstack for one of its extras, otherwise its dependencies and build tools."""
+    if "mailstack[" in line:
+        return [wheel]  # the index is not asked for mailstack
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    return [*project["project"]["dependencies"], *project["build-system"]["requires"]]
+
+
 @pytest.mark.parametrize("line", LINES)
 def test_an_install_line_works(line, archives, environment):
     words = shlex.split(line.replace("WHEEL", archives.wheel))
@@ -84,9 +97,8 @@ def test_an_install_line_works(line, archives, environment):
         assert "ready in" in run(smoke, environment)
         return
     extras = re.findall(r"\[([a-z,0-9]+)\]", line)
-    if "mailstack[" in line:
-        # An extra for what is installed: the index is not asked for mailstack.
-        run(["pip", "install", "--quiet", archives.wheel], environment)
+    if words[0] == "pip":
+        run(["uv", "pip", "install", "--quiet", *needed(archives.wheel, line)], environment)
     run(words if "uv" in words[0] else [*words, "--quiet"], environment)
     places = f"{environment['VIRTUAL_ENV']}/bin:{environment['PIPX_BIN_DIR']}"
     command = shutil.which("mailstack", path=places)
