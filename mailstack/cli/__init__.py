@@ -25,6 +25,7 @@ COMMANDS = {
     ),
     "letters": ("mailstack.cli.letters:letters", "List the newest messages and where each is now."),
     "journey": ("mailstack.cli.letters:journey", "Show the journey of one message, step by step."),
+    "screenshot": ("mailstack.cli.screenshot:screenshot", "Write a screenshot of a message to a PNG file."),
     "suppress": ("mailstack.cli.suppress:suppress", "Manage remote addresses that get no more messages."),
     "tls-report": ("mailstack.cli.tls_report:tls_report", "Show the results of TLS with other domains."),
     "webhook": ("mailstack.cli.webhook:webhook", "Show, test and retry webhooks."),

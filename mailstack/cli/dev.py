@@ -46,6 +46,8 @@ _WORD = re.compile(r"-[A-Za-z][A-Za-z.-]")
               help="Let addresses such as temperror@elsewhere.test cause faults.")  # fmt: skip
 @click.option("--spam-filter", metavar="FILTER", callback=lazy_callback("mailstack.web.checks.spam:parse_filter"),
               help="Get spam scores from: spamassassin:127.0.0.1:783, rspamd:http://127.0.0.1:11333.")  # fmt: skip
+@click.option("--browser", metavar="PROGRAM", default="",
+              help="Chromium for screenshots of messages; default: the one on PATH.")  # fmt: skip
 @click.option(
     "--web-host", "web_hosts", metavar="NAME", multiple=True, help="Accept this Host name for the web pages as well."
 )

@@ -28,6 +28,7 @@ from mailstack.config.model import (
     LimitsSettings,
     ListenSettings,
     LogSettings,
+    ScreenshotsSettings,
     TlsSettings,
     WebSettings,
 )
@@ -55,6 +56,7 @@ __all__ = [
     "RelaySettings",
     "RelaySourceSettings",
     "ScheduleSettings",
+    "ScreenshotsSettings",
     "SubmissionSettings",
     "TlsReportsSettings",
     "TlsSettings",

@@ -196,6 +196,20 @@ class IndexSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     undo: Duration = read_duration("1m")
 
 
+class ScreenshotsSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Screenshots of letters by Chromium, and their limits."""
+
+    browser: str = ""
+    """Empty: the first of the usual names on PATH."""
+    require_sandbox: bool = True
+    concurrency: CountOrNone = 1
+    queue: CountOrNone = 10
+    timeout: Duration = read_duration("20s")
+    memory: Size = Size(1073741824)
+    max_width: Count = 2000
+    max_height: Count = 10_000
+
+
 class PostgresqlSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """PostgreSQL store of a deployment."""
 
@@ -273,6 +287,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     clients: ClientsSettings = field(default_factory=ClientsSettings)
     web: WebSettings = field(default_factory=WebSettings)
     index: IndexSettings = field(default_factory=IndexSettings)
+    screenshots: ScreenshotsSettings = field(default_factory=ScreenshotsSettings)
     mta_sts: MtaStsSettings = field(default_factory=MtaStsSettings)
     tls_reports: TlsReportsSettings = field(default_factory=TlsReportsSettings)
     contents: ContentsSettings = field(default_factory=ContentsSettings)

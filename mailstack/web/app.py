@@ -19,6 +19,7 @@ from mailstack.web.api.events import event_routes, wait_routes
 from mailstack.web.api.letter_index import ApiLetterReader
 from mailstack.web.api.letters import journey_routes, letter_routes
 from mailstack.web.api.queue import queue_routes
+from mailstack.web.api.screenshots import screenshot_routes
 from mailstack.web.autoconfig.guide import services_from_config
 from mailstack.web.channel import WebChannel
 from mailstack.web.client_files import ProfileSigner, PublicServerInfo, client_file_routes, inbox_routes
@@ -28,6 +29,7 @@ from mailstack.web.html_pages import front_routes, setup_routes
 from mailstack.web.http_messages import HttpError, HttpRoute, Request, Response, RouteDoc, json_response
 from mailstack.web.listener import ProtocolFactory
 from mailstack.web.login import login_from_context, me_routes
+from mailstack.web.screenshots import Screenshots
 from mailstack.web.site import AllowAll, CorsPolicy, Site
 
 
@@ -101,8 +103,10 @@ def _letters(context: ApiContext) -> tuple[HttpRoute, ...]:
     # Connections time out in real time, independent of an advanced clock of letters.
     timeout = ReactorClock(context.requests.reactor)
     stream_limits = context.requests.stream_limits
+    screenshots = Screenshots(context.requests.reactor, context.config.screenshots, context.requests.in_thread)
     return (
         *letter_routes(reader, context.clock.now),
+        *screenshot_routes(reader, screenshots),
         *compose_routes(context, reader),
         *check_routes(reader, context.options.admin.head, context.options.admin.check_spam),
         *wait_routes(reader, context.clock.now, timeout, stream_limits),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from email.message import EmailMessage
 from email.policy import SMTP
+from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tests.browser.browsing import DESKTOP, PHONE, until
 from tests.browser.conftest import Open
@@ -178,6 +180,18 @@ def test_a_letter_is_released_through_the_queue(visit: Open, dev: Environment, s
     page.get_by_role("tab", name="Journey").click()
     page.locator(".picture, .panel").get_by_text("Copied").first.wait_for()
     page.get_by_role("list", name="Step by step").get_by_text("released by a user").first.wait_for()
+
+
+def test_a_screenshot_is_downloaded_in_the_width_of_the_page(visit: Open, shop: str, tmp_path: Path) -> None:
+    """The button is there because this machine has Chromium."""
+    page = visit(f"#/letter/{shop}", scheme="dark")
+    page.get_by_role("button", name="As on a phone").click()
+    with page.expect_download(timeout=60_000) as download:
+        page.get_by_role("button", name="Download a screenshot").click()
+    assert download.value.suggested_filename == f"{shop}.png"
+    download.value.save_as(tmp_path / "letter.png")
+    with Image.open(tmp_path / "letter.png") as picture:
+        assert picture.width == 375
 
 
 def test_paper_has_the_letter_and_nothing_to_press(visit: Open, shop: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.parsers import (
     asking,
+    browsers,
     conversations,
     engines,
     files,
@@ -21,7 +22,7 @@ from tests.parsers.parser import Parser
 
 TABLES = (
     engines, conversations, secrets, letters, people, stored, networks, settings, asking, vouching, looking, filters,
-    files,
+    files, browsers,
 )  # fmt: skip
 
 PARSERS: dict[str, Parser] = {parser.name: parser for table in TABLES for parser in table.PARSERS}

@@ -20,6 +20,7 @@ from mailstack.config import (
     LimitsSettings,
     ListenSettings,
     RelaySettings,
+    ScreenshotsSettings,
     SubmissionSettings,
     WebSettings,
 )
@@ -164,6 +165,8 @@ def home_config(settings: DevSettings, data: Path, world_port: int) -> Config:
         listen=listen,
         clients=ClientsSettings(host=HostName("localhost")),
         web=web,
+        # The letters are those of the applications under test.
+        screenshots=ScreenshotsSettings(browser=settings.browser, require_sandbox=False),
         accounts=AccountsSettings(require_tls=not settings.clear_logins),
         submission=SubmissionSettings(check_from="allow"),  # applications write any From
         relay=RelaySettings(port=world_port, schedule=settings.schedule),

@@ -94,6 +94,8 @@ class DevSettings(Struct, frozen=True):
     """Origins that may use the API (CORS)."""
     spam_filter: SpamFilter | None = None
     """Spam filter that scores letters on request."""
+    browser: str = ""
+    """Chromium for screenshots: a name on PATH, or a path. Empty: the usual names."""
     preload: Path | None = None
     """Directory of letters that are delivered at the start (mailstack.sandbox.dev.accounts)."""
     strict_newlines: bool = False

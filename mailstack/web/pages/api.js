@@ -38,6 +38,20 @@ export async function text(path, limit) {
     return { text: found.slice(0, limit), more: found.length > limit };
 }
 
+/** Octets of a resource. */
+export const blob = async (path, timeout = TIMEOUT) => read(await fetchOk(path, {}, timeout), "blob");
+
+let described = null;
+
+/** Description of the API, read once: it has the routes of this server. */
+export function description() {
+    described ??= get("v1/openapi.json").catch((error) => {
+        described = null;
+        throw error;
+    });
+    return described;
+}
+
 /** Path with a query; relative, so that the pages work below any prefix. */
 export function at(path, query = {}) {
     const pairs = Object.entries(query).filter(([, value]) => value !== undefined && value !== null && value !== "");

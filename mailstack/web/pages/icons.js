@@ -11,6 +11,7 @@ const PATHS = {
     "bell-off": "M8 6.3A5 5 0 0 1 17 9v4l1 1.5M7 10v3l-2 3h11M10 19a2 2 0 0 0 4 0M4 4l16 16",
     bounce: "M9 14 4 9l5-5M4 9h10a6 6 0 0 1 0 12h-3",
     calendar: "M5 6h14v14H5zM5 10h14M9 3v5m6-5v5",
+    camera: "M4 7h4l2-3h4l2 3h4v12H4zm8 9a3 3 0 1 0 0-6 3 3 0 0 0 0 6Z",
     check: "m5 12.5 4.5 4.5L19 7.5",
     clock: "M12 21a9 9 0 1 0 0-18 9 9 0 0 0 0 18Zm0-14v5l3.5 2",
     close: "M6 6l12 12M18 6 6 18",

@@ -11,6 +11,7 @@ import { invitationsOf } from "./invitations.js";
 import { debounced, on } from "./live.js";
 import { showError, attempt } from "./notices.js";
 import { go, hashOf } from "./routes.js";
+import { screenshotButton } from "./screenshot.js";
 import { tagQuery } from "./search.js";
 
 /** Tabs: name, condition, and import of `show(panel, letter)`, which returns a function that closes the tab. */
@@ -194,6 +195,7 @@ export class LetterView {
                 },
                 icon("download"),
             ),
+            screenshotButton(this.id),
             iconButton("trash", "Delete (#)", this.context.remove),
         );
     }

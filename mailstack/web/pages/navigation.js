@@ -1,6 +1,6 @@
 /** Navigation bar: pages, mailboxes with unread letters, and the state of the connection. */
 
-import { get, remove } from "./api.js";
+import { description, get, remove } from "./api.js";
 import { button, fill, h, userText } from "./dom.js";
 import { clock, number, span } from "./format.js";
 import { compose, showHelp } from "./keyboard.js";
@@ -59,7 +59,7 @@ function showLinks(paths, admin) {
 
 /** Shows the user with a button to log out, and the links that the user may use. */
 async function showUser() {
-    const [{ account, admin }, { paths }] = await Promise.all([get("v1/me"), get("v1/openapi.json")]);
+    const [{ account, admin }, { paths }] = await Promise.all([get("v1/me"), description()]);
     showLinks(paths, admin);
     byId("me").hidden = !account;
     if (account)
