@@ -27,7 +27,7 @@ def a_subject(server: Server, way: Callable[[str], str] = lambda url: url) -> It
     def fill(url: str) -> None:
         pump.run(open_store(url).close())
 
-    with server.database(server.template("schema", fill)) as url:
+    with server.emptied("schema", fill) as url:
 
         def reopen() -> PostgresStore:
             if opened:

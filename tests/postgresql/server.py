@@ -26,6 +26,7 @@ class Server:
         self.cluster = cluster
         """What runs it, if it is ours to stop and start."""
         self._templates: dict[str, str] = {}
+        self._emptied: dict[str, tuple[str, str]] = {}
 
     @classmethod
     def of(cls, cluster: Cluster) -> Server:
@@ -54,8 +55,29 @@ class Server:
             fill(self.url_of(made))
         return self._templates[name]
 
+    @contextlib.contextmanager
+    def emptied(self, name: str, fill: Callable[[str], Any]) -> Iterator[str]:
+        """The URL of a database that `fill` was called with, once, and that has no other rows. 10 ms.
+
+        For one use at a time. After an exception the next use gets another database.
+        """
+        if name not in self._emptied:
+            made = self._make(self.template(name, fill))
+            self._emptied[name] = made, _emptying(self.url_of(made))
+        database, statements = self._emptied[name]
+        try:
+            yield self.url_of(database)
+            with psycopg.connect(self.url_of(database), options="-c lock_timeout=5s") as connection:
+                connection.execute(statements)
+        except BaseException:
+            self._drop(self._emptied.pop(name)[0])
+            raise
+
     def close(self) -> None:
         """The templates go; the server stays."""
+        for database, _ in self._emptied.values():
+            self._drop(database)
+        self._emptied.clear()
         while self._templates:
             self._drop(self._templates.popitem()[1])
 
@@ -77,6 +99,25 @@ class Server:
     def _do(self, statement: str, *names: str) -> None:
         with psycopg.connect(self.url, autocommit=True) as connection:
             connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
+
+
+def _emptying(url: str) -> str:
+    """Statements that delete the rows of all tables that are empty now, and restart all sequences.
+
+    For few rows it takes a tenth of the time of TRUNCATE, and a twentieth of that of a new database.
+    """
+    with psycopg.connect(url) as connection:
+        tables = connection.execute(
+            "SELECT schemaname, tablename FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')"
+        ).fetchall()
+        names = [sql.Identifier(*table) for table in tables]
+        empty = [
+            name for name in names if connection.execute(sql.SQL("TABLE {} LIMIT 1").format(name)).fetchone() is None
+        ]
+        sequences = connection.execute("SELECT schemaname, sequencename FROM pg_sequences").fetchall()
+        statements = [sql.SQL("DELETE FROM {}").format(name) for name in empty]
+        statements += [sql.SQL("ALTER SEQUENCE {} RESTART").format(sql.Identifier(*each)) for each in sequences]
+        return sql.SQL("; ").join(statements).as_string(connection)
 
 
 @contextlib.contextmanager

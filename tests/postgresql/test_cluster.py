@@ -59,6 +59,26 @@ def test_a_template_is_filled_once_and_copied(postgresql: Server) -> None:
     assert len(filled) == 1
 
 
+def test_a_database_is_emptied_for_its_next_use(postgresql: Server) -> None:
+    def fill(url: str) -> None:
+        with psycopg.connect(url) as connection:
+            connection.execute("CREATE TABLE version AS SELECT 7 AS number; CREATE TABLE post (id serial, text text)")
+
+    used = set()
+    for _ in range(2):
+        with postgresql.emptied("posts", fill) as url:
+            used.add(url)
+            with psycopg.connect(url) as connection:
+                connection.execute("INSERT INTO post (text) VALUES ('a')")
+            assert answer(url, "SELECT array_agg(id) FROM post") == [1]
+            assert answer(url, "SELECT number FROM version") == 7
+    assert len(used) == 1
+    with pytest.raises(LookupError), postgresql.emptied("posts", fill):
+        raise LookupError
+    with postgresql.emptied("posts", fill) as url:
+        assert url not in used
+
+
 def test_it_keeps_port_and_rows_whichever_way_it_is_stopped(cluster: Cluster) -> None:
     with psycopg.connect(cluster.url()) as connection:
         connection.execute("CREATE TABLE letter (id text)")
