@@ -34,7 +34,7 @@ def test_every_framework_has_its_settings_with_the_real_ports(
 
 
 def test_settings_are_copied(visit: Open, dev: Environment) -> None:
-    page = visit("#/frameworks?name=Django", permissions=["clipboard-read", "clipboard-write"])
+    page = visit("#/frameworks?name=Django%20before%206.1", permissions=["clipboard-read", "clipboard-write"])
     page.get_by_label("Copy these settings").nth(1).click()
     port = dev.facts["services"]["submission"]["port"]
     until(page, f"navigator.clipboard.readText().then(text => text.includes('EMAIL_PORT = {port}\\nEMAIL_USE_TLS'))")

@@ -42,5 +42,5 @@ def test_the_names_of_what_is_run():
     """`packaging/frameworks.py` stands beside the documents in a checkout only."""
     program = DOCS.parent / "packaging/frameworks.py"
     if program.is_file():
-        run = set(re.findall(r'^    "([^"]+)": \($', program.read_text(), re.MULTILINE))
+        run = set(re.findall(r'^    "([^"]+)": \(', program.read_text(), re.MULTILINE))
         assert {name for name, tried in TRIED.items() if "by the package checks" in tried} == run

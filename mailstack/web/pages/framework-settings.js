@@ -4,7 +4,36 @@
 export const FRAMEWORKS = [
     {
         name: "Django",
-        about: "`settings.py`:",
+        about: "Django 6.1 and later, `settings.py`:",
+        ways: [
+            [
+                "MAILERS = {",
+                "    \"default\": {",
+                "        \"BACKEND\": \"django.core.mail.backends.smtp.EmailBackend\",",
+                "        \"OPTIONS\": {\"host\": \"127.0.0.1\", \"port\": 1025},",
+                "    },",
+                "}",
+            ],
+            [
+                "MAILERS = {",
+                "    \"default\": {",
+                "        \"BACKEND\": \"django.core.mail.backends.smtp.EmailBackend\",",
+                "        \"OPTIONS\": {",
+                "            \"host\": \"localhost\",",
+                "            \"port\": 1587,",
+                "            \"use_tls\": True,",
+                "            \"username\": \"alice@home.test\",",
+                "            \"password\": \"alice\",",
+                "        },",
+                "    },",
+                "}",
+            ],
+        ],
+        note: "",
+    },
+    {
+        name: "Django before 6.1",
+        about: "`settings.py`; Django 6.1 accepts these settings with a deprecation warning:",
         ways: [
             [
                 "EMAIL_HOST = \"127.0.0.1\"",
