@@ -27,13 +27,25 @@ DRAINING = 120.0
 class Deployment:
     """All of it, in a directory; everything ends with the `with` block."""
 
-    def __init__(self, directory: Path, *, ahead: Sequence[int | None] = (None, None), workers: int = 1) -> None:
-        """A node for each number of seconds in `ahead`, by which its clock is ahead; None: it has the machine's own."""
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        ahead: Sequence[int | None] = (None, None),
+        workers: int = 1,
+        databases: Server | None = None,
+    ) -> None:
+        """A node for each number of seconds in `ahead`, by which its clock is ahead; None: it has the machine's own.
+
+        `databases`: a running server; by default a new one.
+        """
         self.tally = Tally()
         self._stack = contextlib.ExitStack()
         try:
-            self.cluster = self._stack.enter_context(Cluster())
-            url = self._stack.enter_context(Server.of(self.cluster).database())
+            databases = databases or Server.of(self._stack.enter_context(Cluster()))
+            assert databases.cluster is not None
+            self.cluster = databases.cluster
+            url = self._stack.enter_context(databases.database())
             loop = self._stack.enter_context(Loop())
             self.far = self._stack.enter_context(FarHost())
             self.proxies: dict[str, Proxy] = {}

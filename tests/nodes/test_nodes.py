@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import poplib
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,9 @@ from mailstack.protocols.log import MAX_TEXTS
 from tests.nodes.deployment import LOST_AFTER, Deployment
 from tests.nodes.node import NO_FAKETIME, faketime
 from tests.nodes.people import READERS, People
+from tests.postgresql.cluster import Cluster
 from tests.postgresql.programs import directory_of_programs
+from tests.postgresql.server import Server
 from tests.waiting import PATIENCE, until
 
 if directory_of_programs() is None:
@@ -22,6 +25,13 @@ if directory_of_programs() is None:
 
 RESUMES = 5.0
 """Seconds until letters are taken again, once the database takes connections."""
+
+
+@pytest.fixture(scope="module")
+def databases() -> Iterator[Server]:
+    """One for all tests that leave it running."""
+    with Cluster() as cluster:
+        yield Server.of(cluster)
 
 
 def taken(people: People, node: str = "") -> int:
@@ -33,9 +43,11 @@ def taken_more(people: People, count: int = 20, node: str = "") -> None:
     until(lambda: taken(people, node) >= goal, f"{count} more letters are taken at {node or 'any node'}")
 
 
-def test_what_one_node_takes_the_other_reads_and_a_maildrop_is_exclusive_among_them(tmp_path: Path) -> None:
+def test_what_one_node_takes_the_other_reads_and_a_maildrop_is_exclusive_among_them(
+    tmp_path: Path, databases: Server
+) -> None:
     """RFC 1939 §4, RFC 2449 §8.1.2: [IN-USE]. Each node has two workers, so that there are four processes."""
-    with Deployment(tmp_path, workers=2) as server:
+    with Deployment(tmp_path, databases=databases, workers=2) as server:
         people = server.people("both", 1, pause=0.02, reading=False)
         taken_more(people, 40)
         people.over.set()
@@ -53,9 +65,9 @@ def test_what_one_node_takes_the_other_reads_and_a_maildrop_is_exclusive_among_t
 
 
 def test_a_node_that_is_killed_under_load_loses_nothing_and_others_take_over_what_it_had_claimed(
-    tmp_path: Path,
+    tmp_path: Path, databases: Server
 ) -> None:
-    with Deployment(tmp_path) as server:
+    with Deployment(tmp_path, databases=databases) as server:
         one, _ = server.nodes
         people = server.people("kill")
         taken_more(people)
@@ -98,9 +110,9 @@ def test_while_the_database_restarts_clients_hear_4xx_and_then_all_goes_on(tmp_p
             assert "Traceback" not in node.log
 
 
-def test_a_node_that_is_cut_off_takes_nothing_and_others_take_over(tmp_path: Path) -> None:
+def test_a_node_that_is_cut_off_takes_nothing_and_others_take_over(tmp_path: Path, databases: Server) -> None:
     """Also from a black hole, where nothing says that the database is gone."""
-    with Deployment(tmp_path) as server:
+    with Deployment(tmp_path, databases=databases) as server:
         lonely, _ = server.nodes
         people = server.people("cut")
         for harm in (server.proxies[lonely.name].stall, server.proxies[lonely.name].cut):
@@ -130,8 +142,10 @@ def test_a_node_that_is_cut_off_takes_nothing_and_others_take_over(tmp_path: Pat
         server.stop()
 
 
-def test_a_node_that_was_stopped_for_longer_than_its_lease_does_no_harm_when_it_goes_on(tmp_path: Path) -> None:
-    with Deployment(tmp_path) as server:
+def test_a_node_that_was_stopped_for_longer_than_its_lease_does_no_harm_when_it_goes_on(
+    tmp_path: Path, databases: Server
+) -> None:
+    with Deployment(tmp_path, databases=databases) as server:
         frozen, other = server.nodes
         people = server.people("ice")
         taken_more(people)
@@ -148,8 +162,8 @@ def test_a_node_that_was_stopped_for_longer_than_its_lease_does_no_harm_when_it_
 
 
 @pytest.mark.skipif(faketime() is None, reason=NO_FAKETIME)
-def test_clocks_that_differ_by_minutes_do_no_harm(tmp_path: Path) -> None:
-    with Deployment(tmp_path, ahead=(300, -300)) as server:
+def test_clocks_that_differ_by_minutes_do_no_harm(tmp_path: Path, databases: Server) -> None:
+    with Deployment(tmp_path, databases=databases, ahead=(300, -300)) as server:
         people = server.people("time")
         taken_more(people, 100)
         taken_more(people, 20, server.nodes[0].name)
@@ -161,9 +175,9 @@ def test_clocks_that_differ_by_minutes_do_no_harm(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(faketime() is None, reason=NO_FAKETIME)
 @pytest.mark.parametrize("seconds", [3600, -3600])
-def test_a_clock_that_is_set_while_a_node_runs_does_no_harm(tmp_path: Path, seconds: int) -> None:
+def test_a_clock_that_is_set_while_a_node_runs_does_no_harm(tmp_path: Path, databases: Server, seconds: int) -> None:
     """Nobody waits for the hour: neither a client, nor a letter whose next attempt is near, nor a life to be renewed."""
-    with Deployment(tmp_path, ahead=(0, 0)) as server:
+    with Deployment(tmp_path, databases=databases, ahead=(0, 0)) as server:
         one, _ = server.nodes
         people = server.people("set")
         taken_more(people)
