@@ -75,17 +75,29 @@ def until(page: Any, expression: str) -> None:
         page.wait_for_timeout(20)
 
 
+def settle(page: Any) -> None:
+    """Wait until the page is painted as it is now, and no transition is under way."""
+    page.evaluate(
+        """async () => { for (let frame = 0; frame < 2; frame++) await new Promise(requestAnimationFrame);
+        await Promise.allSettled(document.getAnimations().filter(each => each instanceof CSSTransition).map(each => each.finished)); }"""
+    )
+
+
 class Watched:
     """What a page did that it should not have done."""
 
     def __init__(self, page: Any, trap: Trap) -> None:
-        self._trap = trap
+        self._page, self._trap = page, trap
         trap.caught.clear()
         self._errors: list[str] = []
-        page.on("pageerror", lambda error: self._errors.append(str(error)))
+        page.on("pageerror", self._note)
+
+    def _note(self, error: Any) -> None:
+        self._errors.append(str(error))
 
     def check(self) -> None:
-        """No script failed, and no other host was asked."""
+        """No script failed, and no other host was asked. Afterwards the page is no longer watched."""
+        self._page.remove_listener("pageerror", self._note)
         assert not self._errors, self._errors
         asked = [name for name in self._trap.caught if name.endswith(FORBIDDEN)]
         assert not asked, asked

@@ -34,7 +34,7 @@ def test_every_framework_has_its_settings_with_the_real_ports(
 
 
 def test_settings_are_copied(visit: Open, dev: Environment) -> None:
-    page = visit("#/frameworks?name=Django%20before%206.1", permissions=["clipboard-read", "clipboard-write"])
+    page = visit("#/frameworks?name=Django%20before%206.1", permissions=("clipboard-read", "clipboard-write"))
     page.get_by_label("Copy these settings").nth(1).click()
     port = dev.facts["services"]["submission"]["port"]
     until(page, f"navigator.clipboard.readText().then(text => text.includes('EMAIL_PORT = {port}\\nEMAIL_USE_TLS'))")
@@ -42,6 +42,7 @@ def test_settings_are_copied(visit: Open, dev: Environment) -> None:
 
 def test_hosts_and_ports_are_shown_for_any_other_framework(visit: Open, dev: Environment) -> None:
     page = visit("#/frameworks")
+    page.locator(".page dl").nth(1).wait_for()
     shown = page.locator(".page dl").all_inner_texts()
     services = dev.facts["services"]
     assert shown[0].split() == ["Host", "127.0.0.1", "Port", str(services["capture"]["port"])]

@@ -25,7 +25,7 @@ Object.defineProperty(document, 'hidden', {get: () => isHidden});"""
 
 @pytest.mark.parametrize("system", ["light", "dark"])
 def test_a_theme_is_kept_and_there_from_the_first_paint(visit: Open, system: str) -> None:
-    page = visit("#/setup", scheme=system)
+    page = visit("#/setup", scheme=system, fresh=True)
     page.get_by_role("button", name="Theme: system").click()
     until(page, f"{SHOWN} === '{PAPER['light']}'")
     page.get_by_role("button", name="Theme: light").click()
@@ -52,7 +52,7 @@ def test_a_theme_is_that_of_all_tabs(visit: Open, dev: Environment) -> None:
 
 def notified(visit: Open, permission: str) -> Any:
     """A page whose browser gives this permission, and records notifications."""
-    page = visit("#/setup")
+    page = visit("#/setup", fresh=True)
     page.add_init_script(NOTIFICATIONS % permission)
     page.reload()
     page.get_by_role("button", name="Notify me of new letters").wait_for()
