@@ -91,21 +91,24 @@ def test_a_browser_searches_and_changes_to_dark_colours(address):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_page_has_a_grave_accessibility_fault(address, scheme):
     pytest.importorskip("playwright", reason="pip install 'mailstack[browser]'")
-    from tests.browser.browsing import DESKTOP, PHONE, chromium
-    from tests.browser.test_accessibility import findings
+    from tests.browser.axe import findings
+    from tests.browser.browsing import DESKTOP, PHONE, chromium, settle
 
     worst = {}
     with chromium() as (browser, _):
-        for width, height in (PHONE, DESKTOP):
-            page = browser.new_page(color_scheme=scheme, viewport={"width": width, "height": height})
-            for path in (
-                "",
-                "docs/tutorial/",
-                "docs/howto/faults/",
-                "docs/reference/settings/",
-                "docs/explanation/queue/",
-            ):
-                assert page.goto(address + path).ok, path
+        page = browser.new_page(color_scheme=scheme, reduced_motion="reduce")
+        for path in (
+            "",
+            "docs/tutorial/",
+            "docs/howto/faults/",
+            "docs/reference/settings/",
+            "docs/explanation/queue/",
+        ):
+            for width, height in (PHONE, DESKTOP):
+                page.set_viewport_size({"width": width, "height": height})
+                if width == PHONE[0]:
+                    assert page.goto(address + path).ok, path
+                settle(page)
                 if found := findings(page):
                     worst[f"{width} {path}"] = found
     assert worst == {}, "\n".join(sorted({line for found in worst.values() for line in found}))
