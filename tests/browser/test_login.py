@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import smtplib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -51,17 +50,18 @@ def test_one_logs_in_and_out(browser: tuple[Any, Trap], guarded: Environment) ->
     watched.check()
 
 
-@pytest.fixture
-def served(tmp_path: Path) -> Iterator[dict[str, int]]:
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, int]]:
     """The ports of `mailstack serve` with an inbox in the browser."""
-    with serve(mail_server(tmp_path, "[index]\nenabled = true\n", web=True), services=4) as server:
+    directory = tmp_path_factory.mktemp("server")
+    with serve(mail_server(directory, "[index]\nenabled = true\n", web=True), services=4) as server:
         yield server.ports
         assert server.stop() == 0
 
 
 @pytest.fixture
 def bob(browser: tuple[Any, Trap], served: dict[str, int]) -> Iterator[Any]:
-    """A page of his, logged in."""
+    """A page of his, logged in, without letters."""
     context = browser[0].new_context(viewport={"width": DESKTOP[0], "height": DESKTOP[1]})
     page = context.new_page()
     watched = Watched(page, browser[1])
@@ -71,6 +71,9 @@ def bob(browser: tuple[Any, Trap], served: dict[str, int]) -> Iterator[Any]:
     page.get_by_role("button", name="Log in").click()
     page.get_by_role("heading", name="No letter here yet").wait_for()
     yield page
+    page.evaluate(
+        "fetch('v1/letters', {method: 'DELETE', headers: {'Content-Type': 'application/json'}, body: '{\"all\": true}'})"
+    )
     context.close()
     watched.check()
 

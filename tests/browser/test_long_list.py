@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import smtplib
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -21,14 +20,20 @@ MIDDLE = "document.querySelector('.scroller').scrollTop = 700 * 46"
 
 
 @pytest.fixture
-def many(dev: Environment) -> Iterator[Environment]:
-    with smtplib.SMTP(*dev.at("capture"), timeout=PATIENCE) as client:
-        for number in range(MANY):
-            text = f"From: app@example.test\r\nTo: bob@home.test\r\nSubject: Letter {number}\r\n\r\nHello\r\n"
-            client.sendmail("app@example.test", ["bob@home.test"], text)
-    dev.wait(lambda: dev.api("GET", "v1/letters?limit=1")["total"] == MANY)
-    yield dev
-    dev.empty()
+def dev(running: Environment) -> Environment:
+    """With many letters. A test that changes them puts them back; if one has not, they are made anew."""
+    if total(running) != MANY:
+        running.empty()
+        with smtplib.SMTP(*running.at("capture"), timeout=PATIENCE) as client:
+            for number in range(MANY):
+                text = f"From: app@example.test\r\nTo: bob@home.test\r\nSubject: Letter {number}\r\n\r\nHello\r\n"
+                client.sendmail("app@example.test", ["bob@home.test"], text)
+        running.wait(lambda: total(running) == MANY)
+    return running
+
+
+def total(dev: Environment) -> int:
+    return int(dev.api("GET", "v1/letters?limit=1")["total"])
 
 
 def asked(page: Any) -> list[int]:
@@ -47,7 +52,7 @@ def first_in_sight(page: Any) -> str:
     )
 
 
-def test_a_jump_into_the_middle_asks_for_the_middle(visit: Open, many: Environment) -> None:
+def test_a_jump_into_the_middle_asks_for_the_middle(visit: Open, dev: Environment) -> None:
     page = visit()
     page.locator(".row", has_text=f"Letter {MANY - 1}").wait_for()
     assert page.evaluate("document.querySelector('.rows').offsetHeight") == MANY * ROW
@@ -60,22 +65,22 @@ def test_a_jump_into_the_middle_asks_for_the_middle(visit: Open, many: Environme
     ).get_attribute("aria-posinset") == str(MANY - 799)
 
 
-def test_scroll_position_in_the_middle_is_kept(visit: Open, many: Environment) -> None:
+def test_scroll_position_in_the_middle_is_kept(visit: Open, dev: Environment) -> None:
     """Whatever comes or goes above, in his own page or in another."""
     page = visit()
     page.locator(".row", has_text=f"Letter {MANY - 1}").wait_for()
     page.evaluate(MIDDLE)
     until(page, "[...document.querySelectorAll('.row .subject')].some(each => each.textContent === 'Letter 799')")
-    gone = many.api("DELETE", "v1/letters", {"query": 'subject:"Letter 1400"'})
+    gone = dev.api("DELETE", "v1/letters", {"query": 'subject:"Letter 1400"'})
     assert gone["deleted"] == 1
     until(page, f"document.querySelector('.rows').offsetHeight === {(MANY - 1) * ROW}")
     assert first_in_sight(page) == "Letter 799"
-    many.api("POST", "v1/undo", {"token": gone["undo"]})
+    dev.api("POST", "v1/undo", {"token": gone["undo"]})
     until(page, f"document.querySelector('.rows').offsetHeight === {MANY * ROW}")
     assert first_in_sight(page) == "Letter 799"
 
 
-def test_the_end_is_reached_and_the_keyboard_goes_on_there(visit: Open, many: Environment) -> None:
+def test_the_end_is_reached_and_the_keyboard_goes_on_there(visit: Open, dev: Environment) -> None:
     page = visit()
     page.locator(".row", has_text=f"Letter {MANY - 1}").wait_for()
     page.evaluate("document.querySelector('.scroller').scrollTop = 1e9")
@@ -85,7 +90,7 @@ def test_the_end_is_reached_and_the_keyboard_goes_on_there(visit: Open, many: En
     page.get_by_role("heading", name="Letter 1", level=1).wait_for()
 
 
-def test_all_but_some_are_marked(visit: Open, many: Environment) -> None:
+def test_all_but_some_are_marked(visit: Open, dev: Environment) -> None:
     page = visit()
     page.locator(".row", has_text=f"Letter {MANY - 1}").wait_for()
     page.get_by_label("Select all letters").check()
@@ -93,23 +98,25 @@ def test_all_but_some_are_marked(visit: Open, many: Environment) -> None:
     page.locator(".row", has_text=f"Letter {MANY - 2}").get_by_role("checkbox").uncheck()
     page.get_by_text(re.compile(r"1,499 selected")).wait_for()
     page.get_by_role("button", name="Mark as read").click()
-    many.wait(lambda: many.api("GET", "v1/letters?limit=1")["unread"] == 1)
-    (left,) = many.api("GET", "v1/letters?query=is:unread")["letters"]
+    dev.wait(lambda: dev.api("GET", "v1/letters?limit=1")["unread"] == 1)
+    (left,) = dev.api("GET", "v1/letters?query=is:unread")["letters"]
     assert left["subject"] == f"Letter {MANY - 2}"
 
 
-def test_range_includes_letters_that_are_not_loaded(visit: Open, many: Environment) -> None:
+def test_range_includes_letters_that_are_not_loaded(visit: Open, dev: Environment) -> None:
     page = visit()
     page.locator(".row", has_text=f"Letter {MANY - 1}").get_by_role("checkbox").check()
     page.evaluate(MIDDLE)
     page.locator(".row", has_text=re.compile(r"Letter 790\b")).get_by_role("checkbox").click(modifiers=["Shift"])
     page.get_by_text(re.compile("710 selected")).wait_for()
     page.get_by_role("button", name="Delete").click()
-    many.wait(lambda: many.api("GET", "v1/letters?limit=1")["total"] == MANY - 710)
+    dev.wait(lambda: total(dev) == MANY - 710)
     page.locator(".row", has_text=re.compile(r"Letter 789\b")).wait_for()
+    page.get_by_role("button", name="Undo").click()
+    dev.wait(lambda: total(dev) == MANY)
 
 
-def test_a_large_search_shows_its_exact_total_and_keeps_the_scroll_bar(visit: Open, many: Environment) -> None:
+def test_a_large_search_shows_its_exact_total_and_keeps_the_scroll_bar(visit: Open, dev: Environment) -> None:
     """The server counts a part of a large search at first: here 100 letters."""
 
     def count_a_part(route: Any) -> None:
@@ -127,7 +134,7 @@ def test_a_large_search_shows_its_exact_total_and_keeps_the_scroll_bar(visit: Op
     until(page, f"{height} === {MANY * ROW}")
     page.evaluate(MIDDLE)
     page.locator(".row", has_text="Letter 799").wait_for()
-    many.send(letter("One more"), "bob@home.test")
+    dev.send(letter("One more"), "bob@home.test")
     heights = page.evaluate(
         f"""() => new Promise(resolve => {{ const seen = new Set(); const end = performance.now() + 3000;
         const look = () => {{ seen.add({height}); performance.now() < end && {height} !== {(MANY + 1) * ROW}
@@ -135,9 +142,10 @@ def test_a_large_search_shows_its_exact_total_and_keeps_the_scroll_bar(visit: Op
     )
     assert set(heights) <= {MANY * ROW, (MANY + 1) * ROW}
     assert (MANY + 1) * ROW in heights
+    assert dev.api("DELETE", "v1/letters", {"query": 'subject:"One more"'})["deleted"] == 1
 
 
-def test_rows_that_are_not_loaded_have_placeholders_of_their_height(visit: Open, many: Environment) -> None:
+def test_rows_that_are_not_loaded_have_placeholders_of_their_height(visit: Open, dev: Environment) -> None:
     page = visit()
     page.locator(".row", has_text=f"Letter {MANY - 1}").wait_for()
     held: list[Any] = []
@@ -153,32 +161,3 @@ def test_rows_that_are_not_loaded_have_placeholders_of_their_height(visit: Open,
     page.locator(".row", has_text="Letter 799").wait_for()
     assert page.evaluate("document.querySelector('.scroller').scrollTop") == before
     assert page.evaluate("document.querySelector('.rows').offsetHeight") == MANY * ROW
-
-
-SOON = 200
-"""Milliseconds until fifty letters are painted; what a machine that runs other things is allowed is a multiple."""
-
-
-def test_fifty_letters_are_painted_at_once(visit: Open, dev: Environment) -> None:
-    for number in range(50):
-        dev.send(letter(f"Letter {number}"), "bob@home.test")
-    dev.wait(lambda: len(dev.listed()) == 50)
-    page = visit()
-    page.locator(".row").first.wait_for()
-    took = []
-    for _ in range(5):
-        page.reload()
-        page.locator(".row").first.wait_for()
-        took.append(
-            page.evaluate(
-                """() => new Promise(resolve => requestAnimationFrame(() => resolve(Math.max(
-                ...performance.getEntriesByType('paint').map(each => each.startTime),
-                ...performance.getEntriesByType('resource').filter(each => each.name.includes('v1/letters')).map(each => each.responseEnd)))))"""
-            )
-        )
-    assert min(took) < SOON * 3, took
-    shifts = page.evaluate(
-        """() => new Promise(resolve => new PerformanceObserver(list => resolve(list.getEntries().reduce((sum, each) => sum + each.value, 0)))
-        .observe({type: 'layout-shift', buffered: true}) || setTimeout(() => resolve(0), 300))"""
-    )
-    assert shifts < 0.02, "nothing moves while it loads"
