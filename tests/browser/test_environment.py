@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.browser.browsing import SIZES, until
+from tests.browser.browsing import SIZES, settle, until
 from tests.browser.conftest import Open
 from tests.browser.environment import Environment
 from tests.browser.letters import letter
@@ -187,6 +187,22 @@ def test_the_log_says_that_nothing_was_said(visit: Open, dev: Environment) -> No
     dev.send(letter("Something"), "bob@home.test")
     page.locator(".log", has_text="RCPT TO:<bob@home.test>").wait_for()
     page.get_by_text("No protocol lines yet").wait_for(state="hidden")
+
+
+def test_lines_of_the_time_while_the_log_loads_are_shown(visit: Open, dev: Environment) -> None:
+    page = visit("#/setup")
+    late = []
+    page.route("**/v1/protocol", lambda route: late.append((route, route.fetch())))
+    page.evaluate("location.hash = '#/protocol'")
+    until(page, "document.querySelector('.log') !== null")
+    while not late:
+        page.wait_for_timeout(20)
+    dev.submit(letter("Meanwhile", From="alice@home.test"), "meanwhile@elsewhere.test")
+    until(page, "document.getElementById('unread').textContent === '1'")
+    settle(page)
+    route, response = late[0]
+    route.fulfill(response=response)
+    page.locator(".log li", has_text="RCPT TO:<meanwhile@elsewhere.test>").first.wait_for()
 
 
 def test_open_page_shows_an_advance_of_the_clock(visit: Open, faulty: Environment) -> None:

@@ -30,6 +30,7 @@ export function show(_, main) {
         if (!paused) flush();
     });
     let paused = false;
+    let loading = false;
     let pending = [];
     const body = pageBody(
         main,
@@ -70,7 +71,7 @@ export function show(_, main) {
     const onLine = (line) => {
         pending.push(line);
         if (pending.length > MAX_SHOWN) pending.shift();
-        if (!paused)
+        if (!paused && !loading)
             frame ||= requestAnimationFrame(() => {
                 frame = 0;
                 flush();
@@ -78,11 +79,18 @@ export function show(_, main) {
     };
     /** Loads the log of the server; keeps newer lines from events. */
     const load = async () => {
-        const found = await get("v1/protocol");
-        const newest = found.lines.at(-1)?.at ?? "";
-        pending = [...found.lines, ...pending.filter((each) => each.at > newest)];
-        fill(lines);
-        flush();
+        loading = true; // lines of meanwhile stay pending
+        cancelAnimationFrame(frame);
+        frame = 0;
+        try {
+            const found = await get("v1/protocol");
+            const newest = found.lines.at(-1)?.at ?? "";
+            pending = [...found.lines, ...pending.filter((each) => each.at > newest)];
+            fill(lines);
+        } finally {
+            loading = false;
+            flush();
+        }
         log.scrollTop = log.scrollHeight;
     };
     attempt(load);
