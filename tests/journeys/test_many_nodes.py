@@ -2,23 +2,38 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import pytest
 
-from tests.journeys.clients import send, subjects_of_bob
-from tests.journeys.process import CONFIG, MAILSTACK, TWISTD, Process, add_accounts, command, lines_of_json, run, serve
+from tests.journeys.clients import log_in, send, subjects_of_bob
+from tests.journeys.process import (
+    CONFIG,
+    MAILSTACK,
+    TWISTD,
+    WEB_CONFIG,
+    Process,
+    add_accounts,
+    command,
+    lines_of_json,
+    run,
+    serve,
+)
+from tests.waiting import PATIENCE
 
 psycopg = pytest.importorskip("psycopg", exc_type=ImportError)
 
 
-def node(directory: Path, url: str, more: str = "") -> Path:
+def node(directory: Path, url: str, more: str = "", base: str = CONFIG) -> Path:
     """The configuration of one machine."""
     directory.mkdir()
     config = directory / "mailstack.toml"
-    config.write_text(f'store = "{url}"\n{CONFIG}{more}')
+    config.write_text(f'store = "{url}"\n{base}{more}')
     return config
 
 
@@ -66,6 +81,31 @@ def test_workers_are_processes_of_a_node(tmp_path: Path, postgresql_url: str) ->
         assert len({name.partition("#")[0] for name in names}) == 1
         assert "limits" not in checked, "they count together"
         assert server.stop() == 0
+
+
+def test_a_wait_for_a_state_at_one_node_ends_by_a_step_at_another(tmp_path: Path, postgresql_url: str) -> None:
+    """A reader collects the letter at the other node; a command holds another letter."""
+    more = '[index]\nenabled = true\n[web]\nadmins = ["alice@home.test"]\n'
+    one, two = (node(tmp_path / name, postgresql_url, more, WEB_CONFIG) for name in ("one", "two"))
+    add_accounts(one, "alice@home.test", "bob@home.test")
+    login = {"Authorization": "Basic " + base64.b64encode(b"alice@home.test:alice").decode()}
+    with serve(one, services=4) as here, serve(two, services=4) as there, ThreadPoolExecutor() as threads:
+
+        def waited(state: str) -> list[str]:
+            url = f"http://127.0.0.1:{here.ports['web']}/v1/wait?query=is:{state}&timeout={PATIENCE}"
+            with urlopen(Request(url, headers=login), timeout=2 * PATIENCE) as answer:
+                return [each["id"] for each in json.load(answer)["letters"]]
+
+        collected, held = threads.submit(waited, "collected"), threads.submit(waited, "held")
+        letter = send(there.ports["submission"], "read me", "bob@home.test")
+        reader = log_in(there.ports["pop3"])
+        reader.retr(1)
+        reader.dele(1)
+        reader.quit()
+        assert collected.result(2 * PATIENCE) == [letter]
+        other = send(there.ports["submission"], "hold me", "far@elsewhere.test")
+        command("queue", "hold", other, "-c", str(two))
+        assert held.result(2 * PATIENCE) == [other]
 
 
 _REFUSING = """

@@ -188,6 +188,16 @@ def test_a_wait_at_any_worker_is_answered_when_the_letter_comes(shared: Server) 
         assert (answer.status, json.loads(answer.read())["letters"][0]["subject"]) == (200, f"wanted-{number}")
 
 
+def test_a_wait_for_a_state_at_any_worker_ends_by_a_step_at_another(shared: Server) -> None:
+    waiting = shared.browsers()
+    for each in waiting:
+        each._connection.request("GET", "/v1/wait?query=is:delivered+subject:state&timeout=20", headers=LOGIN)
+    letter = shared.send("state")
+    for each in waiting:
+        answer = each._connection.getresponse()
+        assert [found["id"] for found in json.loads(answer.read())["letters"]] == [letter]
+
+
 def test_what_was_deleted_at_one_worker_comes_back_at_any(shared: Server) -> None:
     sent = [shared.send(f"letter-{number}") for number in range(3)]
     some = shared.browsers()

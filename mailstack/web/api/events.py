@@ -192,6 +192,9 @@ def _framed(name: str, kind: str, data: Any) -> bytes:
 DEFAULT_TIMEOUT = 30.0
 """Default timeout of a long poll, in seconds."""
 MAX_TIMEOUT = 600.0
+MIN_STATE_POLL, MAX_STATE_POLL = 1.0, 15.0
+"""Seconds between two searches of a wait for a state, at first and at last: other nodes and commands change states too,
+and their steps are not in the feed."""
 MAX_COUNT = 100
 
 _WAIT_DOC = RouteDoc(
@@ -242,15 +245,16 @@ class LongPoll:
                 return await self._poll(request, which, count, self._clock.steady() + timeout)
 
     async def _poll(self, request: Request, which: ItemFilter, wanted: int, until: float) -> Response:
-        feed = self._index.feed
+        feed, begun = self._index.feed, self._clock.steady()
         while True:
             position = feed.newest
+            poll = min(MAX_STATE_POLL, max(MIN_STATE_POLL, self._clock.steady() - begun))
             found = await self._index.first(which, wanted)
             if len(found) >= wanted:
                 return json_response(WaitResult(await self._letters(found, request)))
             if feed.is_closed:
                 raise HttpError(503, "The server is shutting down.")
-            if not await self._wait_for_letter(position, until, by_state=has_states(which)):
+            if not await self._wait_for_change(position, until, poll if has_states(which) else None):
                 letters = await self._letters(found, request)
                 count = f"{len(found)} of {wanted} messages arrived" if found else "no matching message arrived"
                 raise HttpError(
@@ -265,17 +269,20 @@ class LongPoll:
             raise HttpError(401, "The session has ended; log in again.")
         return await self._reader.letters(found, request.user)
 
-    async def _wait_for_letter(self, position: int, until: float, *, by_state: bool) -> bool:
-        """Waits for a letter after `position`, or with `by_state` for a step; False after the timeout."""
-        feed = self._index.feed
-        names = {"letter", "changed", "step"} if by_state else {"letter", "changed"}
+    async def _wait_for_change(self, position: int, until: float, poll: float | None) -> bool:
+        """Waits for a letter after `position`; with `poll` also for a step, for at most so many seconds.
+
+        False after the timeout.
+        """
+        feed, polled = self._index.feed, until if poll is None else self._clock.steady() + poll
+        names = {"letter", "changed"} if poll is None else {"letter", "changed", "step"}
         while not feed.is_closed:
             if any(event.name in names for event in feed.since(position)):
                 return True
             position = feed.newest
-            remaining = until - self._clock.steady()
+            remaining = min(until, polled) - self._clock.steady()
             if remaining <= 0 or not await with_timeout(self._clock, feed.wait_after(position), remaining):
-                return False
+                return polled < until
         return True
 
     async def _filter(self, request: Request) -> ItemFilter:

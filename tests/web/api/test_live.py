@@ -10,11 +10,13 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from mailstack.accounts.session_registry import POLL, SessionRegistry
+from mailstack.letter.delivery import DeliveryState
 from mailstack.mailbox.index.feed import EventsMissed, Feed
 from mailstack.mailbox.index.items import ItemFilter
 from mailstack.net.clock import ReactorClock
 from mailstack.policy.counters import LocalConnectionCounts
 from mailstack.protocols.sasl import AccountLogin
+from mailstack.queue.admin import QueueAdmin
 from mailstack.sandbox.simulation import SimulatedReactor
 from mailstack.store.accounts import Account
 from mailstack.web.api.events import KEEPALIVE, StreamLimits
@@ -100,6 +102,22 @@ def test_a_wait_has_an_end(live: Live) -> None:
     live.reactor.advance(2)
     assert answer(client).status == 408
     assert live.stream_limits.used == 0
+
+
+def test_a_wait_for_a_state_ends_when_another_process_brings_it_about(live: Live) -> None:
+    """As another node or a command does: the step is in the store, and not in the feed of this process."""
+    letter = live.shelf.put(text("hold me"), state=DeliveryState.QUEUED)
+    client = live.request("/v1/wait?query=is:held&timeout=300", wait=5)
+    assert client.received == b""
+    live.shelf.run(QueueAdmin(live.shelf.store, live.clock.now).hold([letter]))
+    live.reactor.advance(2 * 5)
+    assert [each["id"] for each in json.loads(answer(client).body)["letters"]] == [letter]
+
+
+@pytest.mark.parametrize("timeout", [0, 0.5, 1, 7])
+def test_a_wait_for_a_state_has_an_end(live: Live, timeout: float) -> None:
+    client = live.request(f"/v1/wait?query=is:held&timeout={timeout}", wait=timeout + 0.1)
+    assert answer(client).status == 408
 
 
 def test_disconnect_ends_waits_and_streams(live: Live) -> None:
