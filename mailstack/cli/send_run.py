@@ -79,6 +79,10 @@ def smtp_server_of(target: TargetServer, tls: Tls) -> SmtpServer:
     return _dev_server(target, service, tls)
 
 
+LOOPBACK_OF = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - nothing is bound
+"""Loopback address by wildcard address, to which no client connects; the certificate has the former."""
+
+
 def _dev_server(target: TargetServer, service: str, tls: Tls) -> SmtpServer:
     services: Mapping[str, Any] = target.facts.get("services", {})
     if service not in services:
@@ -88,7 +92,8 @@ def _dev_server(target: TargetServer, service: str, tls: Tls) -> SmtpServer:
     at = services[service]
     account: Mapping[str, str] = next(iter(target.facts.get("accounts", ())), {})
     ca_file = Path(target.facts["ca_file"]) if "ca_file" in target.facts else None
-    return SmtpServer(at["host"], at["port"], tls, ca_file, account.get("address"), account.get("password"))
+    host = LOOPBACK_OF.get(at["host"], at["host"])
+    return SmtpServer(host, at["port"], tls, ca_file, account.get("address"), account.get("password"))
 
 
 def _configured_server(file: Path, service: str, tls: Tls) -> SmtpServer:

@@ -72,6 +72,14 @@ def test_either_way_of_tls_is_verified(dev: Dev, sent: Callable[..., str], tls: 
         assert refused.stderr.count("\n") == 1
 
 
+def test_a_server_on_all_addresses_is_reached_by_loopback(tmp_path: Path) -> None:
+    """As in a container: the certificate has 127.0.0.1, and not 0.0.0.0."""
+    with Dev(tmp_path, "--host", "0.0.0.0") as dev:
+        assert dev.at("submission")[0] == "0.0.0.0"
+        done = dev.run("send", "--to", "bob@home.test")
+    assert done.returncode == 0, done.stderr
+
+
 def test_without_tls_the_capture_port_takes_anything(dev: Dev) -> None:
     host, port = dev.at("capture")
     arguments = ("--server", f"{host}:{port}", "--tls", "none", "--from", "app@example.com", "--to", "x@example.org")
