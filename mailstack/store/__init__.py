@@ -14,6 +14,7 @@ from mailstack.store.accounts import AccountStore
 from mailstack.store.content_store import ContentStore, ContentWriter
 from mailstack.store.delay_reasons import DelayReasonStore
 from mailstack.store.errors import Conflict, Damaged, MaildropInUse, OutcomeUnknown, StoreError, StoreFull
+from mailstack.store.folders import FolderStore
 from mailstack.store.greylist import GreylistStore
 from mailstack.store.history import Filter, HistoryStore, Record
 from mailstack.store.hold_rules import HoldRuleStore, SuppressionStore
@@ -32,6 +33,7 @@ __all__ = [
     "Damaged",
     "Entry",
     "Filter",
+    "FolderStore",
     "HistoryStore",
     "MailboxStore",
     "Maildrop",
@@ -57,6 +59,9 @@ class Store(Protocol):
 
     @property
     def mailboxes(self) -> MailboxStore: ...
+
+    @property
+    def folders(self) -> FolderStore: ...
 
     @property
     def history(self) -> HistoryStore: ...

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from msgspec import Struct
 
-from mailstack.letter import Content, LetterId
+from mailstack.letter import Content, Letter, LetterId
 from mailstack.letter.delivery import Step
 
 
@@ -44,6 +44,103 @@ class Maildrop(Struct, frozen=True):
     """Changes when a mailbox of this name is created again, so that no UIDL repeats. 0: no mailbox."""
     entries: list[Entry]
     """Entries in the order of arrival."""
+
+
+class Flags(NamedTuple):
+    """Flags of one message as bits."""
+
+    system: int
+    """Sum of SEEN, ANSWERED, FLAGGED, DELETED and DRAFT."""
+    keywords: int
+    """Bit n is the keyword with the number n of the mailbox; at most MAX_KEYWORDS."""
+
+
+SEEN, ANSWERED, FLAGGED, DELETED, DRAFT = 1, 2, 4, 8, 16
+MAX_KEYWORDS = 64
+
+
+class MailboxStatus(Struct, frozen=True):
+    """Counters of one mailbox, kept by each change and read without a scan (RFC 3501 §6.3.10)."""
+
+    validity: int
+    next_uid: int
+    messages: int
+    unseen: int
+    deleted: int
+    octets: int
+    modseq: int
+    """Highest mod-sequence, at least 1 (RFC 7162 §3.1.2.1)."""
+    keywords: tuple[str, ...]
+    """Keywords by number; a number is never given to another keyword."""
+
+
+class Message(NamedTuple):
+    """One message of a mailbox, for IMAP."""
+
+    uid: int
+    size: int
+    letter: LetterId
+    flags: Flags
+    modseq: int
+    at: float
+    """Internal date, seconds since 1970."""
+    saved: float
+    """Time at which it entered this mailbox, seconds since 1970 (RFC 8514)."""
+
+
+class FlagChange(Struct, frozen=True):
+    """STORE of flags: `removed` are cleared, then `added` set; a replacement removes all others."""
+
+    added: Flags = Flags(0, 0)
+    removed: Flags = Flags(0, 0)
+
+
+class FlagsStored(Struct, frozen=True):
+    """Result of a STORE."""
+
+    modseq: int
+    """Mod-sequence of the change; the highest of the mailbox if nothing was changed."""
+    changed: list[tuple[int, Flags]]
+    """Uids of all messages that exist and were not refused, with the flags after the change."""
+    refused: list[int]
+    """Uids of messages that were changed after `unchanged_since`."""
+
+
+class AppendedLetter(Struct, frozen=True):
+    """Message that a client appends."""
+
+    letter: Letter
+    flags: Flags
+    at: float
+    """Internal date, seconds since 1970."""
+
+
+class Copied(Struct, frozen=True):
+    """Result of APPEND, COPY and MOVE, for APPENDUID and COPYUID (RFC 4315 §3)."""
+
+    validity: int
+    """Validity of the target."""
+    source_uids: list[int]
+    """In ascending order; empty for APPEND."""
+    uids: list[int]
+    """New uids, in the order of `source_uids` or of the letters."""
+
+
+class Expunged(Struct, frozen=True):
+    """Removed messages."""
+
+    uids: list[int]
+    modseq: int
+    """Mod-sequence of the removal; the highest of the mailbox if nothing was removed."""
+
+
+class Removals(Struct, frozen=True):
+    """Removals since a mod-sequence (RFC 7162 §3.2.5)."""
+
+    uids: list[tuple[int, int]]
+    """Ranges of removed uids."""
+    is_complete: bool
+    """Whether the log reaches back that far. If not, every unused uid counts as removed."""
 
 
 class MailboxStore(Protocol):
@@ -84,3 +181,50 @@ class MailboxStore(Protocol):
 
     async def sizes(self) -> dict[str, int]:
         """Size of each mailbox in octets, by name."""
+
+    # --- IMAP; `mailbox` is a name from `FolderStore.list`
+
+    async def status(self, mailbox: str) -> MailboxStatus | None:
+        """Counters of a mailbox; None if it has never had a message and is no folder."""
+
+    async def statuses(self, mailboxes: Sequence[str]) -> dict[str, MailboxStatus]:
+        """Counters of several mailboxes, in one query."""
+
+    async def messages(self, mailbox: str, *, after: int = 0, changed_since: int = 0, limit: int) -> list[Message]:
+        """The first `limit` messages with a greater uid than `after` and a greater mod-sequence than `changed_since`,
+        by uid."""
+
+    async def removals(self, mailbox: str, since: int) -> Removals:
+        """Messages that were removed after the mod-sequence `since`."""
+
+    async def add_keywords(self, mailbox: str, names: Sequence[str]) -> dict[str, int]:
+        """Numbers of keywords, without regard to case; new ones are added while there are fewer than MAX_KEYWORDS.
+
+        Keywords beyond that are missing in the result.
+        """
+
+    async def store_flags(
+        self, mailbox: str, uids: Sequence[int], change: FlagChange, *, unchanged_since: int | None = None
+    ) -> FlagsStored:
+        """Change flags atomically, so that concurrent changes of other flags remain; missing uids are ignored.
+
+        A message whose mod-sequence is greater than `unchanged_since` is left as it is.
+        """
+
+    async def append(self, mailbox: str, letters: Sequence[AppendedLetter], steps: Sequence[Step] = ()) -> Copied:
+        """Store all letters in one transaction. Raises StoreFull, StoreError: then nothing was stored."""
+
+    async def copy(self, source: str, uids: Sequence[int], target: str, now: float) -> Copied:
+        """Copy messages with flags and internal dates, all or none; missing uids are ignored. `now`: their save date."""
+
+    async def move(self, source: str, uids: Sequence[int], target: str, now: float) -> tuple[Copied, Expunged]:
+        """Move messages atomically (RFC 6851 §3.3); missing uids are ignored."""
+
+    async def expunge(self, mailbox: str, uids: Sequence[int] | None = None) -> Expunged:
+        """Remove the messages with \\\\Deleted, with `uids` only those among them."""
+
+    def on_change(self, callback: Callable[[str | None], None]) -> Callable[[], None]:
+        """Call `callback` in the reactor's thread with the name of each changed mailbox, after the commit.
+
+        None stands for an unknown mailbox: another process has changed something. Returns a function that ends it.
+        """

@@ -1,0 +1,64 @@
+"""Folders of accounts: names, special uses and subscriptions (RFC 3501 §5.1, RFC 6154)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from msgspec import Struct
+
+INBOX = "INBOX"
+SEPARATOR = "/"
+
+
+class FolderExists(Exception):
+    """The account has a folder of this name."""
+
+
+class NoSuchFolder(Exception):
+    """The account has no folder of this name."""
+
+
+class FolderHasChildren(Exception):
+    """The folder has folders below it, and is not removed."""
+
+
+class Folder(Struct, frozen=True):
+    """One folder name of an account."""
+
+    path: str
+    """Decoded name, with SEPARATOR between its levels."""
+    mailbox: str = ""
+    """Name of its mailbox for `MailboxStore`: the account for INBOX. "": subscribed, but not there."""
+    use: str = ""
+    """Special use such as "\\\\Sent"; "" without one."""
+    is_subscribed: bool = False
+
+
+class FolderStore(Protocol):
+    """Part `folders` of `mailstack.store.Store`.
+
+    INBOX always exists. Its mailbox is the one that deliveries enter and POP3 reads. Paths have been checked by the
+    caller. A mailbox of a folder that was removed is never used again, so no validity repeats for a path.
+    """
+
+    async def list(self, account: str) -> list[Folder]:
+        """All folders and subscribed names of an account, by path; INBOX first."""
+
+    async def prepare(self, account: str, folders: Sequence[Folder]) -> None:
+        """Create folders (`path`, `use`, `is_subscribed`) at the first call for an account; later calls do nothing."""
+
+    async def create(self, account: str, path: str, use: str = "") -> Folder:
+        """Create a folder with its missing parents. Raises FolderExists."""
+
+    async def remove(self, account: str, path: str) -> None:
+        """Remove a folder with its messages; its subscription stays. Raises NoSuchFolder, FolderHasChildren."""
+
+    async def rename(self, account: str, path: str, to: str) -> None:
+        """Rename a folder with the folders below it, and create missing parents. Raises NoSuchFolder, FolderExists.
+
+        INBOX keeps existing: its messages move into the new folder (RFC 3501 §6.3.5).
+        """
+
+    async def subscribe(self, account: str, path: str, *, on: bool) -> None:
+        """Subscribe or unsubscribe a name, which need not exist."""
