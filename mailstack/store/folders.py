@@ -31,7 +31,7 @@ class Folder(Struct, frozen=True):
     mailbox: str = ""
     """Name of its mailbox for `MailboxStore`: the account for INBOX. "": subscribed, but not there."""
     use: str = ""
-    """Special use such as "\\\\Sent"; "" without one."""
+    r"""Special use such as "\Sent"; "" without one."""
     is_subscribed: bool = False
 
 

@@ -221,7 +221,7 @@ class MailboxStore(Protocol):
         """Move messages atomically (RFC 6851 §3.3); missing uids are ignored."""
 
     async def expunge(self, mailbox: str, uids: Sequence[int] | None = None) -> Expunged:
-        """Remove the messages with \\\\Deleted, with `uids` only those among them."""
+        r"""Remove the messages with \Deleted, with `uids` only those among them."""
 
     def on_change(self, callback: Callable[[str | None], None]) -> Callable[[], None]:
         """Call `callback` in the reactor's thread with the name of each changed mailbox, after the commit.

@@ -131,7 +131,7 @@ class Create(ImapCommand, frozen=True):
     folder: str
     """Decoded folder name without a trailing separator."""
     uses: tuple[str, ...] = ()
-    """Special-use attributes such as "\\\\Sent", as the client wrote them."""
+    r"""Special-use attributes such as "\Sent", as the client wrote them."""
 
 
 class Delete(ImapCommand, frozen=True):
@@ -255,14 +255,14 @@ class Close(ImapCommand, frozen=True):
     """CLOSE and UNSELECT (RFC 3691)."""
 
     expunges: bool
-    """Whether it removes messages with \\\\Deleted: CLOSE does."""
+    r"""Whether it removes messages with \Deleted: CLOSE does."""
 
 
 class Expunge(ImapCommand, frozen=True):
     """EXPUNGE and UID EXPUNGE (RFC 4315 §2.1)."""
 
     uids: SequenceSet | None = None
-    """None: all messages with \\\\Deleted."""
+    r"""None: all messages with \Deleted."""
 
 
 class Search(ImapCommand, frozen=True):

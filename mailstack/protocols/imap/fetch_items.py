@@ -24,7 +24,7 @@ class BodySection(Struct, frozen=True):
     partial: tuple[int, int] | None = None
     """First octet and maximum octets."""
     sets_seen: bool = True
-    """Whether the fetch sets \\\\Seen: not for PEEK and RFC822.HEADER."""
+    r"""Whether the fetch sets \Seen: not for PEEK and RFC822.HEADER."""
     label: str = ""
     """Name in the response, "RFC822" for example; "" for BODY[…]."""
 

@@ -13,12 +13,12 @@ class FlagKey(Struct, frozen=True):
     """ANSWERED … UNSEEN, KEYWORD and UNKEYWORD."""
 
     flag: str
-    """Flag such as "\\\\Seen", or a keyword."""
+    r"""Flag such as "\Seen", or a keyword."""
     present: bool = True
 
 
 class RecentKey(Struct, frozen=True):
-    """RECENT, OLD; NEW is And((RecentKey(), FlagKey("\\\\Seen", False)))."""
+    r"""RECENT, OLD; NEW is And((RecentKey(), FlagKey("\Seen", False)))."""
 
     present: bool = True
 
