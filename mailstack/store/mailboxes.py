@@ -192,7 +192,8 @@ class MailboxStore(Protocol):
 
     async def messages(self, mailbox: str, *, after: int = 0, changed_since: int = 0, limit: int) -> list[Message]:
         """The first `limit` messages with a greater uid than `after` and a greater mod-sequence than `changed_since`,
-        by uid."""
+        by uid.
+        """
 
     async def removals(self, mailbox: str, since: int) -> Removals:
         """Messages that were removed after the mod-sequence `since`."""

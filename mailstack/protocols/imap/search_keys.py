@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 
 from msgspec import Struct
 
@@ -30,7 +30,7 @@ class DateKey(Struct, frozen=True):
     """"internal", "sent" or "saved"."""
     relation: str
     """"before", "on" or "since"."""
-    day: datetime.date
+    day: dt.date
 
 
 class AgeKey(Struct, frozen=True):
