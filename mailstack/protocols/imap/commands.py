@@ -20,8 +20,8 @@ class ImapCommand(Struct, frozen=True):
     """Tag of the client, 1 to 64 printable octets; the tagged response repeats it."""
 
 
-class Rejected(Struct, frozen=True):
-    """A command that is unknown, malformed, not allowed in this state, or too long. Reply with BAD and `text`."""
+class ImapRejected(Struct, frozen=True):
+    """A command that is unknown, malformed, not allowed in this state, or too long. Reply with `status` and `text`."""
 
     tag: str
     """Tag of the command; "*" when no tag could be read."""
@@ -30,6 +30,16 @@ class Rejected(Struct, frozen=True):
     """Whether the rest of the input can't be understood: reply with BYE and close (RFC 7888 §4)."""
     code: str = ""
     """Response code without brackets, such as "TOOBIG"; "" without one."""
+    status: str = "BAD"
+    """"BAD", or "NO" for a well-formed command with an impossible folder name or charset."""
+
+
+class LiteralWanted(Struct, frozen=True):
+    """Announcement of a literal inside a command. Reply with `engine.accept_literal()`."""
+
+    tag: str
+    size: int
+    """Announced octets, within the limit."""
 
 
 # --- any state
@@ -39,7 +49,7 @@ class Capability(ImapCommand, frozen=True):
     """CAPABILITY."""
 
 
-class Noop(ImapCommand, frozen=True):
+class ImapNoop(ImapCommand, frozen=True):
     """NOOP, and CHECK in the selected state."""
 
     name: str = "NOOP"
@@ -59,11 +69,11 @@ class Id(ImapCommand, frozen=True):
 # --- not authenticated
 
 
-class StartTls(ImapCommand, frozen=True):
+class ImapStartTls(ImapCommand, frozen=True):
     """STARTTLS."""
 
 
-class Login(Redacted, frozen=True):
+class ImapLogin(Redacted, frozen=True):
     """LOGIN."""
 
     SECRETS: ClassVar[tuple[str, ...]] = ("password",)
@@ -85,7 +95,7 @@ class Authenticate(Redacted, frozen=True):
     """Decoded initial response; None without one, b"" for `=`."""
 
 
-class AuthResponse(Redacted, frozen=True):
+class ImapAuthResponse(Redacted, frozen=True):
     """Response to a challenge."""
 
     SECRETS: ClassVar[tuple[str, ...]] = ("response",)
@@ -174,7 +184,7 @@ class Namespace(ImapCommand, frozen=True):
     """NAMESPACE (RFC 2342)."""
 
 
-class Status(ImapCommand, frozen=True):
+class ImapStatus(ImapCommand, frozen=True):
     """STATUS."""
 
     folder: str
@@ -197,7 +207,7 @@ class AppendedMessage(Struct, frozen=True):
     size: int
     """Announced octets."""
     flags: tuple[str, ...] = ()
-    """System flags and keywords as the client wrote them."""
+    """System flags in their usual case, and keywords as the client wrote them."""
     internal_date: float | None = None
     """Seconds since 1970; None without one."""
     is_binary: bool = False
@@ -223,7 +233,7 @@ class AppendEnd(Struct, frozen=True):
 
 
 class Idle(ImapCommand, frozen=True):
-    """IDLE (RFC 2177). The session answers with `engine.idling()`; the next event is IdleDone or Rejected."""
+    """IDLE (RFC 2177). The session answers with `engine.idling()`; the next event is IdleDone or ImapRejected."""
 
 
 class IdleDone(Struct, frozen=True):
@@ -315,14 +325,14 @@ class StoreFlags(ImapCommand, frozen=True):
     mode: str
     """"FLAGS", "+FLAGS" or "-FLAGS"."""
     flags: tuple[str, ...]
-    """System flags and keywords as the client wrote them."""
+    """System flags in their usual case, and keywords as the client wrote them."""
     silent: bool = False
     by_uid: bool = False
     unchanged_since: int | None = None
     """UNCHANGEDSINCE modifier (RFC 7162 §3.1.3)."""
 
 
-class Copy(ImapCommand, frozen=True):
+class ImapCopy(ImapCommand, frozen=True):
     """COPY and MOVE with their UID forms (RFC 6851 for MOVE)."""
 
     messages: SequenceSet
@@ -343,11 +353,11 @@ class Replace(ImapCommand, frozen=True):
 
 AnyCommand = (
     Capability
-    | Noop
+    | ImapNoop
     | Logout
     | Id
-    | StartTls
-    | Login
+    | ImapStartTls
+    | ImapLogin
     | Authenticate
     | Enable
     | Select
@@ -358,7 +368,7 @@ AnyCommand = (
     | ListFolders
     | Lsub
     | Namespace
-    | Status
+    | ImapStatus
     | Append
     | Idle
     | GetQuota
@@ -371,7 +381,9 @@ AnyCommand = (
     | Thread
     | Fetch
     | StoreFlags
-    | Copy
+    | ImapCopy
     | Replace
 )
-ImapEvent = AnyCommand | Rejected | AuthResponse | MessageOctets | AppendNext | AppendEnd | IdleDone
+ImapEvent = (
+    AnyCommand | ImapRejected | ImapAuthResponse | LiteralWanted | MessageOctets | AppendNext | AppendEnd | IdleDone
+)
