@@ -6,7 +6,7 @@ Busy connections share the reactor by credit and a run queue (`mailstack.net.sch
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import connectionDone
@@ -19,12 +19,14 @@ from mailstack.net.tls_layer import TlsPeer
 from mailstack.protocols.connection import (
     NEED_DATA,
     PAUSED,
+    WOKEN,
     Disconnected,
     Ending,
     EventT,
     LoggedOut,
     ShuttingDown,
     TimedOut,
+    Woken,
 )
 
 _log = Logger()
@@ -119,11 +121,8 @@ class NetPeer(TlsPeer[EventT]):
             return self._ending
         deadline = 0.0
         while (event := self.engine.next_event()) is NEED_DATA:
-            if self._ending is not None:
-                return self._ending
-            if self._timed_out:
-                self._timed_out = False
-                return TimedOut(timeout)
+            if (interruption := self._interruption(timeout)) is not None:
+                return cast("EventT | Ending", interruption)
             if not self._reading:
                 self._reading = True
                 self._transport().resumeProducing()
@@ -140,6 +139,22 @@ class NetPeer(TlsPeer[EventT]):
                 await self._waiter
         assert event is not PAUSED, "the session owes an answer"
         return event
+
+    def _interruption(self, timeout: float) -> Ending | Woken | None:
+        """Reason to end a wait without an event of the engine; None without one."""
+        if self._ending is not None:
+            return self._ending
+        if self._timed_out:
+            self._timed_out = False
+            return TimedOut(timeout)
+        if self._woken:
+            self._woken = False
+            return WOKEN
+        return None
+
+    def wake(self) -> None:
+        self._woken = True
+        self._wake()
 
     def stop(self) -> None:
         """Give the session a ShuttingDown event at its next wait."""

@@ -88,6 +88,7 @@ class PeerState(Protocol, Generic[EventT]):
         "_unsent",
         "_waiter",
         "_waiting",
+        "_woken",
         "_yielded",
         "connected",
         "engine",
@@ -129,6 +130,7 @@ class PeerState(Protocol, Generic[EventT]):
         self._done: Callable[[Any], None] | None = done
         self._ending: Ending | None = None
         self._waiting = False
+        self._woken = False
         self._task: Task | None = None
         self._waiter: Deferred[None] | None = None
         self._drain: Deferred[None] | None = None

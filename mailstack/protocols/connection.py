@@ -58,6 +58,13 @@ class LoggedOut(Struct, frozen=True):
 Ending = Disconnected | TimedOut | ShuttingDown | LoggedOut
 
 
+class Woken(Struct, frozen=True):
+    """Event of a session that was woken by `Peer.wake` while it waited for its client."""
+
+
+WOKEN = Woken()
+
+
 class Source(Struct, frozen=True):
     """Source addresses of outbound connections; "" leaves the choice to the connector, then to the system."""
 
@@ -137,8 +144,12 @@ class Peer(Protocol[EventT_co]):
     async def next_event(self, timeout: float) -> EventT_co | Ending:
         """The next complete event of the engine within `timeout` seconds, or the reason of the end.
 
-        Partial input does not extend the time (RFC 5321 §4.5.3.2.7).
+        Partial input does not extend the time (RFC 5321 §4.5.3.2.7). After `wake` the result is WOKEN, unless an event
+        of the engine is complete: a session that is woken has Woken among its events.
         """
+
+    def wake(self) -> None:
+        """Give the session WOKEN in its present wait or the next one; several calls before it count once."""
 
     def send(self, octets: bytes) -> None:
         """Write in order without blocking. After the connection is lost, octets are dropped."""
@@ -248,6 +259,9 @@ class PeerWrapper(Generic[EventT]):
 
     async def next_event(self, timeout: float) -> EventT | Ending:
         return await self._peer.next_event(timeout)
+
+    def wake(self) -> None:
+        self._peer.wake()
 
     def send(self, octets: bytes) -> None:
         self._peer.send(octets)

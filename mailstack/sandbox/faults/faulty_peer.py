@@ -7,7 +7,7 @@ from typing import Any
 
 from mailstack.letter.times import MAX_DURATION
 from mailstack.net.clock import ReactorClock
-from mailstack.protocols.connection import Disconnected, Ending, Peer, PeerWrapper
+from mailstack.protocols.connection import Disconnected, Ending, Peer, PeerWrapper, Woken
 from mailstack.sandbox.faults.faults import Faults
 from mailstack.sandbox.faults.rule import Fault
 
@@ -79,7 +79,7 @@ class FaultyPeer(PeerWrapper[Any], ABC):
             if self._broken:
                 return BROKEN
             event = await self._peer.next_event(MAX_DURATION if self._mute else timeout)
-            if isinstance(event, Ending):
+            if isinstance(event, Ending | Woken):
                 return event
             if self._mute:
                 self._swallow(event)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Coroutine
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from twisted.internet.defer import Deferred
 
 from mailstack.letter.envelope import HostPort, TlsInfo
 from mailstack.protocols.connection import (
     NEED_DATA,
+    WOKEN,
     Disconnected,
     Ending,
     Engine,
@@ -47,6 +48,7 @@ class MemoryPeer(Generic[EventT]):
         self._clock = clock
         self._outward = outward
         self._ending: Ending | None = None
+        self._woken = False
         self._waiter: Deferred[None] | None = None
         self._taken: Deferred[None] | None = None
         self.slow = False
@@ -93,6 +95,10 @@ class MemoryPeer(Generic[EventT]):
     def channel_binding(self, kind: str) -> bytes | None:
         return self.bindings.get(kind) if self.tls else None
 
+    def wake(self) -> None:
+        self._woken = True
+        self._wake()
+
     async def next_event(self, timeout: float) -> EventT | Ending:
         late: list[bool] = []
         if isinstance(self._ending, LoggedOut):
@@ -113,6 +119,9 @@ class MemoryPeer(Generic[EventT]):
                     return self._ending
                 if late:
                     return TimedOut(timeout)
+                if self._woken:
+                    self._woken = False
+                    return cast(EventT, WOKEN)
                 self._waiter = Deferred()
                 await self._waiter
         finally:
