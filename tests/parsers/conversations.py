@@ -153,7 +153,7 @@ PARSERS = (
         "reading-session",
         (
             "mailbox.pop3.session",
-            "mailbox.pop3.authorization",
+            "mailbox.login",
             "mailbox.pop3.authorization",
             "mailbox.pop3.transaction",
         ),

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from msgspec import Struct
 
 from mailstack.letter.envelope import HostPort, TlsInfo
+from mailstack.mailbox.login import LoginFailure, LoginRefused, MailboxLogin, SessionEnded
 from mailstack.policy.counters import CounterTable, LocalCounterTable
 from mailstack.protocols.connection import Ending, LoggedOut, Peer, ShuttingDown
 from mailstack.protocols.pop3.commands import (
@@ -28,21 +29,14 @@ from mailstack.protocols.pop3.commands import (
 )
 from mailstack.protocols.pop3.server import LANGUAGES, Code, Pop3ServerEngine, choose_language
 from mailstack.protocols.sasl import (
-    MECHANISMS,
     AccountLogin,
     Authenticator,
     Cancelled,
     Channel,
     Credentials,
-    Denied,
     DigestProof,
     Malformed,
-    OpenSession,
-    Proof,
-    SaslExchange,
     Sessions,
-    Unavailable,
-    offered,
 )
 from mailstack.protocols.sasl.cram import fresh_id
 from mailstack.store import Damaged, MailboxStore, Maildrop, MaildropInUse, StoreError
@@ -63,10 +57,6 @@ class Pop3Limits(Struct, frozen=True):
     """Maximum wrong passwords before the connection is closed."""
     errors: int = 20
     """Maximum refused commands in a row before the connection is closed."""
-
-
-class SessionEnded(Exception):
-    """End of a session without UPDATE: disconnect, timeout, shutdown, or too many errors."""
 
 
 class Dialogue:
@@ -189,6 +179,9 @@ class LoginDelay:
                 entry[0] = self._now() + self.seconds
 
 
+_CODES = {LoginFailure.DENIED: Code.AUTH, LoginFailure.UNAVAILABLE: Code.SYS_TEMP}
+
+
 class Authorization:
     """Part of a session from the greeting to a locked maildrop."""
 
@@ -210,15 +203,13 @@ class Authorization:
         """
         self._dialogue = dialogue
         self._engine = dialogue.engine
-        self._authenticator = authenticator
+        self._login = MailboxLogin(
+            dialogue, dialogue.limits, authenticator, server=server, sessions=sessions, log_out=log_out
+        )
         self._mailboxes = mailboxes
         self._server = server
         self._holder = holder
         self._login_delay = delay
-        self._failures = 0
-        self._sessions = sessions
-        self._log_out = log_out
-        self._session: OpenSession | None = None
         # APOP needs the password itself, so it is only for accounts with a stored plain password.
         self._stamp = fresh_id(server) if DigestProof in authenticator.kinds else b""
         self._engine.apop = bool(self._stamp)
@@ -233,16 +224,16 @@ class Authorization:
         while True:
             maildrop: Maildrop | None = None
             event = await self._dialogue.next()
-            self._engine.mechanisms = offered(self._authenticator, self._channel())
+            self._engine.mechanisms = self._login.mechanisms
             match event:
                 case Pop3User(name):
                     self._dialogue.ok("send PASS")
                 case Pop3Pass(password):
                     credentials = Credentials(username=name, password=password, mechanism="USER")
-                    maildrop = await self._enter(self._login(credentials), name)
+                    maildrop = await self._enter(self._login.check(credentials), name)
                 case Apop(user, digest):
                     proof = DigestProof(username=user, mechanism="APOP", challenge=self._stamp, digest=digest)
-                    maildrop = await self._enter(self._login(proof), user)
+                    maildrop = await self._enter(self._login.check(proof), user)
                 case Pop3Auth(mechanism, initial):
                     maildrop = await self._authenticate(mechanism, initial)
                 case AuthList():
@@ -258,23 +249,14 @@ class Authorization:
 
     def close(self) -> None:
         """Releases the login at the end of the session."""
-        if self._session is not None:
-            self._session.close()
-
-    def _channel(self) -> Channel:
-        return self._dialogue.channel(self._server)
-
-    def _login(self, proof: Proof) -> Awaitable[AccountLogin]:
-        return self._authenticator.login(proof, self._dialogue.remote)
+        self._login.close()
 
     async def _authenticate(self, mechanism: str, initial: bytes | None) -> Maildrop | None:
         """AUTH (RFC 5034 §4)."""
         if mechanism not in self._engine.mechanisms:
             self._dialogue.err("unknown mechanism")
             return None
-        remote = self._dialogue.remote
-        exchange = SaslExchange(mechanism, initial, self._channel(), self._authenticator, remote, self._challenge)
-        return await self._enter(MECHANISMS[mechanism].prove(exchange), mechanism)
+        return await self._enter(self._login.exchange(mechanism, initial, self._challenge), mechanism)
 
     async def _challenge(self, challenge: bytes) -> bytes:
         """Returns the response to a challenge. Raises Cancelled, Malformed."""
@@ -290,20 +272,16 @@ class Authorization:
     async def _enter(self, proving: Awaitable[AccountLogin], login_name: str) -> Maildrop | None:
         """Opens the maildrop; returns None after an error reply (RFC 2449 §8, RFC 3206)."""
         try:
-            login = await proving
+            login = await self._login.prove(proving, login_name)
             account = login.account
             if self._login_delay is not None and (wait := self._login_delay.wait(account)):
                 self._dialogue.err(f"log in again in {math.ceil(wait)} seconds", Code.LOGIN_DELAY)
                 return None
             maildrop = await self._mailboxes.open(account, self._holder)
-        except Denied as denied:
-            await self._deny(login_name, denied)
-        except Cancelled:
-            self._dialogue.err("authentication cancelled")
-        except Malformed as malformed:
-            self._dialogue.err(str(malformed) or "the response is malformed")
-        except Unavailable:
-            self._dialogue.err("logins can't be checked now, try again later", Code.SYS_TEMP)
+        except LoginRefused as refused:
+            self._dialogue.err(str(refused), _CODES.get(refused.failure))
+            if self._login.is_exhausted:
+                raise SessionEnded from None
         except MaildropInUse:
             self._dialogue.err("another session has the maildrop open", Code.IN_USE)
         except StoreError as error:
@@ -317,15 +295,4 @@ class Authorization:
         self._engine.logged_in()
         if self._login_delay is not None:
             self._login_delay.logged_in(login.account)
-        if self._sessions is not None:
-            self._session = self._sessions.open(login, self._log_out)
-
-    async def _deny(self, login_name: str, denied: Denied) -> None:
-        """Refuses a login with one text and one delay for every reason (RFC 3206 §5)."""
-        reason = f": {denied.args[0]}" if denied.args else ""
-        _log.info("login (%r) from %s denied%s", login_name[:100], self._dialogue.remote.host, reason)
-        await self._dialogue.pause(self._dialogue.limits.failure_delay)
-        self._dialogue.err(str(Denied()), Code.AUTH)
-        self._failures += 1
-        if self._failures >= self._dialogue.limits.auth_failures:
-            raise SessionEnded
+        self._login.open(login)

@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from mailstack.letter.delivery import Journal, Step
-from mailstack.mailbox.pop3.authorization import Authorization, Dialogue, LoginDelay, Pop3Limits, SessionEnded
+from mailstack.mailbox.login import SessionEnded
+from mailstack.mailbox.pop3.authorization import Authorization, Dialogue, LoginDelay, Pop3Limits
 from mailstack.mailbox.pop3.maildrop import MAX_TOTAL_OCTETS, Maildrop
 from mailstack.mailbox.pop3.transaction import Pop3Transaction
 from mailstack.protocols.bounded_memory import MemoryBudget

@@ -7,7 +7,8 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 
 from mailstack.letter import Content
 from mailstack.letter.letter import CHUNK, octets_in_memory, verify
-from mailstack.mailbox.pop3.authorization import Dialogue, SessionEnded
+from mailstack.mailbox.login import SessionEnded
+from mailstack.mailbox.pop3.authorization import Dialogue
 from mailstack.mailbox.pop3.maildrop import Maildrop, NoSuchLetter, ReadAhead
 from mailstack.protocols.bounded_memory import MemoryBudget
 from mailstack.protocols.pop3.commands import Dele, List, Pop3Event, Pop3Noop, Pop3Quit, Retr, Rset, Stat, Top, Uidl
