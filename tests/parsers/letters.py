@@ -15,7 +15,8 @@ from mailstack.letter.envelope import XVERP, read_delimiters, sender_for
 from mailstack.letter.letter import Octets, read_all
 from mailstack.letter.mime import Domain, Unconvertible, convert
 from mailstack.letter.mime.fields import describe, relabel
-from mailstack.letter.mime.parts import Body, Parts
+from mailstack.letter.mime.parts import Body, Kind, Parts
+from mailstack.letter.mime.structure import PartStructure, StructureParser
 from mailstack.letter.parsed.calendar import MAX_EVENTS, MAX_VALUE, parse_calendar
 from mailstack.letter.status import Status
 from mailstack.letter.transfer_encoding import Base64, QuotedPrintable
@@ -80,6 +81,30 @@ def _parts(octets: bytes) -> None:
         return [(type(each), each) for each in _joined(found)]
 
     same_in_every_cut(octets, play)
+
+
+def _structure(octets: bytes) -> None:
+    """Parts lie within each other in their order, their lines are those of their bodies, and no cut changes them."""
+
+    def play(pieces: Pieces) -> PartStructure:
+        parser = StructureParser(max_parts=20)
+        for piece in pieces:
+            parser.feed(piece)
+        return parser.finish()
+
+    root = same_in_every_cut(octets, play)
+    assert (root.head, root.end) == (0, len(octets))
+    assert sum(1 for _ in root.walk()) <= 20
+    for part in root.walk():
+        assert part.head <= part.start <= part.end
+        assert part.lines == octets[part.start : part.end].count(b"\n")
+        at = part.start
+        for each in part.parts:
+            assert at <= each.head
+            at = each.end
+        assert at <= part.end
+        if part.kind is Kind.MESSAGE and part.parts:
+            assert (part.parts[0].head, part.parts[0].end) == (part.start, part.end)
 
 
 def _joined(pieces: list[Any]) -> list[Any]:
@@ -243,6 +268,19 @@ PARSERS = (
     ),
     Parser("calendar", ("letter.parsed.calendar",), _calendar, (_CALENDAR, _CALENDAR.replace(b"DTEND", b"DTEN"))),
     Parser("mime-parts", ("letter.mime.parts", "letter.mime.fields"), _parts, (_MULTIPART, b"A: b\r\n\r\nx")),
+    Parser(
+        "mime-structure",
+        ("letter.mime.structure",),
+        _structure,
+        (
+            _MULTIPART,
+            b"A: b\r\n\r\nx",
+            (
+                b"Content-Type: multipart/digest; boundary=a\r\n\r\n--a\r\n--a\r\nA: b\r\n--ab\r\n\r\nContent-Type:"
+                b" multipart/mixed; boundary=ab\r\n\r\n--ab\r\nContent-Type: message/rfc822\r\n--ab--\r\n--a--\r\n"
+            ),
+        ),
+    ),
     Parser(
         "mime-conversion",
         ("letter.mime.conversion", "letter.transfer_encoding"),

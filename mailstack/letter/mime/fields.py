@@ -26,7 +26,7 @@ _MAX_FIELD = 65_536
 _BLANK = b"\r\n"
 VERSION, TYPE, ENCODING = b"mime-version", b"content-type", b"content-transfer-encoding"
 DISPOSITION, CONTENT_ID = b"content-disposition", b"content-id"
-_FIELDS = frozenset({VERSION, TYPE, ENCODING, DISPOSITION, CONTENT_ID})
+MIME_FIELDS = frozenset({VERSION, TYPE, ENCODING, DISPOSITION, CONTENT_ID})
 
 
 class MimeFields(Struct, frozen=True):
@@ -47,11 +47,11 @@ class MimeFields(Struct, frozen=True):
         return VERSION in self.bodies or TYPE in self.bodies
 
 
-def describe(section: bytes) -> MimeFields:
-    """Parse the MIME fields of a header section."""
+def describe(section: bytes, names: frozenset[bytes] = MIME_FIELDS) -> MimeFields:
+    """Parse the MIME fields of a header section. `names` are the fields with a body in the result."""
     bodies: dict[bytes, bytes] = {}
     for name, field in fields(section):
-        if name in _FIELDS and name not in bodies:
+        if name in names and name not in bodies:
             bodies[name] = unfolded(field[:_MAX_FIELD])
     content_type = bodies.get(TYPE, b"")
     match = _TYPE.match(content_type)
