@@ -1,4 +1,4 @@
-"""Grammar of APPEND and REPLACE up to the message literal (RFC 3501 §6.3.11, RFC 3502, RFC 8508)."""
+"""Grammar of APPEND and REPLACE (RFC 3501 §6.3.11, RFC 3502, RFC 8508)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Input of the IMAP server: assembles and parses commands with their literals (RFC 3501 §4, RFC 7888)."""
+"""Input of the IMAP server: commands and their literals (RFC 3501 §4)."""
 
 from __future__ import annotations
 

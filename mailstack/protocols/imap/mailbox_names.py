@@ -1,4 +1,4 @@
-"""Mailbox names: modified UTF-7, UTF-8, INBOX and what a name may contain (RFC 3501 §5.1, RFC 6855 §3)."""
+"""Mailbox names: modified UTF-7, UTF-8 and INBOX (RFC 3501 §5.1, RFC 6855)."""
 
 from __future__ import annotations
 

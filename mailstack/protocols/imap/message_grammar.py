@@ -1,4 +1,4 @@
-"""Grammar of STORE, COPY, MOVE and EXPUNGE with their UID forms (RFC 3501 §6.4, RFC 6851)."""
+"""Grammar of STORE, COPY, MOVE and EXPUNGE (RFC 3501 §6.4, RFC 6851)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""IMAP responses: tagged, untagged and data lines, as octets (RFC 3501 §7, RFC 9051 §7)."""
+"""IMAP responses: tagged, untagged and data lines (RFC 3501 §7, RFC 9051 §7)."""
 
 from __future__ import annotations
 
@@ -193,7 +193,7 @@ def list_separator(command: str = "LIST") -> bytes:
 
 
 def status(name: str, items: Iterable[tuple[str, object]], *, utf8: bool = False) -> bytes:
-    """STATUS with its items, whose values are numbers or ready-made text (RFC 3501 §7.2.4)."""
+    """STATUS with its items; values are numbers or ready-made text (RFC 3501 §7.2.4)."""
     values = " ".join([f"{item} {value}" for item, value in items])
     return b"* STATUS %b (%b)\r\n" % (mailbox_name(name, utf8=utf8), values.encode("ascii"))
 

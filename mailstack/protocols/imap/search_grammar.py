@@ -1,4 +1,4 @@
-"""Grammar of SEARCH keys, with their limits (RFC 3501 §6.4.4, RFC 7162 §3.1.5, RFC 8514)."""
+"""Grammar of SEARCH keys (RFC 3501 §6.4.4, RFC 7162 §3.1.5, RFC 8514)."""
 
 from __future__ import annotations
 

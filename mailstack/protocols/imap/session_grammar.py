@@ -1,4 +1,4 @@
-"""Grammar of commands about the session: login, TLS, ID, ENABLE, quota (RFC 3501 §6.1, §6.2)."""
+"""Grammar of login, TLS, ID, ENABLE and quota (RFC 3501 §6.1, §6.2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Grammar of SEARCH, SORT and THREAD around their keys (RFC 4731, RFC 5256, RFC 9394)."""
+"""Grammar of SEARCH, SORT and THREAD (RFC 4731, RFC 5256, RFC 9394)."""
 
 from __future__ import annotations
 
