@@ -45,6 +45,8 @@ class Mailbox(Struct, frozen=True):
     """Text in place of the address, without a route; may be invalid."""
     is_clear: bool
     """Whether every parser reads the same address."""
+    route: bytes = b""
+    """Source route without its colon (RFC 5322 §4.4); b"" without one."""
 
     @property
     def address(self) -> Address | None:
@@ -69,12 +71,25 @@ class Correspondent(Struct, frozen=True):
     """Text in place of the address; may be invalid."""
 
 
+class MailboxGroup(Struct, frozen=True):
+    """Group of mailboxes (RFC 5322 §3.4); it may be empty."""
+
+    name: bytes
+    """Display name with quotes and encoded words."""
+    start: int
+    """Index of its first mailbox in the list."""
+    end: int
+    """Index behind its last mailbox."""
+
+
 class AddressList(Struct, frozen=True):
     """Mailboxes of one field, including the members of groups."""
 
     mailboxes: tuple[Mailbox, ...]
     is_whole: bool
     """Whether each item is clear, and none is omitted."""
+    groups: tuple[MailboxGroup, ...] = ()
+    """Groups in their order, which have no common mailbox."""
 
 
 class Authors(Struct, frozen=True):
@@ -156,6 +171,8 @@ def read_address_list(
     text, comments, is_whole = _without_comments(_FOLD.sub(b"", body[:_MAX_FIELD]))
     is_whole = is_whole and len(body) <= _MAX_FIELD and b"\0" not in body  # a NUL ends the text for programs in C
     mailboxes: list[Mailbox] = []
+    groups: list[MailboxGroup] = []
+    group: tuple[bytes, int] | None = None  # name and start of the open group
     item = _Item(names_have_commas)
     next_comment = 0
     for token in _TOKEN.finditer(text):
@@ -164,14 +181,24 @@ def read_address_list(
             next_comment += 1
         octets = token[0]
         if octets == b";" or (octets == b"," and not item.has_open_name):
+            if item.group is not None:
+                group = group or (item.group, len(mailboxes))
             item.end(mailboxes)
+            if octets == b";" and group:
+                groups.append(MailboxGroup(*group, len(mailboxes)))
+                group = None
             if len(mailboxes) >= max_mailboxes:
                 return AddressList(tuple(mailboxes[:max_mailboxes]), is_whole=False)
             item = _Item(names_have_commas)
         else:
             item.add(octets)
+    if item.group is not None:
+        group = group or (item.group, len(mailboxes))
     item.end(mailboxes)
-    return AddressList(tuple(mailboxes), is_whole and all(mailbox.is_clear for mailbox in mailboxes))
+    if group:
+        groups.append(MailboxGroup(*group, len(mailboxes)))
+    is_clear = all(mailbox.is_clear for mailbox in mailboxes)
+    return AddressList(tuple(mailboxes), is_whole and is_clear, tuple(groups))
 
 
 class _Item:
@@ -179,6 +206,8 @@ class _Item:
 
     def __init__(self, names_have_commas: bool) -> None:
         self.comment = b""
+        self.group: bytes | None = None
+        """Name of the group that begins here; None without one."""
         self._names_have_commas = names_have_commas
         self._words: list[bytes] = []
         self._bracketed: bytes | None = None
@@ -211,24 +240,26 @@ class _Item:
             self._words.append(token)
 
     def _end_group_name(self) -> None:
-        """Discard the group name before a colon (§3.4)."""
+        """Take the group name before a colon (§3.4)."""
         self._is_clear = self._is_clear and self._bracketed is None and not self._has_at
         if self._bracketed is None:
+            self.group = self._phrase() if self.group is None else self.group
             self._words, self._has_words, self._is_name = [], False, True
         else:
             self._words.append(b":")
 
     def end(self, mailboxes: list[Mailbox]) -> None:
         """Add the mailbox of the item, if any."""
-        phrase = _BLANKS.sub(b" ", b"".join(self._words)).strip()
+        phrase = self._phrase()
         self._is_clear = self._is_clear and not (self._has_at and self._has_bracket)
         if self._bracketed is not None:
             text = self._bracketed.strip()
             is_present = bool(text or phrase)
-            if route := _ROUTE.match(text):
-                text = text[route.end() :].strip()
+            route = b""
+            if found := _ROUTE.match(text):
+                route, text = found[0][:-1].rstrip(), text[found.end() :].strip()
             if is_present:
-                mailboxes.append(Mailbox(phrase or self.comment, text, self._is_clear))
+                mailboxes.append(Mailbox(phrase or self.comment, text, self._is_clear, route))
         elif phrase:
             before, _, last = phrase.rpartition(b" ")
             if before and b"@" in last and not _ONE_WORD.match(phrase):
@@ -238,6 +269,9 @@ class _Item:
         elif not self._is_clear:
             # A group name that may be an address must stay visible as an unclear item.
             mailboxes.append(Mailbox(b"", b"", is_clear=False))
+
+    def _phrase(self) -> bytes:
+        return _BLANKS.sub(b" ", b"".join(self._words)).strip()
 
 
 def _without_comments(text: bytes) -> tuple[bytes, list[tuple[int, bytes]], bool]:

@@ -12,13 +12,15 @@ from msgspec import Struct
 from mailstack.letter.charsets import text_of
 from mailstack.letter.header import fields, plain, unfolded
 
-_TYPE = re.compile(rb"[ \t\r\n]*([!-'*+.0-9A-Z^-z{|}~-]+/[!-'*+.0-9A-Z^-z{|}~-]+)", re.IGNORECASE)
+_TYPE = re.compile(rb"[ \t\r\n]*([!#-'*+.0-9A-Z^-z{|}~-]+/[!#-'*+.0-9A-Z^-z{|}~-]+)", re.IGNORECASE)
 # §5.1: parameter := attribute "=" value; RFC 2231 §3 and §4 add a section and a star to the attribute. Quoted strings are
 # matched as a whole, so that they contain no parameter.
 _PARAMETER = re.compile(
     rb';\s*+([^=;"\s*]{1,60})(?:\*([0-9]{1,3}))?(\*)?\s*+=\s*+("(?:[^"\\]|\\.)*+(?:"|\Z)|[^;\r\n]*+)', re.DOTALL
 )
 _ESCAPE = re.compile(rb"\\(.)", re.DOTALL)
+_COMMENT = re.compile(rb"[ \t]++\([^()]*+\)\Z")
+"""Comment behind an unquoted value."""
 _MAX_PARAMETERS = 200
 _MAX_FIELD = 65_536
 """Maximum octets of a field; further ones are ignored."""
@@ -87,6 +89,18 @@ def _parameters(body: bytes) -> Iterator[tuple[bytes, int | None, bool, bytes]]:
     """Name in lower case, number of the section, whether it is percent-encoded, and value with its quotes of each parameter."""
     for match in islice(_PARAMETER.finditer(body), _MAX_PARAMETERS):
         yield match[1].lower(), None if match[2] is None else int(match[2]), match[3] is not None, match[4].strip()
+
+
+def raw_parameters(body: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Name and value of each parameter as written, with section and star in the name (RFC 2231 §3, §4).
+
+    Values have no quotes, and no comment behind them.
+    """
+    for match in islice(_PARAMETER.finditer(body), _MAX_PARAMETERS) if b"=" in body else ():
+        value = match[4].strip()
+        name = match[1] + (b"" if match[2] is None else b"*" + match[2]) + (match[3] or b"")
+        is_quoted = value.startswith(b'"')
+        yield name, _unquoted(value) if is_quoted else _COMMENT.sub(b"", value)
 
 
 def _unquoted(written: bytes) -> bytes:

@@ -60,6 +60,13 @@ class PartStructure(Struct):
     parts: list[PartStructure] = []
     """Parts of a multipart; at most one, the message, in a message/rfc822."""
 
+    @classmethod
+    def of_text(cls, header_size: int, size: int) -> PartStructure:
+        """Structure of a message as a text, without its fields."""
+        return cls(
+            Kind.LEAF, _NO_FIELDS, is_letter=True, is_digested=False, head=0, start=min(header_size, size), end=size
+        )
+
     def walk(self) -> Iterator[PartStructure]:
         """The part, then all parts in it, in order."""
         yield self
@@ -95,7 +102,7 @@ class StructureParser:
         for piece in self._parser.finish():
             self._add(piece)
         self._close(0)
-        return self._root or PartStructure(Kind.LEAF, _NO_FIELDS, is_letter=True, is_digested=False, head=0, start=0)
+        return self._root or PartStructure.of_text(0, 0)
 
     def _add(self, piece: Piece) -> None:
         match piece:

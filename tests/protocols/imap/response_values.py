@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 
 _TOKEN = re.compile(
-    rb'(?P<open>\()|(?P<close>\))|(?P<blank> )|"(?P<quoted>(?:[^\x00\r\n"\\\x80-\xff]|\\["\\])*)"'
+    rb'(?P<open>\()|(?P<close>\))|(?P<blank> )|"(?P<quoted>(?:[^\x00\r\n"\\]|\\["\\])*)"'
     rb'|(?P<literal>~?\{(?P<size>\d+)\}\r\n)|(?P<atom>[^\x00-\x20\x7f-\xff(){"\\%*]+)'
 )
 
 
-def values(octets: bytes) -> list:
-    """Values on one line without its end; strings are bytes, NIL is None, numbers are int, other atoms are str."""
+def values(octets: bytes, *, utf8: bool = False) -> list:
+    """Values on one line without its end; strings are bytes, NIL is None, numbers are int, other atoms are str.
+
+    With `utf8` quoted strings may hold UTF-8.
+    """
     stack: list[list] = [[]]
     at = 0
     wants_value = True  # a blank stands between two values, and nowhere else
@@ -42,6 +45,7 @@ def values(octets: bytes) -> list:
                 stack[-1].append(value)
                 at += size
             elif token["quoted"] is not None:
+                assert token["quoted"].isascii() or (utf8 and token["quoted"].decode("utf-8"))
                 stack[-1].append(re.sub(rb"\\(.)", rb"\1", token["quoted"]))
             else:
                 stack[-1].append(_atom(token["atom"]))
