@@ -9,6 +9,7 @@ from tests.parsers import (
     engines,
     files,
     filters,
+    imap,
     letters,
     looking,
     networks,
@@ -22,7 +23,7 @@ from tests.parsers.parser import Parser
 
 TABLES = (
     engines, conversations, secrets, letters, people, stored, networks, settings, asking, vouching, looking, filters,
-    files, browsers,
+    files, browsers, imap,
 )  # fmt: skip
 
 PARSERS: dict[str, Parser] = {parser.name: parser for table in TABLES for parser in table.PARSERS}
