@@ -11,7 +11,6 @@ import itertools
 import os
 import secrets
 import time
-from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, Protocol, TypeVar
 
@@ -40,7 +39,7 @@ class _Sequence:
 
 
 _OWN = 20
-GROWTH = 4
+GROWTH = 6
 """Values by which a mailbox grows (`sql.enlarge_mailboxes`)."""
 FEW = 8
 """Mailboxes to which a group is written with one statement, of which there is another for each number of them."""
@@ -55,10 +54,12 @@ def next_in_sequence() -> int:
 class Transaction:
     """A connection within a transaction, and what is to be done once that has been committed."""
 
-    __slots__ = ("connection", "files")
+    __slots__ = ("changed", "connection", "files")
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
+        self.changed: set[str] = set()
+        """Names of mailboxes with changed messages or flags."""
         self.files: list[str] = []
         """Large contents that no row names any longer."""
 
@@ -242,17 +243,25 @@ class Batch:
                 raise Conflict(f"letter {row[0]}: there is none to add a delivery to")
 
     def _place(self, transaction: Transaction) -> None:
-        entering = Counter(placement[0] for placement in self.placements)
-        first = {placement[0]: max(1, int(placement[4])) for placement in reversed(self.placements)}
-        octets = Counter[str]()
-        for placement in self.placements:
-            octets[placement[0]] += placement[3]
+        # A plain dict: a Counter for each letter costs more than all else here.
+        entering: dict[str, list[int]] = {}
+        for name, _, _, size, at, _ in self.placements:
+            if (found := entering.get(name)) is None:
+                entering[name] = [max(1, int(at)), 1, size]
+            else:
+                found[1] += 1
+                found[2] += size
+        transaction.changed.update(entering)
+        growth: list[Any] = []
         # Sorted by name, so that two concurrent writers can't deadlock.
-        growth = [value for name in sorted(entering) for value in (name, first[name], entering[name] + 1, octets[name])]
+        for name in sorted(entering):
+            validity, count, octets = entering[name]
+            growth += (name, validity, count + 1, octets, count, count)
         flat: list[Any] = []
-        for mailbox, *entry in self.placements:
-            flat += (mailbox, entering[mailbox], *entry)
-            entering[mailbox] -= 1
+        for name, *entry in self.placements:
+            waiting = entering[name]
+            flat += (name, waiting[1], *entry)
+            waiting[1] -= 1
         try:
             few = len(entering) <= FEW and len(growth) + len(flat) <= sql.MAX_PARAMETERS
             if few and not transaction.connection.has_one_writer:
@@ -269,7 +278,7 @@ class Batch:
 
 
 Operation = Callable[[Transaction], Any]
-"""Change that is more than row writes. It raises StoreError or KeyError before its first change, or never."""
+"""Change that is more than row writes. It raises StoreError, KeyError or FolderRefused before its first change, or never."""
 
 
 class ReaderPool(Protocol):

@@ -45,13 +45,13 @@ class Connection(Protocol):
         """Lock and return those of the rows that no other transaction has locked."""
 
     def hold_mailbox(self, name: str) -> list[Any]:
-        """Lock a mailbox until this transaction ends; its id and validity, in a row if it exists."""
+        """Lock a mailbox until this transaction ends; row of `imap_sql.HELD`, if it exists."""
 
     def uncollected(self, mailbox: int, uids: Sequence[int]) -> list[Any]:
         """Unfetched deliveries in a locked mailbox: rows of `sql.UNCOLLECTED`, locked too."""
 
-    def take_out(self, mailbox: int, uids: Sequence[int]) -> list[LetterId]:
-        """Removes entries of a locked mailbox and recounts it; returns their letters."""
+    def take_out(self, mailbox: int, uids: Sequence[int]) -> list[Any]:
+        """Removes entries of a locked mailbox; returns rows of `imap_sql.TAKEN`. The caller counts."""
 
     def drop_unneeded(self, letters: Sequence[LetterId]) -> list[str]:
         """Remove those contents that no delivery or mailbox needs; returns the names of the large ones."""

@@ -11,15 +11,19 @@ INBOX = "INBOX"
 SEPARATOR = "/"
 
 
-class FolderExists(Exception):
+class FolderRefused(Exception):
+    """A change of folders is refused; nothing was changed."""
+
+
+class FolderExists(FolderRefused):
     """The account has a folder of this name."""
 
 
-class NoSuchFolder(Exception):
+class NoSuchFolder(FolderRefused):
     """The account has no folder of this name."""
 
 
-class FolderHasChildren(Exception):
+class FolderHasChildren(FolderRefused):
     """The folder has folders below it, and is not removed."""
 
 
@@ -45,17 +49,22 @@ class FolderStore(Protocol):
     async def list(self, account: str) -> list[Folder]:
         """All folders and subscribed names of an account, by path; INBOX first."""
 
-    async def prepare(self, account: str, folders: Sequence[Folder]) -> None:
-        """Create folders (`path`, `use`, `is_subscribed`) at the first call for an account; later calls do nothing."""
+    async def prepare(self, account: str, folders: Sequence[Folder], now: float) -> None:
+        """Create INBOX and folders (`path`, `use`, `is_subscribed`) at the first call for an account.
 
-    async def create(self, account: str, path: str, use: str = "") -> Folder:
+        Later calls do nothing. INBOX has a mailbox from then on. `now`: seconds since 1970, here and below.
+        """
+
+    async def create(self, account: str, path: str, now: float, use: str = "") -> Folder:
         """Create a folder with its missing parents. Raises FolderExists."""
 
     async def remove(self, account: str, path: str) -> None:
         """Remove a folder with its messages; its subscription stays. Raises NoSuchFolder, FolderHasChildren."""
 
-    async def rename(self, account: str, path: str, to: str) -> None:
+    async def rename(self, account: str, path: str, to: str, now: float) -> None:
         """Rename a folder with the folders below it, and create missing parents. Raises NoSuchFolder, FolderExists.
+
+        Subscriptions stay at their names. `to` is not below `path`, which the caller has checked.
 
         INBOX keeps existing: its messages move into the new folder (RFC 3501 §6.3.5).
         """

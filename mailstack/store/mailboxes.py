@@ -74,7 +74,7 @@ class MailboxStatus(Struct, frozen=True):
     """Keywords by number; a number is never given to another keyword."""
 
 
-class Message(NamedTuple):
+class MailboxMessage(NamedTuple):
     """One message of a mailbox, for IMAP."""
 
     uid: int
@@ -121,7 +121,7 @@ class Copied(Struct, frozen=True):
     validity: int
     """Validity of the target."""
     source_uids: list[int]
-    """In ascending order; empty for APPEND."""
+    """Uids of the copied messages, in ascending order; empty for APPEND."""
     uids: list[int]
     """New uids, in the order of `source_uids` or of the letters."""
 
@@ -190,7 +190,9 @@ class MailboxStore(Protocol):
     async def statuses(self, mailboxes: Sequence[str]) -> dict[str, MailboxStatus]:
         """Counters of several mailboxes, in one query."""
 
-    async def messages(self, mailbox: str, *, after: int = 0, changed_since: int = 0, limit: int) -> list[Message]:
+    async def messages(
+        self, mailbox: str, *, after: int = 0, changed_since: int = 0, limit: int
+    ) -> list[MailboxMessage]:
         """The first `limit` messages with a greater uid than `after` and a greater mod-sequence than `changed_since`,
         by uid.
         """
@@ -209,7 +211,7 @@ class MailboxStore(Protocol):
     ) -> FlagsStored:
         """Change flags atomically, so that concurrent changes of other flags remain; missing uids are ignored.
 
-        A message whose mod-sequence is greater than `unchanged_since` is left as it is.
+        A message with a greater mod-sequence than `unchanged_since` is left as it is.
         """
 
     async def append(self, mailbox: str, letters: Sequence[AppendedLetter], steps: Sequence[Step] = ()) -> Copied:

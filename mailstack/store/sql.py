@@ -44,7 +44,9 @@ def insert(table: str, columns: tuple[str, ...], count: int) -> str:
 
 
 _TYPES = {
-    **dict.fromkeys(("number", "was_attempts", "attempts", "warned", "priority", "size", "back"), "BIGINT"),
+    **dict.fromkeys(
+        ("number", "was_attempts", "attempts", "warned", "priority", "size", "back", "uid", "new_uid"), "BIGINT"
+    ),
     **dict.fromkeys(("due", "lease", "waits_until", "at"), "DOUBLE PRECISION"),
     "headers": "BLOB",
 }
@@ -89,26 +91,28 @@ def move_deliveries(count: int) -> str:
 
 @lru_cache(maxsize=512)
 def enlarge_mailboxes(count: int) -> str:
-    """Each row: name, validity if it is new, 1 + the number of letters that enter, their octets."""
-    return f"""INSERT INTO mailboxes (name, validity, next_uid, octets) {values(count, 4)}
-        ON CONFLICT (name) DO UPDATE SET next_uid = mailboxes.next_uid + excluded.next_uid - 1,
-        octets = mailboxes.octets + excluded.octets"""
+    """Each row: name, validity if it is new, 1 + the number of letters that enter, their octets, their number twice."""
+    rows_of_new = ", ".join(["(?, ?, ?, ?, ?, ?, 2)"] * count)
+    return f"""INSERT INTO mailboxes (name, validity, next_uid, octets, messages, unseen, modseq) VALUES {rows_of_new}
+        ON CONFLICT (name) DO UPDATE SET next_uid = mailboxes.next_uid + excluded.messages,
+        octets = mailboxes.octets + excluded.octets, messages = mailboxes.messages + excluded.messages,
+        unseen = mailboxes.unseen + excluded.unseen, modseq = mailboxes.modseq + 1"""
 
 
 @lru_cache(maxsize=512)
 def insert_entries(count: int) -> str:
     """Entries of mailboxes that `enlarge_mailboxes` has grown: `back` counts from the mailbox's next uid, so nothing needs to be read."""
-    return f"""INSERT INTO entries (mailbox, uid, letter, number, size, at, headers)
-        SELECT m.id, m.next_uid - v.back, v.letter, v.number, v.size, v.at, v.headers
+    return f"""INSERT INTO entries (mailbox, uid, letter, number, size, at, headers, modseq)
+        SELECT m.id, m.next_uid - v.back, v.letter, v.number, v.size, v.at, v.headers, m.modseq
         FROM {parameter_table(PLACEMENT, count)} AS v CROSS JOIN mailboxes AS m WHERE m.name = v.name"""
 
 
 @lru_cache(maxsize=512)
 def enlarge_and_insert_entries(mailboxes: int, entries: int) -> str:
     """`enlarge_mailboxes` and `insert_entries` in one statement, for PostgreSQL: SQLite has no writes within WITH."""
-    return f"""WITH m AS ({enlarge_mailboxes(mailboxes)} RETURNING id, name, next_uid)
-        INSERT INTO entries (mailbox, uid, letter, number, size, at, headers)
-        SELECT m.id, m.next_uid - v.back, v.letter, v.number, v.size, v.at, v.headers
+    return f"""WITH m AS ({enlarge_mailboxes(mailboxes)} RETURNING id, name, next_uid, modseq)
+        INSERT INTO entries (mailbox, uid, letter, number, size, at, headers, modseq)
+        SELECT m.id, m.next_uid - v.back, v.letter, v.number, v.size, v.at, v.headers, m.modseq
         FROM {parameter_table(PLACEMENT, entries)} AS v JOIN m ON m.name = v.name"""
 
 
@@ -234,13 +238,10 @@ ENTRY = """SELECT e.headers, e.size, c.letter, c.file, c.octets, c.digest FROM m
     WHERE m.name = ? AND e.uid = ?"""
 CONTENT_OF = """SELECT l.size, c.file, c.octets, c.digest FROM contents AS c JOIN letters AS l ON l.id = c.letter
     WHERE c.letter = ?"""
-LETTERS_IN = "SELECT DISTINCT letter FROM entries WHERE mailbox = ?"
 REFERENCES = """SELECT m.name AS place FROM entries AS e JOIN mailboxes AS m ON m.id = e.mailbox WHERE e.letter = ?
     UNION SELECT 'waiting for ' || d.address FROM deliveries AS d WHERE d.letter = ? AND d.waits_until IS NOT NULL
     ORDER BY place LIMIT 10"""
 """Mailboxes and recipients that refer to a letter, for messages."""
-EMPTY_MAILBOX = "DELETE FROM entries WHERE mailbox = ?"
-RENEW_MAILBOX = "UPDATE mailboxes SET validity = validity + 1, octets = 0 WHERE id = ?"
 
 
 def known_files(count: int) -> str:
@@ -252,16 +253,6 @@ def entries(count: int) -> str:
     return f"""SELECT e.uid, e.headers, e.size, c.letter, c.file, c.octets, c.digest FROM mailboxes AS m
         JOIN entries AS e ON e.mailbox = m.id JOIN contents AS c ON c.letter = e.letter
         WHERE m.name = ? AND e.uid IN {placeholders(count)}"""
-
-
-def subtract_octets(count: int) -> str:
-    """Parameters: mailbox, `count` uids that leave it, mailbox."""
-    return f"""UPDATE mailboxes SET octets = octets -
-        (SELECT COALESCE(SUM(size), 0) FROM entries WHERE mailbox = ? AND uid IN {placeholders(count)}) WHERE id = ?"""
-
-
-def letters_at(count: int) -> str:
-    return f"SELECT DISTINCT letter FROM entries WHERE mailbox = ? AND uid IN {placeholders(count)}"
 
 
 UNCOLLECTED = ("letter", "number", "collected")
@@ -284,7 +275,3 @@ def collect(count: int) -> str:
     """
     return f"""UPDATE deliveries AS d SET state = 'collected', collected = v.collected
         FROM {parameter_table(COLLECT, count)} AS v WHERE d.letter = v.letter AND d.number = v.number"""
-
-
-def remove_entries(count: int) -> str:
-    return f"DELETE FROM entries WHERE mailbox = ? AND uid IN {placeholders(count)}"

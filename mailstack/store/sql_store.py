@@ -13,11 +13,13 @@ from mailstack.store.batch import ReaderPool, WriterPool
 from mailstack.store.connection import ChangeMark
 from mailstack.store.contents import LargeContents
 from mailstack.store.data_directory import Location
+from mailstack.store.mailbox_changes import MailboxChanges
 from mailstack.store.outbox import OutboxSubscriptions
 from mailstack.store.settings import StoreSettings
 from mailstack.store.sql_parts.accounts import SqlAccounts
 from mailstack.store.sql_parts.contents import SqlContents
 from mailstack.store.sql_parts.delay_reasons import SqlDelayReasons
+from mailstack.store.sql_parts.folders import SqlFolders
 from mailstack.store.sql_parts.greylist import SqlGreylist
 from mailstack.store.sql_parts.history import SqlHistory
 from mailstack.store.sql_parts.hold_rules import SqlHoldRules, SqlSuppressions
@@ -43,6 +45,7 @@ class SqlStore(ABC):
     def __init__(self, settings: StoreSettings) -> None:
         self._settings = settings
         self._subscriptions = OutboxSubscriptions()
+        self.changes = MailboxChanges()
 
     def _build(
         self,
@@ -61,7 +64,8 @@ class SqlStore(ABC):
         settings, subscriptions = self._settings, self._subscriptions
         self.contents = self.contents_class(readers, large, settings)
         self.queue = self.queue_class(readers, writer, self.contents, subscriptions, archiving=settings.archiving)
-        self.mailboxes = SqlMailboxes(readers, writer, self.contents, subscriptions, locks)
+        self.mailboxes = SqlMailboxes(readers, writer, self.contents, subscriptions, changes=self.changes, locks=locks)
+        self.folders = SqlFolders(readers, writer)
         self.history = self.history_class(readers, writer, self.contents)
         self.accounts = SqlAccounts(readers, writer, settings.address_seconds, addresses)
         self.greylist = SqlGreylist(readers, writer)

@@ -17,6 +17,8 @@ from twisted.python.failure import Failure
 
 from mailstack.store import Damaged, StoreError, StoreFull
 from mailstack.store.batch import Batch, Operation, Transaction
+from mailstack.store.folders import FolderRefused
+from mailstack.store.mailbox_changes import MailboxChanges
 
 T = TypeVar("T")
 ResourceT = TypeVar("ResourceT")
@@ -144,7 +146,7 @@ class Workers(Generic[ResourceT]):
             self._ended.callback(None)
 
 
-_REFUSALS = (StoreError, KeyError)
+_REFUSALS = (StoreError, KeyError, FolderRefused)
 
 
 class Job:
@@ -161,9 +163,10 @@ class Job:
 class Writer(ABC):
     """States: made, open, closing, closed. What a thread does with the jobs is its database's business."""
 
-    def __init__(self, reactor: CallsFromThreads, *, group: int, threads: int = 1) -> None:
-        """`group`: maximum jobs in one transaction."""
+    def __init__(self, reactor: CallsFromThreads, *, changes: MailboxChanges, group: int, threads: int = 1) -> None:
+        """`group`: maximum jobs in one transaction. `changes`: subscribers to changed mailboxes."""
         self._reactor = reactor
+        self._changes = changes
         self._group = group
         self._threads = threads
         self._running = 0
@@ -258,8 +261,27 @@ class Writer(ABC):
             self._jobs.put(None)
         return job
 
-    def _report(self, group: list[Job], outcomes: list[Any]) -> None:
+    def _report(self, group: list[Job], outcomes: list[Any], changed: set[str]) -> None:
         self._reactor.callFromThread(resolve, list(zip([job.deferred for job in group], outcomes, strict=True)))
+        if changed and self._changes:
+            self._reactor.callFromThread(self._changes.publish, changed)
+
+
+class Committed:
+    """What is to be done after the commits of one group."""
+
+    __slots__ = ("changed", "files")
+
+    def __init__(self) -> None:
+        self.files: list[str] = []
+        """Large contents that no row names any longer."""
+        self.changed: set[str] = set()
+        """Names of changed mailboxes."""
+
+    def add(self, transaction: Transaction) -> None:
+        """Add a transaction that has been committed."""
+        self.files += transaction.files
+        self.changed |= transaction.changed
 
 
 def joined(group: list[Job]) -> Batch:

@@ -15,7 +15,7 @@ from psycopg.pq import TransactionStatus
 from psycopg.types.numeric import Int8BinaryDumper
 
 from mailstack.letter import LetterId
-from mailstack.store import StoreError, StoreFull, sql
+from mailstack.store import StoreError, StoreFull, imap_sql, sql
 from mailstack.store.contents import is_intact
 from mailstack.store.writer import trouble as trouble_of_system
 
@@ -41,10 +41,7 @@ NOW = "CAST(EXTRACT(EPOCH FROM clock_timestamp()) AS DOUBLE PRECISION)"
 _LISTING = """SELECT string_agg(uid || ' ' || size || ' ' || letter, chr(10) ORDER BY uid), max(uid)
     FROM (SELECT uid, size, letter FROM entries WHERE mailbox = ? AND uid > ? ORDER BY uid LIMIT ?) AS listed"""
 
-_TAKE_OUT = """WITH gone AS (DELETE FROM entries WHERE mailbox = ? AND uid = ANY(?) RETURNING letter, size),
-    counted AS (UPDATE mailboxes SET octets = octets - (SELECT COALESCE(SUM(size), 0) FROM gone) WHERE id = ?)
-    SELECT DISTINCT letter FROM gone"""
-
+_TAKE_OUT = f"DELETE FROM entries WHERE mailbox = ? AND uid = ANY(?) RETURNING {', '.join(imap_sql.TAKEN)}"  # noqa: S608  # our own names
 
 _SMALL_LETTERS = """SELECT e.uid, e.headers, c.octets, c.digest FROM mailboxes AS m
     JOIN entries AS e ON e.mailbox = m.id JOIN contents AS c ON c.letter = e.letter
@@ -78,15 +75,14 @@ class PostgresConnection:
         return self.execute(f"{statement} FOR UPDATE SKIP LOCKED", parameters).fetchall()
 
     def hold_mailbox(self, name: str) -> list[Any]:
-        return self.execute(f"{sql.MAILBOX} FOR UPDATE", (name,)).fetchall()
+        return self.execute(f"{imap_sql.HELD} FOR UPDATE", (name,)).fetchall()
 
     def uncollected(self, mailbox: int, uids: Sequence[int]) -> list[Any]:
         statement = f"{sql.uncollected(len(uids))} ORDER BY d.letter, d.number FOR UPDATE OF d"
         return self.execute(statement, (mailbox, *uids)).fetchall()
 
-    def take_out(self, mailbox: int, uids: Sequence[int]) -> list[LetterId]:
-        found = self.execute(_TAKE_OUT, (mailbox, list(uids), mailbox)).fetchall()
-        return [letter for (letter,) in found]
+    def take_out(self, mailbox: int, uids: Sequence[int]) -> list[Any]:
+        return self.execute(_TAKE_OUT, (mailbox, list(uids))).fetchall()
 
     def drop_unneeded(self, letters: Sequence[LetterId]) -> list[str]:
         # Two transactions may end the last two deliveries at once: the second to get the rows' lock is the last.

@@ -79,6 +79,7 @@ class PostgresStore(SqlStore):
             prepare=self._prepare,
             delete_contents=self._large.delete,
             in_doubt=in_doubt,
+            changes=self.changes,
             group=settings.group,
             threads=settings.writers,
         )

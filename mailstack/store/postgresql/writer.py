@@ -23,10 +23,11 @@ from twisted.python.failure import Failure
 
 from mailstack.store import OutcomeUnknown, StoreError, rows
 from mailstack.store.batch import Operation, Transaction
+from mailstack.store.mailbox_changes import MailboxChanges
 from mailstack.store.postgresql.connection import NOW, PostgresConnection, is_collision, is_late, trouble
 from mailstack.store.postgresql.database import Database
 from mailstack.store.postgresql.process_leases import InDoubtTransactions
-from mailstack.store.writer import CallsFromThreads, Failed, Job, Writer, joined, outcome, resolve
+from mailstack.store.writer import CallsFromThreads, Committed, Failed, Job, Writer, joined, outcome, resolve
 
 TRIES = 8
 """Maximum tries of a transaction that conflicts with others."""
@@ -62,13 +63,14 @@ class PostgresWriter(Writer):
         prepare: Callable[[PostgresConnection], object],
         delete_contents: Callable[[list[str]], None],
         in_doubt: InDoubtTransactions,
+        changes: MailboxChanges,
         group: int,
         threads: int,
     ) -> None:
         """`prepare` makes the schema on the first connection. `delete_contents` deletes large contents. `in_doubt` gets
         transactions with an unknown outcome.
         """
-        super().__init__(reactor, group=group, threads=threads)
+        super().__init__(reactor, changes=changes, group=group, threads=threads)
         self._database = database
         self._prepare = prepare
         self._delete_contents = delete_contents
@@ -109,22 +111,22 @@ class PostgresWriter(Writer):
 
     def _work(self, hand: _Hand) -> None:
         while (job := self._next_job()) is not None:
-            group, files = [job], list[str]()
+            group, committed = [job], Committed()
             self._gather(group)
-            outcomes = _outcomes(hand, group, files)
-            self._report(group, outcomes)
-            self._delete_contents(files)
+            outcomes = _outcomes(hand, group, committed)
+            self._report(group, outcomes, committed.changed)
+            self._delete_contents(committed.files)
             del job, group, outcomes
 
 
-def _outcomes(hand: _Hand, group: list[Job], files: list[str]) -> list[Any]:
+def _outcomes(hand: _Hand, group: list[Job], committed: Committed) -> list[Any]:
     """One outcome for each job: in one transaction if possible, else in one each, so that only the bad job fails."""
     try:
-        return hand.transact(group, files)
+        return hand.transact(group, committed)
     except Exception as error:  # noqa: BLE001  # passed to the caller
         if len(group) == 1 or is_late(error) or hand.connection is None or isinstance(error, OutcomeUnknown):
             return [Failed(trouble(error)) for _ in group]
-    return [one for job in group for one in _outcomes(hand, [job], files)]
+    return [one for job in group for one in _outcomes(hand, [job], committed)]
 
 
 class _Hand:
@@ -164,12 +166,12 @@ class _Hand:
             self.connection.close()
             self.connection = None
 
-    def transact(self, group: list[Job], files: list[str]) -> list[Any]:
+    def transact(self, group: list[Job], committed: Committed) -> list[Any]:
         """Commits the jobs, and returns their outcomes."""
         lost = 0
         for attempt in range(TRIES):
             try:
-                return self._once(group, files)
+                return self._once(group, committed)
             except _Lost as error:
                 lost += 1
                 if lost > 1:
@@ -182,7 +184,7 @@ class _Hand:
                 time.sleep(0.001 * secrets.randbelow(1 << attempt))
         raise StoreError("the connection to the database was lost repeatedly")
 
-    def _once(self, group: list[Job], files: list[str]) -> list[Any]:
+    def _once(self, group: list[Job], committed: Committed) -> list[Any]:
         connection = self.connect()
         transaction = Transaction(connection)
         with self._database.watch.over(connection):
@@ -197,7 +199,7 @@ class _Hand:
             lost = self._commit(connection, softly=all(isinstance(job, _SoftJob) for job in group))
         if lost is not None:
             self._resolve(group, outcomes, lost)
-        files += transaction.files
+        committed.add(transaction)
         return outcomes
 
     def _commit(self, connection: PostgresConnection, *, softly: bool) -> psycopg.Error | None:

@@ -15,7 +15,7 @@ from mailstack.store.accounts import Account, AppPassword
 from mailstack.store.batch import ReaderPool, Transaction, WriterPool, pieces
 from mailstack.store.connection import ChangeMark, Connection
 from mailstack.store.content_cache import ContentCache
-from mailstack.store.sql_parts import maildrop_writes
+from mailstack.store.sql_parts import folders, removals
 
 T = TypeVar("T")
 Change = Callable[[Transaction], None]
@@ -244,7 +244,9 @@ def _remove_account(transaction: Transaction, address: str) -> None:
     if not transaction.execute(_REMOVE_ACCOUNT, (address,)).rowcount:
         raise KeyError(address)
     transaction.execute(_REMOVE_APP_PASSWORDS, (address,))
-    maildrop_writes.empty(transaction, address)
+    folders.remove_all(transaction, address)
+    if (held := removals.hold(transaction, address)) is not None:
+        transaction.drop_contents(removals.empty(transaction, held))
 
 
 def _set_alias(transaction: Transaction, address: str, targets: Sequence[str]) -> None:

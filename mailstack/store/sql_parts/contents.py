@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
 
 from mailstack.letter import Content, LetterId
 from mailstack.letter.letter import Octets
-from mailstack.store import ContentWriter, Damaged, sql
-from mailstack.store.batch import ReaderPool
+from mailstack.store import Acceptance, ContentWriter, Damaged, OutcomeUnknown, StoreError, sql
+from mailstack.store.batch import Batch, ReaderPool
 from mailstack.store.connection import Connection
 from mailstack.store.content_cache import ReadAheadBatch, RecentOctets
-from mailstack.store.contents import LargeContent, LargeContents, StoredContent, Writing, is_intact
+from mailstack.store.contents import LargeContent, LargeContents, StoredContent, Writing, digest_of, is_intact
+from mailstack.store.folders import FolderRefused
 from mailstack.store.settings import StoreSettings
+
+T = TypeVar("T")
 
 
 class SqlContents:
@@ -70,6 +73,32 @@ class SqlContents:
         if not isinstance(octets, bytes) or len(octets) != size or not is_intact(octets, digest):
             raise Damaged(f"table contents, {letter!r}: not the {size} octets that were accepted")
         return Octets(octets)
+
+    async def write_with(self, batch: Batch, acceptances: Sequence[Acceptance], write: Callable[[], Awaitable[T]]) -> T:
+        """Add letters with their contents to `batch`, and return the result of `write`, which makes them durable."""
+        small: list[tuple[LetterId, bytes]] = []
+        files: list[LargeContent] = []
+        try:
+            for acceptance in acceptances:
+                content = await self.own(acceptance.letter.content)
+                if isinstance(content, LargeContent):
+                    content.kept = True
+                    files.append(content)
+                    batch.add_acceptance(acceptance, content.name, None, content.digest)
+                elif isinstance(content, Octets):
+                    small.append((acceptance.letter.id, content.octets))
+                    batch.add_acceptance(acceptance, None, content.octets, digest_of(content.octets))
+            result = await write()
+        except OutcomeUnknown:
+            # If it was committed, it needs its contents; if not, a sweep removes them.
+            raise
+        except (StoreError, FolderRefused):
+            for content in files:
+                content.kept = False
+            raise
+        for letter, octets in small:
+            self.add_recent(letter, octets)
+        return result
 
     def _query(self, connection: Connection, letter: LetterId) -> Content:
         found = connection.execute(sql.CONTENT_OF, (letter,)).fetchall()

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from mailstack.letter import Content
 from mailstack.letter.delivery import Step
 from mailstack.letter.letter import Octets, Prefixed
-from mailstack.store import Damaged, Entry, Maildrop, MaildropInUse, rows, sql
-from mailstack.store.batch import ReaderPool, Transaction, WriterPool, pieces
+from mailstack.store import Acceptance, Damaged, Entry, Maildrop, MaildropInUse, rows, sql
+from mailstack.store.batch import Batch, ReaderPool, Transaction, WriterPool, pieces
 from mailstack.store.connection import Connection
+from mailstack.store.mailbox_changes import MailboxChanges
+from mailstack.store.mailboxes import (
+    AppendedLetter,
+    Copied,
+    Expunged,
+    FlagChange,
+    FlagsStored,
+    MailboxMessage,
+    MailboxStatus,
+    Removals,
+)
 from mailstack.store.outbox import OutboxSubscriptions
-from mailstack.store.sql_parts import maildrop_writes
+from mailstack.store.sql_parts import imap_copies, imap_flags, imap_reads, maildrop_writes
 from mailstack.store.sql_parts.contents import SqlContents
 
 LISTING_SIZE = 5000
@@ -42,13 +53,16 @@ class SqlMailboxes:
         writer: WriterPool,
         contents: SqlContents,
         subscriptions: OutboxSubscriptions,
+        *,
+        changes: MailboxChanges,
         locks: MaildropLocks | None = None,
     ) -> None:
-        """`locks`: locks against other processes; None: no other process uses the store."""
+        """`changes`: subscribers to changes. `locks`: locks against other processes; None: none uses the store."""
         self._readers = readers
         self._writer = writer
         self._contents = contents
         self._subscriptions = subscriptions
+        self._changes = changes
         self._locks = locks
         self.owners: dict[str, str] = {}
         """Owners of the maildrops that this process has open, by mailbox."""
@@ -113,6 +127,75 @@ class SqlMailboxes:
 
     async def sizes(self) -> dict[str, int]:
         return await self._readers.do(_sizes)
+
+    # --- IMAP
+
+    async def status(self, mailbox: str) -> MailboxStatus | None:
+        return (await self.statuses((mailbox,))).get(mailbox)
+
+    async def statuses(self, mailboxes: Sequence[str]) -> dict[str, MailboxStatus]:
+        names = tuple(mailboxes)
+        return await self._readers.do(lambda connection: imap_reads.statuses(connection, names)) if names else {}
+
+    async def messages(
+        self, mailbox: str, *, after: int = 0, changed_since: int = 0, limit: int
+    ) -> list[MailboxMessage]:
+        return await self._readers.do(
+            lambda connection: imap_reads.messages(connection, mailbox, after, changed_since, limit)
+        )
+
+    async def removals(self, mailbox: str, since: int) -> Removals:
+        return await self._readers.do(lambda connection: imap_reads.removals(connection, mailbox, since))
+
+    async def add_keywords(self, mailbox: str, names: Sequence[str]) -> dict[str, int]:
+        wanted = tuple(names)
+        added: dict[str, int] = await self._writer.do(
+            lambda transaction: imap_flags.add_keywords(transaction, mailbox, wanted)
+        )
+        return added
+
+    async def store_flags(
+        self, mailbox: str, uids: Sequence[int], change: FlagChange, *, unchanged_since: int | None = None
+    ) -> FlagsStored:
+        wanted = tuple(uids)
+        stored: FlagsStored = await self._writer.do(
+            lambda transaction: imap_flags.store_flags(transaction, mailbox, wanted, change, unchanged_since)
+        )
+        return stored
+
+    async def append(self, mailbox: str, letters: Sequence[AppendedLetter], steps: Sequence[Step] = ()) -> Copied:
+        batch = Batch(self._subscriptions)
+        batch.add_steps(steps)
+        wanted = tuple(letters)
+        acceptances = [Acceptance(each.letter, (), ()) for each in wanted]
+        appended: Copied = await self._contents.write_with(
+            batch,
+            acceptances,
+            lambda: self._writer.do(lambda transaction: imap_copies.append(transaction, mailbox, wanted, batch)),
+        )
+        return appended
+
+    async def copy(self, source: str, uids: Sequence[int], target: str, now: float) -> Copied:
+        wanted = tuple(uids)
+        copied: Copied = await self._writer.do(
+            lambda transaction: imap_copies.copy(transaction, source, wanted, target, now)
+        )
+        return copied
+
+    async def move(self, source: str, uids: Sequence[int], target: str, now: float) -> tuple[Copied, Expunged]:
+        wanted = tuple(uids)
+        moved: tuple[Copied, Expunged] = await self._writer.do(
+            lambda transaction: imap_copies.move(transaction, source, wanted, target, now)
+        )
+        return moved
+
+    def on_change(self, callback: Callable[[str | None], None]) -> Callable[[], None]:
+        return self._changes.subscribe(callback)
+
+    async def expunge(self, mailbox: str, uids: Sequence[int] | None = None) -> Expunged:
+        wanted = None if uids is None else tuple(uids)
+        expunged: Expunged = await self._writer.do(lambda transaction: imap_flags.expunge(transaction, mailbox, wanted))
+        return expunged
 
     def _content_of_uid(self, connection: Connection, mailbox: str, uid: int) -> Content:
         found = connection.execute(sql.ENTRY, (mailbox, uid)).fetchall()

@@ -1,4 +1,4 @@
-"""Maildrop writes: deletions, retrieval marks, and removal with an account."""
+"""Maildrop writes: deletions and retrieval marks."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from mailstack.letter.delivery import Step
 from mailstack.store import rows, sql
 from mailstack.store.batch import Batch, Transaction, next_in_sequence, pieces
 from mailstack.store.outbox import OutboxSubscriptions
+from mailstack.store.sql_parts import removals
 
 
 class CollectedSteps:
@@ -62,28 +63,13 @@ def update(
     # Both raise for what can't be stored before anything is changed.
     batch.add_steps([step for step in steps if step.step != "collected"])
     collected_steps = CollectedSteps(step for step in steps if step.step == "collected")
-    for mailbox, _ in transaction.connection.hold_mailbox(name):
-        for part in _slices(list(dict.fromkeys(collected))):
-            collected_steps.find(transaction, mailbox, part)
-        letters: list[LetterId] = []
-        for part in _slices(deleted):
-            letters += transaction.connection.take_out(mailbox, part)
+    if (held := removals.hold(transaction, name)) is not None:
+        for part in pieces(list(dict.fromkeys(collected)), 1):
+            collected_steps.find(transaction, held.id, part)
+        letters, _ = removals.remove(transaction, held, deleted)
         transaction.drop_contents(letters)
     collected_steps.write(transaction)
     batch.announce(collected_steps.new)
     batch.write(transaction)
     written = set(map(id, collected_steps.new))
     return [step for step in steps if step.step != "collected" or id(step) in written]
-
-
-def empty(transaction: Transaction, name: str) -> None:
-    """Remove all entries; the next mailbox of this name has another validity."""
-    for mailbox, _ in transaction.connection.hold_mailbox(name):
-        letters = [letter for (letter,) in transaction.execute(sql.LETTERS_IN, (mailbox,))]
-        transaction.execute(sql.EMPTY_MAILBOX, (mailbox,))
-        transaction.execute(sql.RENEW_MAILBOX, (mailbox,))
-        transaction.drop_contents(letters)
-
-
-def _slices(uids: Sequence[int]) -> list[list[int]]:
-    return list(pieces(list(uids), 1))

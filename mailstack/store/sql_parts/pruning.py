@@ -13,6 +13,7 @@ from mailstack.letter import LetterId
 from mailstack.store import sql
 from mailstack.store.batch import Transaction, pieces
 from mailstack.store.connection import Connection
+from mailstack.store.sql_parts import removals
 
 PageStart = tuple[float, str]
 """Arrival time and id of a letter."""
@@ -58,8 +59,7 @@ def delete(transaction: Transaction, letters: Sequence[LetterId], *, kept_too: b
         if ids:
             count += len(ids)
             if kept_too:
-                transaction.execute(subtract_octets_of_letters(len(ids)), (*ids, *ids))
-                transaction.execute(remove_entries_of(len(ids)), ids)
+                _remove_entries(transaction, ids)
             transaction.drop_contents(ids)
             for deletion in delete_letters(len(ids)):
                 transaction.execute(deletion, ids)
@@ -85,15 +85,20 @@ def still_prunable(count: int, *, kept_too: bool) -> str:
     return f"SELECT id FROM letters WHERE id IN {sql.placeholders(count)} AND {sql.not_pending('letters.id')}{kept}"
 
 
-def subtract_octets_of_letters(count: int) -> str:
-    """Statement for letters that leave every mailbox; the list is passed twice."""
-    return f"""UPDATE mailboxes SET octets = octets -
-        (SELECT SUM(size) FROM entries WHERE mailbox = mailboxes.id AND letter IN {sql.placeholders(count)})
-        WHERE id IN (SELECT mailbox FROM entries WHERE letter IN {sql.placeholders(count)})"""
+def entries_of(count: int) -> str:
+    """Mailbox and uid of letters that leave every mailbox."""
+    return f"""SELECT m.name, e.uid FROM entries AS e JOIN mailboxes AS m ON m.id = e.mailbox
+        WHERE e.letter IN {sql.placeholders(count)} ORDER BY m.name, e.uid"""
 
 
-def remove_entries_of(count: int) -> str:
-    return f"DELETE FROM entries WHERE letter IN {sql.placeholders(count)}"
+def _remove_entries(transaction: Transaction, letters: Sequence[LetterId]) -> None:
+    """Remove letters from all mailboxes, which are locked."""
+    found: dict[str, list[int]] = {}
+    for mailbox, uid in transaction.execute(entries_of(len(letters)), letters):
+        found.setdefault(mailbox, []).append(uid)
+    for mailbox, uids in found.items():
+        if (held := removals.hold(transaction, mailbox)) is not None:
+            removals.remove(transaction, held, uids)
 
 
 def delete_letters(count: int) -> list[str]:

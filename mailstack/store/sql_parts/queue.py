@@ -9,14 +9,11 @@ from twisted.logger import Logger
 
 from mailstack.letter import LetterId
 from mailstack.letter.delivery import Delivery
-from mailstack.letter.letter import Octets
 from mailstack.store import (
     Acceptance,
     Claim,
-    OutcomeUnknown,
     ParkingSlot,
     Settlement,
-    StoreError,
     no_slot,
     rows,
     sql,
@@ -24,7 +21,6 @@ from mailstack.store import (
 from mailstack.store.archive import with_archive_entry
 from mailstack.store.batch import Batch, ReaderPool, WriterPool
 from mailstack.store.connection import Connection
-from mailstack.store.contents import LargeContent, digest_of
 from mailstack.store.outbox import OutboxSubscriptions
 from mailstack.store.sql_parts import claims
 from mailstack.store.sql_parts.contents import SqlContents
@@ -75,29 +71,9 @@ class SqlQueue:
         return [await _error_of(one) for one in settled]
 
     async def _write(self, batch: Batch, acceptances: Sequence[Acceptance]) -> None:
-        small: list[tuple[LetterId, bytes]] = []
-        files: list[LargeContent] = []
-        try:
-            for acceptance in acceptances:
-                content = await self._contents.own(acceptance.letter.content)
-                stored = with_archive_entry(acceptance) if self._archiving else acceptance
-                if isinstance(content, LargeContent):
-                    content.kept = True
-                    files.append(content)
-                    batch.add_acceptance(stored, content.name, None, content.digest)
-                elif isinstance(content, Octets):
-                    small.append((acceptance.letter.id, content.octets))
-                    batch.add_acceptance(stored, None, content.octets, digest_of(content.octets))
-            await self._writer.write(batch)
-        except OutcomeUnknown:
-            # If it was committed, it needs its contents; if not, a sweep removes them.
-            raise
-        except StoreError:
-            for content in files:
-                content.kept = False
-            raise
-        for letter, octets in small:
-            self._contents.add_recent(letter, octets)
+        if self._archiving:
+            acceptances = [with_archive_entry(acceptance) for acceptance in acceptances]
+        await self._contents.write_with(batch, acceptances, lambda: self._writer.write(batch))
 
     async def recover(self, owners: Sequence[str], now: float) -> int:
         dead = tuple(owners)

@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from mailstack.letter import LetterId
-from mailstack.store import sql
+from mailstack.store import imap_sql, sql
 from mailstack.store.contents import is_intact
 from mailstack.store.schema import has_newest
 
@@ -46,16 +46,15 @@ class SqliteConnection(sqlite3.Connection):
     fetch_free = fetch
 
     def hold_mailbox(self, name: str) -> list[Any]:
-        return self.execute(sql.MAILBOX, (name,)).fetchall()
+        return self.execute(imap_sql.HELD, (name,)).fetchall()
 
     def uncollected(self, mailbox: int, uids: Sequence[int]) -> list[Any]:
         return self.fetch(sql.uncollected(len(uids)), sql.UNCOLLECTED, (mailbox, *uids))
 
-    def take_out(self, mailbox: int, uids: Sequence[int]) -> list[LetterId]:
-        letters = [letter for (letter,) in self.fetch(sql.letters_at(len(uids)), ("letter",), (mailbox, *uids))]
-        self.execute(sql.subtract_octets(len(uids)), (mailbox, *uids, mailbox))
-        self.execute(sql.remove_entries(len(uids)), (mailbox, *uids))
-        return letters
+    def take_out(self, mailbox: int, uids: Sequence[int]) -> list[Any]:
+        taken = self.fetch(imap_sql.entries_at(imap_sql.TAKEN, len(uids)), imap_sql.TAKEN, (mailbox, *uids))
+        self.execute(imap_sql.remove_entries(len(uids)), (mailbox, *uids))
+        return taken
 
     def drop_unneeded(self, letters: Sequence[LetterId]) -> list[str]:
         files = [file for (file,) in self.execute(sql.unneeded_files(len(letters)), letters)]

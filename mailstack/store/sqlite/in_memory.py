@@ -15,6 +15,7 @@ from mailstack.store import ContentWriter
 from mailstack.store.batch import Batch, Operation, Transaction
 from mailstack.store.connection import Connection
 from mailstack.store.contents import WritingInMemory
+from mailstack.store.mailbox_changes import MailboxChanges
 from mailstack.store.schema import migrate, migrations
 from mailstack.store.settings import StoreSettings
 from mailstack.store.sql_parts.contents import SqlContents
@@ -51,7 +52,7 @@ class InMemoryStore(SqlStore):
         super().__init__(StoreSettings(recent_octets=0, address_seconds=inf, archiving=archiving))
         connection = _connect()
         no_large_contents: Any = None  # `RowContents` uses none
-        self._build(_Reader(connection), _Writer(connection), no_large_contents, addresses=_Version())
+        self._build(_Reader(connection), _Writer(connection, self.changes), no_large_contents, addresses=_Version())
 
     async def open(self) -> None:
         """Does nothing: the schema exists already."""
@@ -105,8 +106,9 @@ class _Reader:
 class _Writer:
     """Runs each change at once, in a transaction of its own."""
 
-    def __init__(self, connection: SqliteConnection) -> None:
+    def __init__(self, connection: SqliteConnection, changes: MailboxChanges) -> None:
         self._connection = connection
+        self._changes = changes
 
     def write(self, batch: Batch) -> Awaitable[None]:
         return self.do(batch.write)
@@ -115,13 +117,15 @@ class _Writer:
         connection = self._connection
         connection.execute("BEGIN IMMEDIATE")
         try:
-            result = operation(Transaction(connection))
+            transaction = Transaction(connection)
+            result = operation(transaction)
             connection.execute("COMMIT")
         except sqlite3.Error as error:
             raise trouble(error) from error
         finally:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
+        self._changes.publish(transaction.changed)
         return result
 
 

@@ -89,6 +89,7 @@ class SqliteStore(SqlStore):
             location=self.location,
             turn=self._turn,
             delete_contents=self._large.delete,
+            changes=self.changes,
             group=settings.group,
         )
         self._locks = FileMaildropLocks(directory / MAILDROPS)

@@ -12,9 +12,11 @@ from mailstack.store import StoreError
 from mailstack.store.batch import Transaction
 from mailstack.store.data_directory import Location
 from mailstack.store.locks import Turn
+from mailstack.store.mailbox_changes import MailboxChanges
 from mailstack.store.sqlite.connection import SqliteConnection
 from mailstack.store.writer import (
     CallsFromThreads,
+    Committed,
     Failed,
     Job,
     Writer,
@@ -37,10 +39,11 @@ class SqliteWriter(Writer):
         location: Location,
         turn: Turn,
         delete_contents: Callable[[list[str]], None],
+        changes: MailboxChanges,
         group: int,
     ) -> None:
         """`group`: maximum jobs in one transaction. `delete_contents` removes large contents that no row names any longer."""
-        super().__init__(reactor, group=group)
+        super().__init__(reactor, changes=changes, group=group)
         self._connect = connect
         self._location = location
         self._turn = turn
@@ -79,41 +82,41 @@ class SqliteWriter(Writer):
             return
         self._reactor.callFromThread(resolve, [(opened, None)])
         while (job := self._next_job()) is not None:
-            group, files = [job], list[str]()
-            outcomes = self._in_turn(connection, group, files)
-            self._report(group, outcomes)
-            self._delete_contents(files)
+            group, committed = [job], Committed()
+            outcomes = self._in_turn(connection, group, committed)
+            self._report(group, outcomes, committed.changed)
+            self._delete_contents(committed.files)
             del job, group, outcomes
         connection.close()
         self._reactor.callFromThread(self._end)
 
-    def _in_turn(self, connection: SqliteConnection, group: list[Job], files: list[str]) -> list[Any]:
+    def _in_turn(self, connection: SqliteConnection, group: list[Job], committed: Committed) -> list[Any]:
         """One outcome for each job of the group, which gets all that waits by the time it is our turn."""
         try:
             self._location.check()
             with self._turn.acquired():
                 self._location.check()
                 self._gather(group)
-                return self._commit(connection, group, files)
+                return self._commit(connection, group, committed)
         except (StoreError, OSError) as error:
             return [Failed(trouble(error)) for _ in group]
 
-    def _commit(self, connection: SqliteConnection, group: list[Job], files: list[str]) -> list[Any]:
+    def _commit(self, connection: SqliteConnection, group: list[Job], committed: Committed) -> list[Any]:
         """One outcome for each job: together if that can be, else each alone, so that only the bad one fails."""
         try:
-            return self._transact(connection, group, files)
+            return self._transact(connection, group, committed)
         except Exception as error:  # noqa: BLE001  # passed to the caller
             if len(group) == 1 or _is_busy(error):
                 return [Failed(trouble(error)) for _ in group]
         outcomes = []
         for job in group:
             try:
-                outcomes += self._transact(connection, [job], files)
+                outcomes += self._transact(connection, [job], committed)
             except Exception as error:  # noqa: BLE001  # passed to the caller
                 outcomes.append(Failed(trouble(error)))
         return outcomes
 
-    def _transact(self, connection: SqliteConnection, group: list[Job], files: list[str]) -> list[Any]:
+    def _transact(self, connection: SqliteConnection, group: list[Job], committed: Committed) -> list[Any]:
         transaction = Transaction(connection)
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -124,7 +127,7 @@ class SqliteWriter(Writer):
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
-        files += transaction.files
+        committed.add(transaction)
         return outcomes
 
 

@@ -12,7 +12,7 @@ pytest.importorskip("psycopg", exc_type=ImportError)
 
 import psycopg
 
-from mailstack.store import history_sql, sql
+from mailstack.store import history_sql, imap_sql, sql
 from mailstack.store.connection import DatabaseAddress
 from mailstack.store.postgresql.database import Database
 from mailstack.store.postgresql.store import PostgresStore
@@ -90,7 +90,7 @@ def test_no_statement_reads_a_whole_table(connection: PostgresConnection) -> Non
     """As long as there is an index: those of mailboxes are read as they are."""
     for statement, parameters in (
         (sql.insert_entries(1), ("bob@home.test", 1, "x", 0, 10, 1.0, b"")),
-        (sql.letters_at(1), (1, 1)),
+        (imap_sql.remove_entries(1), (1, 1)),
         (sql.uncollected(1), (1, 1)),
         (sql.collect(1), ("x", 0, "[]")),
         (history_sql.COLLECTED, ("x",)),

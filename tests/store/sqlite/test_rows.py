@@ -85,7 +85,7 @@ def test_damaged_steps_contents_and_mailboxes_are_named(pump: Pump, open_store: 
     change(directory, "UPDATE contents SET file = '../../etc/passwd'")
     with pytest.raises(StoreError, match="no file of ours"):
         pump.run(read_all(pump.run(store.contents.get(letter))))
-    change(directory, "INSERT INTO mailboxes VALUES (1, 'bob@home.test', 'x', 2, 0)")
+    change(directory, "INSERT INTO mailboxes (id, name, validity, next_uid) VALUES (1, 'bob@home.test', 'x', 2)")
     with pytest.raises(StoreError, match="table mailboxes"):
         pump.run(store.mailboxes.open(BOB.key, "me"))
     change(directory, "UPDATE mailboxes SET validity = 1")
@@ -137,7 +137,7 @@ def test_a_large_maildrop_is_listed_in_order(pump: Pump, open_store: Open, direc
         change(
             directory,
             "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < ?)"
-            " INSERT INTO entries SELECT mailbox, (SELECT max(uid) FROM entries) + i, letter,"
+            " INSERT INTO entries (mailbox, uid, letter, number, size, at, headers) SELECT mailbox, (SELECT max(uid) FROM entries) + i, letter,"
             " (SELECT max(number) FROM entries) + i, size, at, headers FROM entries JOIN n WHERE uid = 1",
             more,
         )

@@ -1,0 +1,88 @@
+"""IMAP queries of mailboxes: counters, messages and removals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from mailstack.letter import LetterId
+from mailstack.store import imap_sql, rows
+from mailstack.store.batch import pieces
+from mailstack.store.connection import Connection
+from mailstack.store.mailboxes import MAX_KEYWORDS, Flags, MailboxMessage, MailboxStatus, Removals
+from mailstack.store.sql_parts.removals import LOGGED
+from mailstack.store.uid_ranges import merged, parse_ranges
+
+_ALL = (1 << MAX_KEYWORDS) - 1
+
+
+def unsigned(keywords: int) -> int:
+    """Keywords as bits from their signed column."""
+    return keywords & _ALL
+
+
+def signed(keywords: int) -> int:
+    """Column value of keywords: databases have signed integers of 64 bits."""
+    keywords &= _ALL
+    return keywords - (1 << MAX_KEYWORDS) if keywords >> (MAX_KEYWORDS - 1) else keywords
+
+
+def statuses(connection: Connection, names: Sequence[str]) -> dict[str, MailboxStatus]:
+    """Counters and keywords of those mailboxes that exist."""
+    found: dict[str, MailboxStatus] = {}
+    for part in pieces(list(dict.fromkeys(names)), 1):
+        keywords: dict[str, list[str]] = {}
+        for mailbox, _, keyword in connection.fetch(imap_sql.keywords_of(len(part)), imap_sql.KEYWORDS, part):
+            keywords.setdefault(mailbox, []).append(keyword)
+        for row in connection.fetch(imap_sql.statuses(len(part)), imap_sql.STATUS, part):
+            name, *numbers = row
+            found[name] = rows.checked("mailboxes", name, lambda: _status(numbers, keywords.get(name, [])))  # noqa: B023  # called at once
+    return found
+
+
+def _status(numbers: Sequence[object], keywords: Sequence[str]) -> MailboxStatus:
+    validity, next_uid, messages, unseen, deleted, octets, modseq = map(rows.number, numbers)
+    return MailboxStatus(validity, next_uid, messages, unseen, deleted, octets, modseq, tuple(keywords))
+
+
+def messages(connection: Connection, name: str, after: int, changed_since: int, limit: int) -> list[MailboxMessage]:
+    """The first messages after a uid that have changed since a mod-sequence; 0: all."""
+    history = _history(connection, name)
+    if history is None:
+        return []
+    mailbox, _, known_from = history
+    if changed_since < known_from:
+        changed_since = 0
+    if changed_since:
+        found = connection.fetch(imap_sql.CHANGED_MESSAGES, imap_sql.MESSAGE, (mailbox, changed_since, after, limit))
+    else:
+        found = connection.fetch(imap_sql.MESSAGES, imap_sql.MESSAGE, (mailbox, after, limit))
+    return rows.checked("entries", name, lambda: [_message(row) for row in found])
+
+
+def _message(row: Sequence[Any]) -> MailboxMessage:
+    uid, size, letter, flags, keywords, modseq, at, saved = row
+    if type(uid) is not int or type(flags) is not int or type(keywords) is not int:
+        raise TypeError(f"not numbers: {uid!r:.40}, {flags!r:.40}, {keywords!r:.40}")
+    return MailboxMessage(
+        uid, rows.number(size), LetterId(letter), Flags(flags, keywords & _ALL), modseq, float(at), float(saved)
+    )
+
+
+def removals(connection: Connection, name: str, since: int) -> Removals:
+    """Logged removals after a mod-sequence."""
+    history = _history(connection, name)
+    if history is None:
+        return Removals([], is_complete=True)
+    mailbox, modseq, known_from = history
+    found = connection.execute(imap_sql.EXPUNGED, (mailbox, since)).fetchall()
+    ranges = rows.checked("expunged", name, lambda: [each for (text,) in found for each in parse_ranges(text)])
+    return Removals(merged(ranges), is_complete=since >= max(known_from, modseq - LOGGED))
+
+
+def _history(connection: Connection, name: str) -> tuple[int, int, int] | None:
+    found = connection.execute(imap_sql.HISTORY, (name,)).fetchall()
+    if not found:
+        return None
+    mailbox, modseq, known_from = rows.checked("mailboxes", name, lambda: [rows.number(each) for each in found[0]])
+    return mailbox, modseq, known_from

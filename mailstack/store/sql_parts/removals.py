@@ -1,0 +1,103 @@
+"""Removals of messages, and their log for synchronization (RFC 7162 §3.2.5)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from mailstack.letter import LetterId
+from mailstack.store import imap_sql, rows
+from mailstack.store.batch import Transaction, pieces
+from mailstack.store.folders import NoSuchFolder
+from mailstack.store.mailboxes import DELETED, SEEN, Expunged
+from mailstack.store.uid_ranges import ranges_of, text_of
+
+LOGGED = 10_000
+"""Mod-sequences of a mailbox for which removals are logged. An older client gets all uids that are unused."""
+MAX_LOG_TEXT = 65_536
+"""Characters of one removal in the log; a larger one cuts the log."""
+
+
+class HeldMailbox(NamedTuple):
+    """State of a mailbox with a row that is locked until the transaction ends; columns of `imap_sql.HELD`."""
+
+    id: int
+    name: str
+    validity: int
+    next_uid: int
+    modseq: int
+    deleted: int
+    """Messages with \\Deleted."""
+
+
+def hold(transaction: Transaction, name: str) -> HeldMailbox | None:
+    """Lock a mailbox; None if there is none. Raises Damaged."""
+    found = transaction.connection.hold_mailbox(name)
+    return rows.checked("mailboxes", name, lambda: _held(found[0])) if found else None
+
+
+def hold_existing(transaction: Transaction, name: str) -> HeldMailbox:
+    """Lock a mailbox. Raises NoSuchFolder, Damaged."""
+    held = hold(transaction, name)
+    if held is None:
+        raise NoSuchFolder(name)
+    return held
+
+
+def _held(row: Sequence[object]) -> HeldMailbox:
+    number, name, *numbers = row
+    return HeldMailbox(rows.number(number), rows.text(name), *map(rows.number, numbers))
+
+
+def remove(transaction: Transaction, held: HeldMailbox, uids: Iterable[int]) -> tuple[list[LetterId], Expunged]:
+    """Remove messages of a held mailbox; missing uids are ignored. Returns their letters: their contents may go.
+
+    A mailbox is removed from once in a transaction, or held again in between.
+    """
+    taken = []
+    for part in pieces(list(dict.fromkeys(uids)), 1):
+        taken += transaction.connection.take_out(held.id, part)
+    if not taken:
+        return [], Expunged([], held.modseq)
+    gone = sorted(uid for uid, *_ in taken)
+    letters = list(dict.fromkeys(letter for _, letter, *_ in taken))
+    return letters, Expunged(gone, count_removed(transaction, held, gone, taken))
+
+
+def count_removed(
+    transaction: Transaction, held: HeldMailbox, uids: Sequence[int], taken: Sequence[tuple[int, str, int, int]]
+) -> int:
+    """Count and log removed messages, rows of `imap_sql.TAKEN`; returns the mod-sequence of their removal."""
+    modseq = held.modseq + 1
+    octets = sum(size for _, _, size, _ in taken)
+    unseen = sum(not flags & SEEN for *_, flags in taken)
+    deleted = sum(bool(flags & DELETED) for *_, flags in taken)
+    transaction.execute(imap_sql.COUNT_REMOVED, (octets, len(taken), unseen, deleted, modseq, held.id))
+    log(transaction, held.id, modseq, uids)
+    transaction.changed.add(held.name)
+    return modseq
+
+
+def log(transaction: Transaction, mailbox: int, modseq: int, uids: Iterable[int]) -> None:
+    """Log a removal, and drop what is too old."""
+    text = text_of(ranges_of(uids))
+    if len(text) > MAX_LOG_TEXT:
+        transaction.execute(imap_sql.CUT_LOG, (mailbox, modseq))
+        transaction.execute(imap_sql.SET_KNOWN_FROM, (modseq, mailbox))
+        return
+    transaction.execute(imap_sql.LOG_REMOVAL, (mailbox, modseq, text))
+    if modseq > LOGGED:
+        transaction.execute(imap_sql.CUT_LOG, (mailbox, modseq - LOGGED))
+
+
+def empty(transaction: Transaction, held: HeldMailbox) -> list[LetterId]:
+    """Remove all messages, keywords and the log; the next mailbox of this name has another validity.
+
+    Returns the letters: their contents may go.
+    """
+    letters = [LetterId(letter) for (letter,) in transaction.execute(imap_sql.LETTERS_IN, (held.id,))]
+    for statement in (imap_sql.EMPTY_MAILBOX, imap_sql.REMOVE_KEYWORDS, imap_sql.RENEW_MAILBOX):
+        transaction.execute(statement, (held.id,))
+    transaction.execute(imap_sql.CUT_LOG, (held.id, held.modseq))
+    transaction.changed.add(held.name)
+    return letters
