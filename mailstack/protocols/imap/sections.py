@@ -86,13 +86,16 @@ def find_part(message: PartStructure, numbers: tuple[int, ...]) -> PartStructure
 
 
 def body_range(item: BodySection, message: PartStructure) -> OctetRange | None:
-    """Octets of a section before `selected_fields` and `OctetRange.window`; None for a part that is missing."""
+    """Octets of a section before `selected_fields` and `OctetRange.window`; None for a part that is missing.
+
+    A part that isn't a message has an empty header section and text.
+    """
     part = find_part(message, item.part)
     if part is None:
         return None
     if item.part and item.text not in {"", "MIME"}:
         if part.kind is not Kind.MESSAGE or not part.parts:
-            return None
+            return OctetRange(part.start, part.start)
         part = part.parts[0]
     match item.text:
         case "":

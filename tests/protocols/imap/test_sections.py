@@ -60,10 +60,12 @@ def fetched(item: BodySection, message: bytes = TREE) -> bytes | None:
         (BodySection((3, 1), "MIME"), b"\r\n"),
         (BodySection((3, 1), "HEADER"), b"Subject: digested\r\n\r\n"),
         (BodySection((3, 1, 1)), b"m1"),
+        (BodySection((1,), "TEXT"), b""),
+        (BodySection((3,), "HEADER"), b""),
         *[
             (BodySection(numbers, text), None)
             for numbers, text in [
-                ((4,), ""), ((0,), ""), ((1, 1), ""), ((1,), "TEXT"), ((3,), "HEADER"), ((3, 1, 2), ""), ((2, 1, 1), ""),
+                ((4,), ""), ((0,), ""), ((1, 1), ""), ((3, 1, 2), ""), ((2, 1, 1), ""),
             ]
         ],
     ],
