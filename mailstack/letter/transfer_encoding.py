@@ -85,18 +85,80 @@ def _soft_break(match: re.Match[bytes]) -> bytes:
     return line[:cut] + b"=\r\n" + line[cut:]
 
 
+class Decoder(Protocol):
+    """Decoder of one body, fed with its octets in any pieces; damaged text is decoded as far as possible."""
+
+    def feed(self, octets: bytes) -> bytes: ...
+
+    def finish(self) -> bytes: ...
+
+
+class Base64Decoder:
+    """Decoder of base64 up to its padding; mailing lists append text. A single digit in the last group is ignored."""
+
+    def __init__(self) -> None:
+        self._remainder = b""
+        self._is_padded = False
+
+    def feed(self, octets: bytes) -> bytes:
+        if self._is_padded:
+            return b""
+        digits, self._is_padded = _digits(octets)
+        digits = self._remainder + digits
+        whole = len(digits) - len(digits) % 4
+        self._remainder = digits[whole:]
+        return binascii.a2b_base64(digits[:whole])
+
+    def finish(self) -> bytes:
+        digits, self._remainder = self._remainder, b""
+        return binascii.a2b_base64(digits + b"=" * (4 - len(digits))) if len(digits) > 1 else b""
+
+
+class QuotedPrintableDecoder:
+    """Decoder of quoted-printable. It holds back a line until it is complete, or a part of a long one."""
+
+    def __init__(self) -> None:
+        self._line = b""
+
+    def feed(self, octets: bytes) -> bytes:
+        octets = self._line + octets
+        whole = octets.rfind(b"\n") + 1
+        if not whole and len(octets) > AT_ONCE:
+            escape = octets.rfind(b"=", len(octets) - 2)
+            whole = escape if escape >= 0 else len(octets)
+        self._line = octets[whole:]
+        return binascii.a2b_qp(octets[:whole]) if whole else b""
+
+    def finish(self) -> bytes:
+        line, self._line = self._line, b""
+        return binascii.a2b_qp(line)
+
+
+class _Identity:
+    """Octets without an encoding, or in an unknown one."""
+
+    def feed(self, octets: bytes) -> bytes:
+        return octets
+
+    def finish(self) -> bytes:
+        return b""
+
+
+_DECODERS: dict[str, type[Base64Decoder | QuotedPrintableDecoder]] = {
+    "base64": Base64Decoder,
+    "quoted-printable": QuotedPrintableDecoder,
+}
+
+
+def decoder(encoding: str) -> Decoder:
+    """A new decoder; that of an unknown encoding changes nothing."""
+    return _DECODERS.get(encoding, _Identity)()
+
+
 def decoded(octets: bytes, encoding: str, start: int = 0, end: int | None = None) -> bytes:
     """Decoded octets from `start` to `end`; unchanged for an unknown encoding."""
-    end = len(octets) if end is None else end
-    match encoding:
-        case "base64":
-            pieces = _base64(octets, start, end)
-        case "quoted-printable":
-            pieces = _quoted_printable(octets, start, end)
-        case _:
-            pieces = (octets[at : min(at + AT_ONCE, end)] for at in range(start, end, AT_ONCE))
     whole = BytesIO()
-    for piece in pieces:
+    for piece in _decoded_pieces(octets, encoding, start, len(octets) if end is None else end):
         whole.write(piece)
     return whole.getvalue()
 
@@ -104,43 +166,27 @@ def decoded(octets: bytes, encoding: str, start: int = 0, end: int | None = None
 def decoded_size(octets: bytes, encoding: str, start: int = 0, end: int | None = None) -> int:
     """Number of octets of `decoded`, in a fraction of its time."""
     end = len(octets) if end is None else end
-    match encoding:
-        case "base64":
-            return sum(len(digits) for digits in _digits(octets, start, end)) * 3 // 4
-        case "quoted-printable":
-            return sum(len(piece) for piece in _quoted_printable(octets, start, end))
-        case _:
-            return max(0, end - start)
+    if encoding == "base64":
+        size = 0
+        for at in range(start, end, AT_ONCE):
+            digits, is_padded = _digits(octets[at : min(at + AT_ONCE, end)])
+            size += len(digits)
+            if is_padded:
+                break
+        return size * 3 // 4
+    if encoding == "quoted-printable":
+        return sum(map(len, _decoded_pieces(octets, encoding, start, end)))
+    return max(0, end - start)
 
 
-def _base64(octets: bytes, start: int, end: int) -> Iterator[bytes]:
-    """Decode base64; a single digit in the last group is ignored."""
-    remainder = b""
-    for piece in _digits(octets, start, end):
-        digits = remainder + piece
-        whole = len(digits) - len(digits) % 4
-        remainder = digits[whole:]
-        yield binascii.a2b_base64(digits[:whole])
-    if len(remainder) > 1:
-        yield binascii.a2b_base64(remainder + b"=" * (4 - len(remainder)))
-
-
-def _digits(octets: bytes, start: int, end: int) -> Iterator[bytes]:
-    """Base64 digits before the padding; mailing lists append text."""
+def _decoded_pieces(octets: bytes, encoding: str, start: int, end: int) -> Iterator[bytes]:
+    made = decoder(encoding)
     for at in range(start, end, AT_ONCE):
-        digits, padding, _ = octets[at : min(at + AT_ONCE, end)].translate(None, _NOT_BASE64).partition(b"=")
-        yield digits
-        if padding:
-            return
+        yield made.feed(octets[at : min(at + AT_ONCE, end)])
+    yield made.finish()
 
 
-def _quoted_printable(octets: bytes, start: int, end: int) -> Iterator[bytes]:
-    """Decode quoted-printable in pieces, cut between lines or at least outside any `=XX`."""
-    while start < end:
-        stop = min(start + AT_ONCE, end)
-        if stop < end:
-            line = octets.rfind(b"\n", start, stop) + 1
-            escape = octets.rfind(b"=", max(start + 1, stop - 2), stop)
-            stop = line or (escape if escape > 0 else stop)
-        yield binascii.a2b_qp(octets[start:stop])
-        start = stop
+def _digits(octets: bytes) -> tuple[bytes, bool]:
+    """Base64 digits, and whether padding ends them."""
+    digits, padding, _ = octets.translate(None, _NOT_BASE64).partition(b"=")
+    return digits, bool(padding)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -20,11 +19,9 @@ from mailstack.letter.parsed import html as hypertext
 from mailstack.letter.parsed.calendar import MAX_CALENDAR, CalendarEvent, parse_calendar
 from mailstack.letter.parsed.links import Link, Unsubscribe, codes_in, links_of, unsubscribe
 from mailstack.letter.parsed.mime_tree import Part, tree_of
+from mailstack.letter.parsed.snippet import snippet_of
 from mailstack.letter.transfer_encoding import AT_ONCE
 
-_INVISIBLE = re.compile(
-    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u206a-\u206f\ufeff]+"
-)
 _MAX_DATE = 100
 _CALENDARS = frozenset({"text/calendar", "application/ics"})
 _ADDRESSED = ("from", "to", "cc", "bcc", "reply-to", "sender")
@@ -118,8 +115,7 @@ class ParsedLetter(Struct, frozen=True):
     @property
     def snippet(self) -> str:
         """Start of the letter in one line, with the hidden preview text of HTML."""
-        text = _INVISIBLE.sub("", self._words(self.limits.snippet * 40, hidden=True))
-        return " ".join(text.split())[: self.limits.snippet].rstrip()
+        return snippet_of(self._words(self.limits.snippet * 40, hidden=True), self.limits.snippet)
 
     @property
     def links(self) -> tuple[Link, ...]:
