@@ -1,0 +1,126 @@
+"""Mailbox views of a process, refreshed after changes of the store."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+
+from mailstack.mailbox.imap.mailbox_view import MailboxGone, MailboxView
+from mailstack.protocols.connection import Clock
+from mailstack.store import MailboxStore, StoreError
+
+_log = logging.getLogger(__name__)
+
+WOKEN_AT_ONCE = 50
+"""Sessions that are woken in one turn of the reactor."""
+
+MAX_UNUSED = 64
+"""Maximum views that are kept without a session, for clients that select their folders in turn."""
+
+MAX_UNUSED_MESSAGES = 200_000
+"""Maximum messages of these views together."""
+
+
+class MailboxViews:
+    """Views by mailbox."""
+
+    def __init__(self, mailboxes: MailboxStore, clock: Clock, pause: Callable[[float], Awaitable[object]]) -> None:
+        """`pause` returns after a number of seconds; 0 lets other sessions run."""
+        self._mailboxes = mailboxes
+        self._clock = clock
+        self._pause = pause
+        self._views: dict[str, MailboxView] = {}
+        """Views in the order of their last use."""
+        self._waking: set[str] = set()
+        self._is_unknown = False
+        """Whether another process has changed something, and the waiting sessions have not been woken yet."""
+        self.close = mailboxes.on_change(self._on_change)
+
+    async def open(self, mailbox: str) -> MailboxView:
+        """Returns the view of a mailbox, up to date, for one more session. Raises MailboxGone, StoreError."""
+        if (view := self._usable(mailbox)) is None:
+            status = await self._mailboxes.status(mailbox)
+            if status is None:
+                raise MailboxGone
+            # Another session may have opened it meanwhile.
+            view = self._usable(mailbox) or MailboxView(self._mailboxes, mailbox, status, self._pause)
+        self._views.pop(mailbox, None)
+        self._views[mailbox] = view
+        view.users += 1
+        try:
+            await view.refresh()
+        except (MailboxGone, StoreError):
+            self.release(view)
+            raise
+        return view
+
+    def release(self, view: MailboxView) -> None:
+        """Ends the use of a view by one session."""
+        view.users -= 1
+        if view.is_gone and self._views.get(view.mailbox) is view:
+            del self._views[view.mailbox]
+        self._evict()
+
+    def _usable(self, mailbox: str) -> MailboxView | None:
+        view = self._views.get(mailbox)
+        return None if view is None or view.is_gone else view
+
+    def _evict(self) -> None:
+        unused = [view for view in self._views.values() if not view.users]
+        messages = sum([len(view.columns) for view in unused])
+        for at, view in enumerate(unused):
+            if len(unused) - at <= MAX_UNUSED and messages <= MAX_UNUSED_MESSAGES:
+                break
+            messages -= len(view.columns)
+            del self._views[view.mailbox]
+
+    # --- changes
+
+    def _on_change(self, mailbox: str | None) -> None:
+        if mailbox is None:
+            for view in self._views.values():
+                view.is_stale = True
+            if not self._is_unknown and any(view.wakers for view in self._views.values()):
+                self._is_unknown = True
+                self._clock.spawn(self._find_changed())
+        elif (changed := self._views.get(mailbox)) is not None:
+            changed.is_stale = True
+            self._wake_soon(changed)
+
+    def _wake_soon(self, view: MailboxView) -> None:
+        if view.wakers and view.mailbox not in self._waking:
+            self._waking.add(view.mailbox)
+            self._clock.spawn(self._wake(view))
+
+    async def _wake(self, view: MailboxView) -> None:
+        """Refreshes a view until no change is left, and wakes its waiting sessions."""
+        serial, exists = view.serial, len(view.columns)
+        try:
+            while view.is_stale and not view.is_gone:
+                await view.refresh()
+        except MailboxGone:
+            pass
+        except StoreError as error:
+            _log.error("can't read the changes of %s: %s", view.mailbox, error)
+        finally:
+            self._waking.discard(view.mailbox)
+        if view.is_gone or (serial, exists) != (view.serial, len(view.columns)):
+            for at, wake in enumerate(list(view.wakers)):
+                if at and at % WOKEN_AT_ONCE == 0:
+                    await self._pause(0)
+                if wake in view.wakers:
+                    wake()
+
+    async def _find_changed(self) -> None:
+        """Wakes the sessions of those mailboxes that another process has changed: one query for all of them."""
+        self._is_unknown = False
+        waiting = [view for view in self._views.values() if view.wakers]
+        try:
+            found = await self._mailboxes.statuses([view.mailbox for view in waiting])
+        except StoreError as error:
+            _log.error("can't read the changes of mailboxes: %s", error)
+            return
+        for view in waiting:
+            status = found.get(view.mailbox)
+            if status is None or (status.validity, status.modseq) != (view.validity, view.modseq):
+                self._wake_soon(view)
