@@ -1,0 +1,59 @@
+"""Capabilities of the IMAP service, and ENABLE (RFC 3501 §7.2.1, RFC 5161)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+CAPABILITY_BASE = ("IMAP4rev1", "LITERAL+", "SASL-IR", "ID", "ENABLE", "IDLE")
+"""Capabilities before and after login."""
+
+CAPABILITY_SELECTED = (
+    "NAMESPACE",
+    "UIDPLUS",
+    "MOVE",
+    "CHILDREN",
+    "SPECIAL-USE",
+    "CREATE-SPECIAL-USE",
+    "LIST-EXTENDED",
+    "LIST-STATUS",
+    "UNSELECT",
+)
+"""Capabilities after login that have no value."""
+
+ENABLED_TOGETHER = {"CONDSTORE": ("CONDSTORE",), "QRESYNC": ("CONDSTORE", "QRESYNC")}
+"""Extensions of ENABLE, with those that they imply (RFC 7162 §3.2.3)."""
+
+
+def capabilities_before_login(*, can_start_tls: bool, mechanisms: Sequence[str], allows_passwords: bool) -> list[str]:
+    """Capabilities of a connection without a login; `mechanisms` are those of SASL."""
+    names = list(CAPABILITY_BASE)
+    if can_start_tls:
+        names.append("STARTTLS")
+    if not allows_passwords:
+        return [*names, "LOGINDISABLED"]
+    return names + [f"AUTH={mechanism}" for mechanism in mechanisms]
+
+
+def capabilities_after_login(message_size: int) -> list[str]:
+    """Capabilities of a logged-in session; `message_size` is the limit of APPEND in octets (RFC 7889)."""
+    return [*CAPABILITY_BASE, *CAPABILITY_SELECTED, f"APPENDLIMIT={message_size}"]
+
+
+class EnabledExtensions:
+    """Extensions that the client of a session has enabled."""
+
+    def __init__(self) -> None:
+        self._names: set[str] = set()
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._names
+
+    def enable(self, names: Iterable[str]) -> list[str]:
+        """Enables known extensions; returns those that were not enabled before."""
+        added = []
+        for name in names:
+            for implied in ENABLED_TOGETHER.get(name, ()):
+                if implied not in self._names:
+                    self._names.add(implied)
+                    added.append(implied)
+        return added
