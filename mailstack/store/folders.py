@@ -11,6 +11,21 @@ INBOX = "INBOX"
 SEPARATOR = "/"
 
 
+def names_below(name: str) -> tuple[str, str]:
+    """Bounds of the names that begin with `name` and SEPARATOR; both are excluded.
+
+    A folder's mailbox has the name of the account, SEPARATOR and an id: no address ends so, since no domain has a slash.
+    """
+    return name + SEPARATOR, name + chr(ord(SEPARATOR) + 1)
+
+
+def account_of(mailbox: str) -> str:
+    """Account of a mailbox: its name without the id of a folder."""
+    at = mailbox.rfind("@")
+    place = mailbox.find(SEPARATOR, at + 1)
+    return mailbox if place < 0 else mailbox[:place]
+
+
 class FolderRefused(Exception):
     """A change of folders is refused; nothing was changed."""
 

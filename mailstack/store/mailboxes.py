@@ -177,10 +177,10 @@ class MailboxStore(Protocol):
         """
 
     async def octets_in(self, mailbox: str) -> int:
-        """Size of a mailbox in octets, headers and contents, from a stored sum."""
+        """Size of a mailbox in octets, headers and contents, from stored sums; an account's counts its folders."""
 
     async def sizes(self) -> dict[str, int]:
-        """Size of each mailbox in octets, by name."""
+        """Size of each mailbox in octets, by name; an account's counts its folders."""
 
     # --- IMAP; `mailbox` is a name from `FolderStore.list`
 

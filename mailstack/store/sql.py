@@ -231,7 +231,9 @@ def deliveries(count: int) -> str:
 # --- mailboxes
 
 MAILBOX = "SELECT id, validity FROM mailboxes WHERE name = ?"
-OCTETS_IN = "SELECT octets FROM mailboxes WHERE name = ?"
+OCTETS_IN = """SELECT COALESCE(SUM(octets), 0) FROM (SELECT octets FROM mailboxes WHERE name = ?
+    UNION ALL SELECT octets FROM mailboxes WHERE name > ? AND name < ?) AS counted"""
+"""Size of a mailbox and of those named after it (`mailstack.store.folders.names_below`)."""
 MAILBOXES = "SELECT name, octets FROM mailboxes"
 ENTRY = """SELECT e.headers, e.size, c.letter, c.file, c.octets, c.digest FROM mailboxes AS m
     JOIN entries AS e ON e.mailbox = m.id JOIN contents AS c ON c.letter = e.letter

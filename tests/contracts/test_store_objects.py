@@ -17,6 +17,9 @@ from tests.aid import Pump
 from tests.contracts.acceptances import *  # noqa: F403
 from tests.contracts.accounts import *  # noqa: F403
 from tests.contracts.claims import *  # noqa: F403
+from tests.contracts.folders import *  # noqa: F403
+from tests.contracts.imap_copies import *  # noqa: F403
+from tests.contracts.imap_messages import *  # noqa: F403
 from tests.contracts.maildrops import *  # noqa: F403
 from tests.contracts.records import *  # noqa: F403
 from tests.contracts.settlements import *  # noqa: F403

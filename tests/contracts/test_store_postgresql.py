@@ -11,7 +11,10 @@ from tests.contracts.acceptances import *  # noqa: F403
 from tests.contracts.accounts import *  # noqa: F403
 from tests.contracts.claims import *  # noqa: F403
 from tests.contracts.delay_reasons import *  # noqa: F403
+from tests.contracts.folders import *  # noqa: F403
 from tests.contracts.hold_rules import *  # noqa: F403
+from tests.contracts.imap_copies import *  # noqa: F403
+from tests.contracts.imap_messages import *  # noqa: F403
 from tests.contracts.maildrops import *  # noqa: F403
 from tests.contracts.outbox import *  # noqa: F403
 from tests.contracts.records import *  # noqa: F403

@@ -18,6 +18,7 @@ from mailstack.store.folders import (
     FolderHasChildren,
     FolderRefused,
     NoSuchFolder,
+    names_below,
 )
 from mailstack.store.sql_parts import imap_copies, removals
 
@@ -143,9 +144,9 @@ class _Account:
         The row of a removed mailbox is used again, so that their number is bounded; its uids go on.
         """
         name = f"{self.account}{SEPARATOR}{new_letter_id(self.now)}"
-        ((last,),) = self.transaction.execute(_LAST_VALIDITY, _names_below(self.account)).fetchall()
+        ((last,),) = self.transaction.execute(_LAST_VALIDITY, names_below(self.account)).fetchall()
         validity = max(int(self.now), (last or 0) + 1, self._inbox_validity + 1)
-        removed = self.transaction.execute(_REMOVED, _names_below(f"{self.account}{SEPARATOR}")).fetchall()
+        removed = self.transaction.execute(_REMOVED, names_below(f"{self.account}{SEPARATOR}")).fetchall()
         if removed:
             held = removals.hold_existing(self.transaction, removed[0][0])
             self.transaction.execute(_RENAME_MAILBOX, (name, validity, held.id))
@@ -161,11 +162,6 @@ class _Account:
         self.transaction.drop_contents(removals.empty(self.transaction, held))
         name = f"{self.account}{SEPARATOR}{SEPARATOR}{held.id}"
         self.transaction.execute(_RENAME_MAILBOX, (name, held.validity, held.id))
-
-
-def _names_below(name: str) -> tuple[str, str]:
-    """Bounds of the names that begin with this one and a separator; removed mailboxes have two separators."""
-    return name + SEPARATOR, name + chr(ord(SEPARATOR) + 1)
 
 
 def remove_all(transaction: Transaction, account: str) -> None:

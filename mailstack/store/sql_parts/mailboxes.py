@@ -12,6 +12,7 @@ from mailstack.letter.letter import Octets, Prefixed
 from mailstack.store import Acceptance, Damaged, Entry, Maildrop, MaildropInUse, rows, sql
 from mailstack.store.batch import Batch, ReaderPool, Transaction, WriterPool, pieces
 from mailstack.store.connection import Connection
+from mailstack.store.folders import account_of, names_below
 from mailstack.store.mailbox_changes import MailboxChanges
 from mailstack.store.mailboxes import (
     AppendedLetter,
@@ -250,10 +251,16 @@ def _entries(connection: Connection, name: str, after: int, limit: int) -> list[
 
 
 def _octets_in(connection: Connection, name: str) -> int:
-    found = connection.execute(sql.OCTETS_IN, (name,)).fetchall()
-    return rows.checked("mailboxes", name, lambda: rows.number(found[0][0])) if found else 0
+    ((octets,),) = connection.execute(sql.OCTETS_IN, (name, *names_below(name))).fetchall()
+    return rows.checked("mailboxes", name, lambda: rows.number(int(octets)))
 
 
 def _sizes(connection: Connection) -> dict[str, int]:
-    found = connection.execute(sql.MAILBOXES).fetchall()
-    return rows.checked("mailboxes", "octets", lambda: {rows.text(name): rows.number(octets) for name, octets in found})
+    def decode() -> dict[str, int]:
+        sizes: dict[str, int] = {}
+        for mailbox, octets in connection.execute(sql.MAILBOXES).fetchall():
+            account = account_of(rows.text(mailbox))
+            sizes[account] = sizes.get(account, 0) + rows.number(octets)
+        return sizes
+
+    return rows.checked("mailboxes", "octets", decode)

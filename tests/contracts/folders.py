@@ -1,0 +1,193 @@
+"""Contract of a store: folders of accounts."""
+
+from __future__ import annotations
+
+import pytest
+
+from mailstack.store.accounts import Account
+from mailstack.store.folders import INBOX, Folder, FolderExists, FolderHasChildren, FolderRefused, NoSuchFolder
+from mailstack.store.mailboxes import SEEN
+from tests.contracts.imap_messages import add, messages, status
+from tests.contracts.store import ALICE, BOB, Subject, entries, octets_of, place
+
+FIRST = [Folder("Sent", use=r"\Sent", is_subscribed=True), Folder("Trash", use=r"\Trash", is_subscribed=True)]
+
+
+def folders(subject: Subject, account: str = BOB.key) -> dict[str, Folder]:
+    return {each.path: each for each in subject.run(subject.store.folders.list(account))}
+
+
+def create(subject: Subject, path: str, use: str = "", *, now: float = 1000.0) -> Folder:
+    return subject.run(subject.store.folders.create(BOB.key, path, now, use))
+
+
+def rename(subject: Subject, path: str, to: str) -> None:
+    subject.run(subject.store.folders.rename(BOB.key, path, to, 1000.0))
+
+
+def test_an_account_has_an_inbox_from_the_beginning(subject: Subject) -> None:
+    """IMAP-40."""
+    assert folders(subject) == {INBOX: Folder(INBOX, BOB.key, is_subscribed=True)}
+
+
+def test_folders_are_prepared_once(subject: Subject) -> None:
+    """IMAP-40."""
+    subject.run(subject.store.folders.prepare(BOB.key, FIRST, 1234.5))
+    found = subject.run(subject.store.folders.list(BOB.key))
+    assert [(each.path, each.use, each.is_subscribed) for each in found] == [
+        (INBOX, "", True),
+        ("Sent", r"\Sent", True),
+        ("Trash", r"\Trash", True),
+    ]
+    assert status(subject, BOB.key).validity == 1234
+    assert [status(subject, each.mailbox).messages for each in found] == [0, 0, 0]
+    assert status(subject, found[1].mailbox).modseq >= 1
+    subject.run(subject.store.folders.remove(BOB.key, "Sent"))
+    subject.run(subject.store.folders.prepare(BOB.key, FIRST, 2000.0))
+    assert folders(subject)["Sent"] == Folder("Sent", is_subscribed=True)
+    assert folders(subject, ALICE.key) == {INBOX: Folder(INBOX, ALICE.key, is_subscribed=True)}
+    place(subject)
+    assert entries(subject)[0][0] == 1
+
+
+def test_a_folder_is_created_with_its_parents(subject: Subject) -> None:
+    """IMAP-45."""
+    made = create(subject, "Work/2026/May", r"\Archive")
+    found = folders(subject)
+    assert list(found) == [INBOX, "Work", "Work/2026", "Work/2026/May"]
+    assert found["Work/2026/May"] == made
+    assert all(each.mailbox for each in found.values())
+    assert len({each.mailbox for each in found.values()}) == 4
+    for path in ("Work", "Work/2026/May", INBOX):
+        with pytest.raises(FolderExists):
+            create(subject, path)
+    create(subject, "INBOX/below")
+    assert list(folders(subject))[:2] == [INBOX, "INBOX/below"]
+
+
+def test_a_folder_that_is_made_anew_has_a_greater_validity(subject: Subject) -> None:
+    """IMAP-46: in one second, and with a clock that went back."""
+    place(subject)
+    seen = []
+    for now in (1000.0, 1000.0, 900.0, 5000.0, 1.0):
+        made = create(subject, "Sent", now=now)
+        seen.append(status(subject, made.mailbox).validity)
+        subject.run(subject.store.mailboxes.copy(BOB.key, [1], made.mailbox, 3000.0))
+        subject.run(subject.store.folders.remove(BOB.key, "Sent"))
+        assert subject.run(subject.store.mailboxes.status(made.mailbox)) is None
+    assert seen == sorted(set(seen))
+    assert seen[3] == 5000
+
+
+def test_a_removed_folder_takes_its_messages_along(subject: Subject) -> None:
+    """IMAP-47."""
+    made = create(subject, "Old/mail")
+    letter = place(subject)
+    subject.run(subject.store.mailboxes.move(BOB.key, [1], made.mailbox, 3000.0))
+    subject.run(subject.store.mailboxes.add_keywords(made.mailbox, ["x"]))
+    with pytest.raises(FolderHasChildren):
+        subject.run(subject.store.folders.remove(BOB.key, "Old"))
+    for path in ("none", "Old/mail/none"):
+        with pytest.raises(NoSuchFolder):
+            subject.run(subject.store.folders.remove(BOB.key, path))
+    with pytest.raises(FolderRefused):
+        subject.run(subject.store.folders.remove(BOB.key, INBOX))
+    subject.run(subject.store.folders.remove(BOB.key, "Old/mail"))
+    assert list(folders(subject)) == [INBOX, "Old"]
+    assert octets_of(subject, letter) is None
+    again = create(subject, "Old/mail")
+    assert messages(subject, again.mailbox) == []
+    assert status(subject, again.mailbox).keywords == ()
+    assert not subject.run(subject.store.mailboxes.removals(again.mailbox, 1)).uids
+
+
+def test_a_subscription_outlives_its_folder(subject: Subject) -> None:
+    """IMAP-42."""
+    subscribe = subject.store.folders.subscribe
+    create(subject, "a")
+    subject.run(subscribe(BOB.key, "a", on=True))
+    subject.run(subscribe(BOB.key, "dream", on=True))
+    subject.run(subject.store.folders.remove(BOB.key, "a"))
+    assert folders(subject) == {
+        INBOX: Folder(INBOX, BOB.key, is_subscribed=True),
+        "a": Folder("a", is_subscribed=True),
+        "dream": Folder("dream", is_subscribed=True),
+    }
+    assert create(subject, "dream").is_subscribed
+    for path in ("a", "dream", "never"):
+        subject.run(subscribe(BOB.key, path, on=False))
+    found = folders(subject)
+    assert list(found) == [INBOX, "dream"]
+    assert not found["dream"].is_subscribed
+    subject.run(subscribe(BOB.key, INBOX, on=False))
+    assert not folders(subject)[INBOX].is_subscribed
+    assert folders(subject)[INBOX].mailbox == BOB.key
+
+
+def test_a_renamed_folder_keeps_messages_uses_and_children(subject: Subject) -> None:
+    """IMAP-48."""
+    top = create(subject, "a", r"\Archive")
+    below = create(subject, "a/b/c")
+    create(subject, "ab")
+    place(subject)
+    subject.run(subject.store.mailboxes.copy(BOB.key, [1], below.mailbox, 3000.0))
+    before = status(subject, below.mailbox)
+    subject.run(subject.store.folders.subscribe(BOB.key, "a/b", on=True))
+    rename(subject, "a", "x/y")
+    found = folders(subject)
+    assert list(found) == [INBOX, "a/b", "ab", "x", "x/y", "x/y/b", "x/y/b/c"]
+    assert found["x/y"] == Folder("x/y", top.mailbox, r"\Archive")
+    assert found["a/b"] == Folder("a/b", is_subscribed=True)
+    assert found["x/y/b/c"].mailbox == below.mailbox
+    assert status(subject, below.mailbox) == before
+    for path, to, error in (
+        ("none", "z", NoSuchFolder),
+        ("a/b", "z", NoSuchFolder),
+        ("x", "ab", FolderExists),
+        ("x/y", INBOX, FolderExists),
+        ("x/y", "x", FolderExists),
+    ):
+        with pytest.raises(error):
+            rename(subject, path, to)
+    assert list(folders(subject)) == list(found)
+
+
+def test_a_renamed_inbox_moves_its_messages_and_stays(subject: Subject) -> None:
+    """IMAP-48."""
+    letters = [place(subject) for _ in range(3)]
+    add(subject, [2], SEEN)
+    create(subject, "INBOX/below")
+    validity = status(subject).validity
+    rename(subject, INBOX, "Old/mail")
+    found = folders(subject)
+    assert list(found) == [INBOX, "INBOX/below", "Old", "Old/mail"]
+    assert found[INBOX].mailbox == BOB.key
+    assert [each.letter for each in messages(subject, found["Old/mail"].mailbox)] == letters
+    assert status(subject, found["Old/mail"].mailbox).unseen == 2
+    assert (status(subject).messages, status(subject).next_uid, status(subject).validity) == (0, 4, validity)
+
+
+def test_folders_go_with_their_account(subject: Subject) -> None:
+    subject.run(subject.store.accounts.add([Account(BOB.key, b"hash", 1.0)]))
+    subject.run(subject.store.folders.prepare(BOB.key, FIRST, 1000.0))
+    mailbox = folders(subject)["Sent"].mailbox
+    before = status(subject, mailbox).validity
+    letter = place(subject)
+    subject.run(subject.store.mailboxes.copy(BOB.key, [1], mailbox, 3000.0))
+    subject.run(subject.store.accounts.remove(BOB.key))
+    assert folders(subject) == {INBOX: Folder(INBOX, BOB.key, is_subscribed=True)}
+    assert octets_of(subject, letter) is None
+    assert subject.run(subject.store.mailboxes.octets_in(BOB.key)) == 0
+    subject.run(subject.store.folders.prepare(BOB.key, FIRST, 1000.0))
+    assert status(subject, folders(subject)["Sent"].mailbox).validity > before
+
+
+def test_the_size_of_an_account_counts_all_its_folders(subject: Subject) -> None:
+    """IMAP-55."""
+    place(subject)
+    place(subject, mailbox=ALICE.key)
+    one = subject.run(subject.store.mailboxes.octets_in(BOB.key))
+    mailbox = create(subject, "Trash").mailbox
+    subject.run(subject.store.mailboxes.copy(BOB.key, [1], mailbox, 3000.0))
+    assert subject.run(subject.store.mailboxes.octets_in(BOB.key)) == 2 * one
+    assert subject.run(subject.store.mailboxes.sizes()) == {BOB.key: 2 * one, ALICE.key: one}
