@@ -20,7 +20,7 @@ class MailboxChanges:
         self._subscribers: list[OnChange] = []
 
     def __bool__(self) -> bool:
-        """Whether there are subscribers; may be called in any thread."""
+        """Whether `publish` has an effect; may be called in any thread."""
         return bool(self._subscribers)
 
     def subscribe(self, callback: OnChange) -> Callable[[], None]:
@@ -28,8 +28,12 @@ class MailboxChanges:
         self._subscribers.append(callback)
         return partial(self._unsubscribe, callback)
 
-    def publish(self, names: Iterable[str | None]) -> None:
-        """Call each subscriber with each name, after the commit of the changes."""
+    def publish(self, names: Iterable[str]) -> None:
+        """Notify of changes by this process, after their commit."""
+        self.call(names)
+
+    def call(self, names: Iterable[str | None]) -> None:
+        """Call each subscriber with each name."""
         for name in names:
             for callback in tuple(self._subscribers):
                 try:

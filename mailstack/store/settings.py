@@ -28,6 +28,8 @@ class StoreSettings(Struct, frozen=True):
     """Maximum pages of 4 KiB of a SQLite database."""
     archiving: bool = False
     """Whether each accepted letter gets an entry in the archive (`mailstack.store.archive`)."""
+    notifies_others: bool = True
+    """Whether servers in other processes are notified of changed mailboxes in a SQLite database."""
 
 
 DEFAULTS = StoreSettings()

@@ -262,9 +262,10 @@ class Writer(ABC):
         return job
 
     def _report(self, group: list[Job], outcomes: list[Any], changed: set[str]) -> None:
-        self._reactor.callFromThread(resolve, list(zip([job.deferred for job in group], outcomes, strict=True)))
         if changed and self._changes:
+            # Before the results, for a command closes the store once it has them.
             self._reactor.callFromThread(self._changes.publish, changed)
+        self._reactor.callFromThread(resolve, list(zip([job.deferred for job in group], outcomes, strict=True)))
 
 
 class Committed:

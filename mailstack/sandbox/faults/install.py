@@ -27,6 +27,7 @@ from mailstack.store import Store, StoreError, StoreFull
 PARTS = (
     "queue",
     "mailboxes",
+    "folders",
     "history",
     "contents",
     "accounts",
@@ -120,7 +121,12 @@ class FaultyConnector:
         return await self._connector.connect(address, engine, timeout=timeout, **demands)
 
 
-WRITES = ("queue.accept", "queue.claim", "queue.settle", "mailboxes.update", "greylist.set")
+IMAP_WRITES = (
+    *(f"mailboxes.{name}" for name in ("add_keywords", "store_flags", "append", "copy", "move", "expunge")),
+    *(f"folders.{name}" for name in ("prepare", "create", "remove", "rename", "subscribe")),
+)
+"""Store operations by which IMAP clients write."""
+WRITES = ("queue.accept", "queue.claim", "queue.settle", "mailboxes.update", *IMAP_WRITES, "greylist.set")
 """Store operations that write."""
 
 
@@ -151,6 +157,7 @@ class FaultyStore:
         self._clock = clock
         self.queue = FaultyQueue("queue", store.queue, self._call)
         self.mailboxes = WrappedPart("mailboxes", store.mailboxes, self._call)
+        self.folders = WrappedPart("folders", store.folders, self._call)
         self.greylist = WrappedPart("greylist", store.greylist, self._call)
 
     def __getattr__(self, name: str) -> Any:

@@ -15,7 +15,7 @@ from twisted.internet.error import CannotListenError, ConnectError
 from twisted.internet.interfaces import IConnector, IDelayedCall, IListeningPort, IReadDescriptor, IWriteDescriptor
 from twisted.internet.protocol import ClientFactory, ServerFactory
 
-from mailstack.sandbox.faults.install import PARTS, CallWrapper, WrappedPart
+from mailstack.sandbox.faults.install import IMAP_WRITES, PARTS, CallWrapper, WrappedPart
 from mailstack.sandbox.simulation.host import Host
 from mailstack.sandbox.simulation.reactor import SimulatedReactor
 from mailstack.store import Settlement, Store, StoreError
@@ -24,7 +24,9 @@ from mailstack.store.sqlite.store import SqliteStore
 # ruff: noqa: N802, N803 - the names of methods and arguments are Twisted's
 
 
-WRITES = frozenset({"queue.accept", "queue.claim", "queue.settle", "queue.recover", "mailboxes.update", "greylist.set"})
+WRITES = frozenset(
+    {"queue.accept", "queue.claim", "queue.settle", "queue.recover", "mailboxes.update", "greylist.set", *IMAP_WRITES}
+)
 """Store operations at which a process can be killed; each is one transaction."""
 
 

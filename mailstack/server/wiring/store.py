@@ -38,7 +38,7 @@ def server_store(config: Config, reactor: Any, slot: WorkerSlot, location: Locat
             lost_after=config.postgresql.lost_after,
             large=large,
         )
-    settings = StoreSettings(memory_limit=limit, archiving=config.index.enabled)
+    settings = StoreSettings(memory_limit=limit, archiving=config.index.enabled, notifies_others=slot.count > 1)
     return SqliteStore(reactor, config.data, settings, large=large, location=location)
 
 

@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 CHANNEL = "mailstack"
 WORK, ADDRESSES = "work", "addresses"
-"""Notification payloads: deliveries or rules have changed; accounts or aliases have changed."""
+"""Notification payloads: deliveries or rules have changed; accounts or aliases have changed. See `change_notices` for mailboxes."""
 _MAX_WAIT = 5.0
 """Maximum seconds between two readings of the database's clock."""
 _ROUND_TRIP = 1.0

@@ -19,6 +19,7 @@ from mailstack.store.hold_rules import HoldRule, Suppression
 from mailstack.store.locks import lock_server_file
 from mailstack.store.outbox import OutboxSubscriptions
 from mailstack.store.postgresql import process_leases, schema
+from mailstack.store.postgresql.change_notices import AnnouncedChanges, names_in
 from mailstack.store.postgresql.connection import PostgresConnection, trouble
 from mailstack.store.postgresql.database import Connections, Database
 from mailstack.store.postgresql.large_contents import ContentRows
@@ -66,6 +67,8 @@ class PostgresStore(SqlStore):
         store; None: rows, which remain readable in any case. Raises StoreError for an invalid URL.
         """
         super().__init__(settings)
+        self._lease_id = f"{owner or 'command'} {secrets.token_hex(8)}"
+        self.changes = AnnouncedChanges(reactor, self._lease_id, self._notify)
         self._directory = directory
         self._database = database = Database(reach, f"mailstack {owner}".strip())
 
@@ -83,7 +86,6 @@ class PostgresStore(SqlStore):
             group=settings.group,
             threads=settings.writers,
         )
-        self._lease_id = f"{owner or 'command'} {secrets.token_hex(8)}"
         self._owner = owner
         self._registrar = Workers(
             reactor, "mailstack-registrar", 1, start=lambda: None, stop=lambda _: None, trouble=trouble
@@ -169,6 +171,8 @@ class PostgresStore(SqlStore):
         """Handles a notification of another process."""
         if payload == ADDRESSES:
             self.accounts.invalidate()
+        elif (names := names_in(payload, self._lease_id)) is not None:
+            self.changes.call(names)
         else:
             for callback in self._on_external_change:
                 callback()
@@ -176,7 +180,7 @@ class PostgresStore(SqlStore):
     async def _notify(self, payload: str = WORK) -> None:
         """Notifies all other processes. Stores without notifications poll each second."""
         try:
-            await self._writer.do(lambda transaction: transaction.execute("SELECT pg_notify(?, ?)", (CHANNEL, payload)))
+            await self._writer.do_softly(partial(_send, payload=payload))
         except StoreError as error:
             _log.debug("can't notify other processes of {payload}: {error}", payload=payload, error=error)
 
@@ -184,6 +188,10 @@ class PostgresStore(SqlStore):
 
     def claims_valid_since(self) -> float | None:
         return self._registration.claims_valid_since() if self._owner else 0.0
+
+
+def _send(transaction: Transaction, payload: str) -> None:
+    transaction.execute("SELECT pg_notify(?, ?)", (CHANNEL, payload))
 
 
 Notify = Callable[[], Awaitable[None]]

@@ -21,6 +21,7 @@ from mailstack.store.locks import NameLocks, Turn, lock_server_file
 from mailstack.store.schema import migrate, migrations
 from mailstack.store.settings import DEFAULTS, StoreSettings
 from mailstack.store.sql_store import SqlStore
+from mailstack.store.sqlite.change_watch import SharedMark, WatchedChanges
 from mailstack.store.sqlite.connection import ReadableDatabase, SqliteConnection
 from mailstack.store.sqlite.writer import SqliteWriter
 from mailstack.store.writer import CallsFromThreads, Workers
@@ -30,7 +31,8 @@ T = TypeVar("T")
 DATABASE = "mailstack.sqlite3"
 TURN = "turn"
 MAILDROPS = "maildrops"
-"""Files that processes lock against each other; nothing is in them. The time of the first marks when accounts were changed."""
+"""Files that processes lock against each other; nothing is in them. The time of the first marks when accounts were changed, that
+of the second when mailboxes were."""
 
 
 FILE_THREADS = 8
@@ -50,6 +52,7 @@ class SqliteStore(SqlStore):
     _readers: Workers[Connection]
     _writer: SqliteWriter
     location: Location
+    changes: WatchedChanges
 
     def __init__(
         self,
@@ -83,6 +86,8 @@ class SqliteStore(SqlStore):
         self._local = ContentFiles(directory / "contents", self._in_file_thread)
         self._large = self._local if large is None else Several(large, self._local)
         self._turn = Turn(directory / TURN, settings.busy_timeout)
+        mark = SharedMark(directory / MAILDROPS)
+        self.changes = WatchedChanges(reactor, mark)
         writer = SqliteWriter(
             reactor,
             connect=lambda: self._connect(self._set_up_writer),
@@ -90,6 +95,7 @@ class SqliteStore(SqlStore):
             turn=self._turn,
             delete_contents=self._large.delete,
             changes=self.changes,
+            mark=mark if settings.notifies_others else None,
             group=settings.group,
         )
         self._locks = FileMaildropLocks(directory / MAILDROPS)
@@ -115,6 +121,7 @@ class SqliteStore(SqlStore):
 
     async def close(self) -> None:
         """The writer after those that read: the last connection to go empties the write-ahead log."""
+        self.changes.close()
         await self._readers.close()
         await self._writer.close()
         await self._large.close()

@@ -13,6 +13,7 @@ from mailstack.store.batch import Transaction
 from mailstack.store.data_directory import Location
 from mailstack.store.locks import Turn
 from mailstack.store.mailbox_changes import MailboxChanges
+from mailstack.store.sqlite.change_watch import SharedMark
 from mailstack.store.sqlite.connection import SqliteConnection
 from mailstack.store.writer import (
     CallsFromThreads,
@@ -40,11 +41,15 @@ class SqliteWriter(Writer):
         turn: Turn,
         delete_contents: Callable[[list[str]], None],
         changes: MailboxChanges,
+        mark: SharedMark | None,
         group: int,
     ) -> None:
-        """`group`: maximum jobs in one transaction. `delete_contents` removes large contents that no row names any longer."""
+        """`group`: maximum jobs in one transaction. `mark` notifies other processes of changed mailboxes; None: there are
+        none. `delete_contents` removes large contents that no row names any longer.
+        """
         super().__init__(reactor, changes=changes, group=group)
         self._connect = connect
+        self._mark = mark
         self._location = location
         self._turn = turn
         self._delete_contents = delete_contents
@@ -97,7 +102,10 @@ class SqliteWriter(Writer):
             with self._turn.acquired():
                 self._location.check()
                 self._gather(group)
-                return self._commit(connection, group, committed)
+                outcomes = self._commit(connection, group, committed)
+                if committed.changed and self._mark is not None:
+                    self._mark.set()
+                return outcomes
         except (StoreError, OSError) as error:
             return [Failed(trouble(error)) for _ in group]
 
