@@ -1,4 +1,4 @@
-"""BINARY decoding of a part in pieces, and the window of a partial fetch (RFC 3516 §4.2)."""
+"""BINARY decoding in pieces, with the window of a partial fetch (RFC 3516)."""
 
 from __future__ import annotations
 

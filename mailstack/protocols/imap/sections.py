@@ -1,4 +1,4 @@
-"""Sections of a message for FETCH: ranges of octets (RFC 3501 §6.4.5, RFC 3516 §4).
+"""Sections of FETCH: ranges of a message's octets (RFC 3501 §6.4.5).
 
 A range is read from the content and sent as a literal, so a section of a large message needs no memory. Only the fields
 of HEADER.FIELDS are selected from the octets of a header section.
