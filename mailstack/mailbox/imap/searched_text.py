@@ -1,0 +1,129 @@
+"""Searched text of a message: decoded fields and decoded bodies (RFC 3501 §6.4.4, RFC 2047)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from email.utils import parsedate
+from functools import cached_property
+
+from mailstack.letter import header
+from mailstack.letter.address_lists import read_address_list
+from mailstack.letter.charsets import text_of
+from mailstack.letter.header import text_of_field
+from mailstack.letter.mime.fields import TYPE, value_and_parameters
+from mailstack.letter.mime.parts import header_end
+from mailstack.letter.mime.structure import Kind, PartStructure, structure_of
+from mailstack.letter.parsed import html as hypertext
+from mailstack.letter.transfer_encoding import decoded
+from mailstack.mailbox.imap.casemap import folded
+from mailstack.protocols.imap.envelope import split_address
+
+MAX_TEXT = 16_777_216
+"""Maximum decoded octets of a message's bodies that are searched."""
+
+_MAX_DATE = 100
+_MAX_TAGS, _MAX_REFERENCES = 100_000, 500_000
+_ADDRESSES = frozenset([b"from", b"to", b"cc", b"bcc", b"sender", b"reply-to"])
+
+
+class SearchedText:
+    """Text of one message. Everything is decoded once, when it is first needed."""
+
+    def __init__(self, octets: bytes, *, is_whole: bool) -> None:
+        """`octets` are the header section, or the whole message."""
+        end = header_end(octets)
+        self._octets = octets
+        self._is_whole = is_whole
+        self._section = octets[:end] if end >= 0 else octets
+
+    def has_field(self, name: str) -> bool:
+        """Whether a field has this name, in lower case."""
+        return name.encode("utf-8", "surrogateescape") in self._fields
+
+    def field_contains(self, name: str, text: str) -> bool:
+        """Whether a field of this name, in lower case, contains the folded text; "" is in each."""
+        key = name.encode("utf-8", "surrogateescape")
+        bodies = self._fields.get(key, ())
+        if any(text in folded(text_of_field(field)) for field in bodies):
+            return True
+        return key in _ADDRESSES and any(text in address for field in bodies for address in _addresses(field))
+
+    def header_contains(self, text: str) -> bool:
+        """Whether the header section contains the folded text."""
+        return text in self._header
+
+    def body_contains(self, text: str) -> bool | None:
+        """Whether a body contains the folded text; None if only the header section is there."""
+        if not text:
+            return True
+        if not self._is_whole:
+            return None
+        return any(text in each for each in self._texts) or any(text in each for each in self._html_words)
+
+    @cached_property
+    def sent_day(self) -> date | None:
+        """Day of the Date field in its own zone; None without a valid one."""
+        field = next(iter(self._fields.get(b"date", ())), b"")
+        try:
+            found = parsedate(text_of_field(field)[:_MAX_DATE])
+            return date(*found[:3]) if found else None
+        except (ValueError, TypeError, IndexError, OverflowError):
+            return None
+
+    @cached_property
+    def _fields(self) -> dict[bytes, list[bytes]]:
+        found: dict[bytes, list[bytes]] = {}
+        for name, field in header.fields(self._section):
+            found.setdefault(name, []).append(field)
+        return found
+
+    @cached_property
+    def _header(self) -> str:
+        return _header_text(self._section)
+
+    @cached_property
+    def _structure(self) -> PartStructure:
+        return structure_of(self._octets)[0]
+
+    @cached_property
+    def _texts(self) -> list[str]:
+        """Header sections of inner messages, and texts as they are."""
+        inner = [part for part in self._structure.walk() if part.is_letter and part is not self._structure]
+        sections = [_header_text(self._octets[part.head : part.start]) for part in inner]
+        return sections + [folded(text) for text in self._bodies("")]
+
+    @cached_property
+    def _html_words(self) -> list[str]:
+        """Words of HTML texts, which may be parted by tags."""
+        texts = [hypertext.beginning(text, _MAX_TAGS, _MAX_REFERENCES) for text in self._bodies("text/html")]
+        return [folded(hypertext.words(text, hidden=True)) for text in texts]
+
+    def _bodies(self, of_type: str) -> Iterator[str]:
+        """Decoded texts of a type, or of all with ""."""
+        remaining = MAX_TEXT
+        for part in self._structure.walk():
+            kind = part.described.type or "text/plain"
+            if part.kind is not Kind.LEAF or not kind.startswith(("text/", "multipart/")):
+                continue
+            if of_type in {"", kind} and remaining > 0:
+                _, parameters = value_and_parameters(part.described.bodies.get(TYPE, b""))
+                content = decoded(self._octets, part.described.encoding, part.start, part.end)[:remaining]
+                remaining -= len(content)
+                yield text_of(content, parameters.get("charset", ""))
+
+
+def _header_text(section: bytes) -> str:
+    """Folded text of a header section, a line for each field."""
+    lines = [
+        f"{text_of(field.partition(b':')[0])}: {text_of_field(field)}" if name else text_of(field)
+        for name, field in header.fields(section)
+    ]
+    return folded("\n".join(lines))
+
+
+def _addresses(field: bytes) -> Iterator[str]:
+    """Addresses of a field without comments and blanks, folded."""
+    for mailbox in read_address_list(field.partition(b":")[2]).mailboxes:
+        local, domain = split_address(mailbox.text)
+        yield folded(text_of(local + b"@" + domain))
