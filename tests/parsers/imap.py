@@ -1,4 +1,4 @@
-"""IMAP: commands of clients, mailbox names, patterns and sets."""
+"""IMAP: commands of clients, responses of servers, mailbox names, patterns and sets."""
 
 from __future__ import annotations
 
@@ -6,13 +6,18 @@ import contextlib
 import re
 from typing import Any
 
+from mailstack.letter.envelope import HostPort
 from mailstack.protocols.connection import NEED_DATA, Signal
 from mailstack.protocols.imap import commands as imap
 from mailstack.protocols.imap import mailbox_names, sequence_set
+from mailstack.protocols.imap.client import CommandString, ImapClientEngine, ImapContinuation, ImapViolation
+from mailstack.protocols.imap.client_session import ImapClientSession, ImapConnectionLost, ImapRefused
 from mailstack.protocols.imap.command_input import InputLimits
 from mailstack.protocols.imap.list_patterns import ListPattern
 from mailstack.protocols.imap.server import ImapServerEngine
 from tests.parsers.parser import Parser, Pieces, same_in_every_cut
+from tests.protocols.smtp.hosts import ScriptedEngine
+from tests.protocols.smtp.pair import Wire
 
 _LIMITS = InputLimits(lines=300, literals=60, login_literals=20, discarded=500)
 
@@ -98,6 +103,56 @@ def _sets(octets: bytes) -> None:
         assert found == sorted(set(found) & set(range(1, 10)))
 
 
+def _client(octets: bytes) -> None:
+    """Events, or a violation for good."""
+
+    def play(pieces: Pieces) -> Any:
+        engine = ImapClientEngine(line_limit=120, response_limit=300)
+        engine.command(b"LOGIN", CommandString(b"a\r"))
+        events: list[Any] = []
+        for piece in pieces:
+            engine.receive(piece)
+            while not isinstance(event := engine.next_event(), Signal):
+                events.append(event)
+                if isinstance(event, ImapViolation):
+                    return events
+                if isinstance(event, ImapContinuation) and engine.is_waiting:
+                    engine.next_part()
+            assert engine.buffered <= 120
+        return events
+
+    same_in_every_cut(octets, play)
+
+
+def _session(octets: bytes) -> None:
+    """An IMAP server says anything: what the client gets is of the right kind, or it is refused or lost."""
+    engine = ImapClientEngine()
+    wire = Wire(engine, ScriptedEngine())
+    wire.client.remote = HostPort("192.0.2.1", 143)
+    session = ImapClientSession(wire.client, engine, max_size=10_000)
+
+    async def visit() -> None:
+        try:
+            await session.open()
+            await session.login("bob", "secret", "PLAIN")
+            assert isinstance((await session.select("INBOX")).messages, int)
+            assert all(isinstance(folder.name, str) for folder in await session.list_folders())
+            assert all(isinstance(value, int) for value in (await session.status("x", "UIDNEXT")).values())
+            assert all(isinstance(message.items, dict) for message in await session.fetch("1:*", "FLAGS"))
+            assert all(isinstance(uid, int) for uid in await session.search(b"ALL"))
+            assert isinstance(await session.append("x", b"y"), str)
+            await session.idle(lambda news: news())
+            await session.logout()
+        except (ImapRefused, ImapConnectionLost):
+            return
+        finally:
+            wire.client.close()
+
+    wire.carry(wire.client, octets)
+    wire.server.close()
+    wire.converse(visit())
+
+
 PARSERS = (
     Parser(
         "imap-server",
@@ -145,6 +200,30 @@ PARSERS = (
         ("protocols.imap.mailbox_names", "protocols.imap.list_patterns"),
         _names,
         (b"inbox/&ZeVnLIqe-/a&-b", b"a/%/*b", "é&日/🐟".encode(), b"&2D3cHw-", b"e\xcc\x81/"),
+    ),
+    Parser(
+        "imap-client",
+        ("protocols.imap.client", "protocols.imap.response_values"),
+        _client,
+        (
+            b"* OK [CAPABILITY IMAP4rev1] hi\r\n+ go\r\n* 1 FETCH (FLAGS (\\Seen) BODY[] {3}\r\na\r\n)\r\nA1 OK\r\n",
+            b'* PREAUTH\r\n* LIST (\\Noselect) "/" "a\\"b"\r\n* X ~{1}\r\n\0 NIL ((x))\r\nA1 NO [Y z] no\r\n',
+            b"* BYE\r\n* SEARCH 1\r\n* FLAGS {400}\r\n",
+        ),
+    ),
+    Parser(
+        "imap-client-session",
+        ("protocols.imap.client_session", "protocols.imap.client_results"),
+        _session,
+        (
+            (
+                b"* OK [CAPABILITY IMAP4rev1 LITERAL+] hi\r\n+ \r\nA1 OK [CAPABILITY IMAP4rev1] in\r\n* 3 EXISTS\r\n"
+                b'* FLAGS (\\Seen)\r\n* OK [UIDNEXT 4] x\r\nA2 OK [READ-WRITE] x\r\n* LIST () "/" x\r\nA3 OK\r\n'
+                b"* STATUS x (UIDNEXT 4)\r\nA4 OK\r\n* 1 FETCH (FLAGS ())\r\nA5 OK\r\n* SEARCH 1\r\nA6 OK\r\n"
+                b"+ go\r\nA7 OK [APPENDUID 1 2]\r\n+ idling\r\n* 4 EXISTS\r\nA8 OK\r\n* BYE\r\nA9 OK\r\n"
+            ),
+            b"* OK hi\r\n* CAPABILITY x\r\nA1 OK\r\n+ \r\n+ x\r\nA2 BAD\r\n",
+        ),
     ),
     Parser("imap-sets", ("protocols.imap.sequence_set",), _sets, (b"1:*,5,9:3", b"$", b"*:4,4294967295")),
 )
