@@ -9,6 +9,7 @@ from operator import ge, gt, le, lt
 
 from mailstack.mailbox.imap.mailbox_view import MailboxView
 from mailstack.mailbox.imap.message_columns import MessageColumns
+from mailstack.mailbox.imap.search_matcher import Test, cost
 from mailstack.mailbox.imap.selected import SelectedMailbox
 from mailstack.protocols.imap.search_keys import (
     AgeKey,
@@ -29,8 +30,8 @@ from mailstack.protocols.imap.search_keys import (
 )
 from mailstack.protocols.imap.sequence_set import STAR, SequenceSet
 
-Test = Callable[[int, int], bool | None]
-"""Whether a message matches, by its position in the session and in the view; None: its content decides."""
+ContentKey = HeaderKey | TextKey | DateKey
+"""Keys that the content decides; of dates, those of the Date field."""
 
 DAY_S = 86400
 
@@ -38,8 +39,9 @@ DAY_S = 86400
 class ColumnSearch:
     """Compiler of search keys for one selected mailbox."""
 
-    def __init__(self, selected: SelectedMailbox, now: float) -> None:
-        """`now`: seconds since 1970, for ages."""
+    def __init__(self, selected: SelectedMailbox, now: float, content_test: Callable[[ContentKey], Test]) -> None:
+        """`now`: seconds since 1970, for ages. `content_test` makes the test of a key that needs the content."""
+        self._content_test = content_test
         self._selected = selected
         self._view: MailboxView = selected.view
         self._now = now
@@ -49,7 +51,7 @@ class ColumnSearch:
         test: Test
         match key:
             case And(keys):
-                test = _all([self.compile(each) for each in keys])
+                test = _all([self.compile(each) for each in sorted(keys, key=cost)])
             case Or(first, second):
                 test = _any(self.compile(first), self.compile(second))
             case Not(negated):
@@ -57,7 +59,7 @@ class ColumnSearch:
             case NumberKey(numbers, by_uid):
                 test = self._numbers(numbers, by_uid=by_uid)
             case HeaderKey() | TextKey() | DateKey("sent"):
-                test = _by_content
+                test = self._content_test(key)
             case FlagKey(flag, present):
                 test = self._flag(flag, present=present)
             case _:
@@ -110,10 +112,6 @@ def _clipped(numbers: SequenceSet, count: int) -> SequenceSet:
     """The set without numbers beyond the last message."""
     there = [(start, end) for start, end in numbers.ranges if STAR in {start, end} or min(start, end) <= count]
     return SequenceSet(tuple((min(start, count), min(end, count)) for start, end in there))
-
-
-def _by_content(_index: int, _at: int) -> None:
-    return None
 
 
 def _always(_index: int, _at: int) -> bool:
