@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
-from mailstack.letter.transfer_encoding import decoded
-from mailstack.mailbox.imap.message_text import MessageText
+from mailstack.mailbox.imap.message_text import IN_MEMORY, MessageText
 from mailstack.protocols.imap import sections
+from mailstack.protocols.imap.binary_window import BinaryWindow
 from mailstack.protocols.imap.body_structure import body_structure
 from mailstack.protocols.imap.envelope import envelope
 from mailstack.protocols.imap.fetch_items import BinarySection, BodySection, FetchAttribute, FetchItem
-from mailstack.protocols.imap.sections import OctetRange, UnknownEncoding
-
-MAX_DECODED = 16_777_216
-"""Maximum octets of an encoded part that BINARY decodes in memory."""
+from mailstack.protocols.imap.preview import preview, preview_part, preview_range
+from mailstack.protocols.imap.responses import string
+from mailstack.protocols.imap.sections import OctetRange
 
 
 class ContentItems:
@@ -47,7 +46,7 @@ class ContentItems:
                     octets = body_structure(structure, extended=name == "BODYSTRUCTURE", utf8=self._utf8)
                     await self._write(name.encode("ascii") + b" " + octets)
                 case _:
-                    await self._write(b"PREVIEW NIL")
+                    await self._write_preview(text)
 
     async def _write_section(self, item: BodySection, text: MessageText) -> None:
         message = await text.outline(with_parts=bool(item.part))
@@ -70,17 +69,39 @@ class ContentItems:
         if found is None:
             await self._write(sections.missing_section(item))
             return
-        if found.octets.size > MAX_DECODED:
-            raise UnknownEncoding("the part is too large")
-        octets = await text.octets(found.octets)
-        if found.encoding:
-            octets = decoded(octets, found.encoding)
+        # The size comes before the octets, so a large part is decoded twice.
+        window = BinaryWindow(found.encoding, item.partial)
+        held: list[bytes] | None = [] if found.octets.size <= IN_MEMORY else None
+        async for octets in _decoded(text, found.octets, window):
+            if held is not None:
+                held.append(octets)
         if item.size_only:
-            await self._write(sections.binary_size(item, len(octets)))
+            await self._write(sections.binary_size(item, window.size))
             return
-        window = OctetRange(0, len(octets)).window(item.partial)
-        octets = octets[window.start : window.end]
-        await self._write(sections.section_start(item, len(octets), has_nul=b"\0" in octets) + octets)
+        await self._write(sections.section_start(item, window.size, has_nul=window.has_nul))
+        if held is not None:
+            await self._write(b"".join(held))
+        else:
+            async for octets in _decoded(text, found.octets, BinaryWindow(found.encoding, item.partial)):
+                await self._write(octets)
+
+    async def _write_preview(self, text: MessageText) -> None:
+        """PREVIEW; NIL for a message without a text (RFC 8970 §3)."""
+        part = preview_part(await text.outline(with_parts=True))
+        if part is None:
+            await self._write(b"PREVIEW NIL")
+            return
+        words = preview(part, await text.octets(preview_range(part)))
+        await self._write(b"PREVIEW " + string(words.encode("utf-8", "replace"), utf8=self._utf8))
+
+
+async def _decoded(text: MessageText, octets: OctetRange, window: BinaryWindow) -> AsyncIterator[bytes]:
+    """Pieces of a decoded part within a window."""
+    async for chunk in text.stream(octets):
+        yield window.feed(chunk)
+        if window.is_full:
+            return
+    yield window.finish()
 
 
 def _needs_parts(item: FetchItem) -> bool:
