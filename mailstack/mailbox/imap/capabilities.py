@@ -17,6 +17,20 @@ CAPABILITY_SELECTED = (
     "LIST-EXTENDED",
     "LIST-STATUS",
     "UNSELECT",
+    "CONDSTORE",
+    "QRESYNC",
+    "ESEARCH",
+    "SEARCHRES",
+    "PARTIAL",
+    "WITHIN",
+    "MULTIAPPEND",
+    "STATUS=SIZE",
+    "QUOTA",
+    "QUOTA=RES-STORAGE",
+    "BINARY",
+    "OBJECTID",
+    "SAVEDATE",
+    "PREVIEW",
 )
 """Capabilities after login that have no value."""
 

@@ -10,7 +10,7 @@ from mailstack.letter.letter import CHUNK
 from mailstack.mailbox.imap.capabilities import EnabledExtensions
 from mailstack.mailbox.imap.content_items import ContentItems
 from mailstack.mailbox.imap.dialogue import CommandRefused, ImapDialogue
-from mailstack.mailbox.imap.fetch_plan import ATTRIBUTES, FetchPlan
+from mailstack.mailbox.imap.fetch_plan import FetchPlan
 from mailstack.mailbox.imap.flags import FlagStorage
 from mailstack.mailbox.imap.message_text import MessageText
 from mailstack.mailbox.imap.selected import SelectedMailbox, send_slices
@@ -217,8 +217,8 @@ class _ContentFetch:
             self._trouble = self._trouble or _GONE
             return
         start = plan.start(selected.view, index + 1, position)
-        if with_flags and not plan.has_flags:
-            start += (b" " if plan.attributes else b"") + ATTRIBUTES["FLAGS"](selected.view, position)
+        if with_flags:
+            start += plan.new_flags(selected.view, position)
         self._output.begin(start)
         try:
             await text.load()

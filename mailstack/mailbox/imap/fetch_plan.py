@@ -45,9 +45,16 @@ class FetchPlan:
         """Items that need the content of the message."""
         self.has_flags = "FLAGS" in wanted
         self.has_modseq = "MODSEQ" in wanted
+        reports = ["FLAGS", "MODSEQ"] if "CONDSTORE" in enabled else ["FLAGS"]
+        self._reports = [ATTRIBUTES[name] for name in reports if name not in wanted]
         self.sets_seen = any(item.sets_seen for item in command.items if isinstance(item, BodySection | BinarySection))
         """Whether the command sets \\\\Seen."""
 
     def start(self, view: MailboxView, number: int, at: int) -> bytes:
         """The response for a message up to its last item in memory."""
         return b"* %d FETCH (" % number + b" ".join([attribute(view, at) for attribute in self.attributes])
+
+    def new_flags(self, view: MailboxView, at: int) -> bytes:
+        """Flags that the command has changed, to be added to `start` (RFC 3501 §6.4.5, RFC 7162 §3.1.4)."""
+        octets = b" ".join([attribute(view, at) for attribute in self._reports])
+        return b" " + octets if octets and self.attributes else octets

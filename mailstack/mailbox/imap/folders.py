@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from hashlib import blake2b
 
+from mailstack.mailbox.imap.capabilities import EnabledExtensions
 from mailstack.mailbox.imap.dialogue import CommandRefused, ImapDialogue
 from mailstack.mailbox.imap.service import ImapService
 from mailstack.protocols.imap import responses
@@ -26,8 +27,9 @@ def mailbox_id(mailbox: str) -> str:
 class FolderCommands:
     """Commands of one session on the folders of its account."""
 
-    def __init__(self, dialogue: ImapDialogue, service: ImapService, account: str) -> None:
+    def __init__(self, dialogue: ImapDialogue, service: ImapService, account: str, enabled: EnabledExtensions) -> None:
         self._dialogue = dialogue
+        self._enabled = enabled
         self._service = service
         self._account = account
         self._folders = service.folders
@@ -80,6 +82,8 @@ class FolderCommands:
         await self._folders.subscribe(self._account, command.folder, on=command.on)
 
     async def status(self, command: ImapStatus) -> None:
+        if "HIGHESTMODSEQ" in command.items:
+            self._enabled.enable(["CONDSTORE"])
         folder = await self.find(command.folder)
         status = await self._service.mailboxes.status(folder.mailbox) or _NO_STATUS
         self.send_status(folder, status, command.items)

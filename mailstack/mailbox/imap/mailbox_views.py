@@ -34,7 +34,7 @@ class MailboxViews:
         self._waking: set[str] = set()
         self._is_unknown = False
         """Whether another process has changed something, and the waiting sessions have not been woken yet."""
-        self.close = mailboxes.on_change(self._on_change)
+        self.close = mailboxes.on_change(self.on_change)
 
     async def open(self, mailbox: str) -> MailboxView:
         """Returns the view of a mailbox, up to date, for one more session. Raises MailboxGone, StoreError."""
@@ -76,7 +76,7 @@ class MailboxViews:
 
     # --- changes
 
-    def _on_change(self, mailbox: str | None) -> None:
+    def on_change(self, mailbox: str | None) -> None:
         if mailbox is None:
             for view in self._views.values():
                 view.is_stale = True

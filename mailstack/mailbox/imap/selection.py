@@ -6,7 +6,7 @@ from array import array
 from collections.abc import Sequence
 
 from mailstack.mailbox.imap.capabilities import EnabledExtensions
-from mailstack.mailbox.imap.dialogue import ImapDialogue
+from mailstack.mailbox.imap.dialogue import CommandRefused, ImapDialogue
 from mailstack.mailbox.imap.folders import FolderCommands, mailbox_id
 from mailstack.mailbox.imap.selected import SelectedMailbox, send_slices
 from mailstack.mailbox.imap.service import ImapService
@@ -48,6 +48,8 @@ class Selection:
 
     async def select(self, command: Select) -> str:
         """SELECT and EXAMINE; returns the response code. A failure leaves no mailbox selected."""
+        if command.qresync is not None and "QRESYNC" not in self._enabled:
+            raise CommandRefused("QRESYNC has not been enabled", status="BAD")
         had_selected = self._selected is not None
         self.close()
         if had_selected and "QRESYNC" in self._enabled:

@@ -17,6 +17,8 @@ from mailstack.mailbox.imap.folder_list import FolderList
 from mailstack.mailbox.imap.folders import FolderCommands
 from mailstack.mailbox.imap.idle import Idler
 from mailstack.mailbox.imap.mailbox_view import MailboxGone
+from mailstack.mailbox.imap.quota_commands import QuotaCommands
+from mailstack.mailbox.imap.search import MessageSearch, Searcher
 from mailstack.mailbox.imap.selected import may_expunge, send_slices
 from mailstack.mailbox.imap.selection import Selection
 from mailstack.mailbox.imap.service import ImapLimits, ImapService
@@ -46,6 +48,7 @@ from mailstack.protocols.imap.commands import (
     Lsub,
     Namespace,
     Rename,
+    Search,
     Select,
     StoreFlags,
     Subscribe,
@@ -62,8 +65,20 @@ Handler = Callable[[Any], Awaitable[str | None]]
 """Performs a command; returns its response code, None without one. Raises those of REFUSED, and SessionEnded."""
 
 
-_NAMES = {ListFolders: "LIST", StoreFlags: "STORE", GetQuota: "GETQUOTA", GetQuotaRoot: "GETQUOTAROOT"}
-"""Names of commands in texts for people, where they are not those of their classes."""
+def _name(command: ImapEvent) -> str:
+    """Name of a command, for texts."""
+    match command:
+        case ImapCopy(moves=True):
+            return "MOVE"
+        case Close(expunges=False):
+            return "UNSELECT"
+        case Select(read_only=True):
+            return "EXAMINE"
+        case ListFolders():
+            return "LIST"
+        case StoreFlags():
+            return "STORE"
+    return type(command).__name__.removeprefix("Imap").upper()
 
 
 async def _refuse_unsupported(_: object) -> None:
@@ -77,7 +92,7 @@ class ImapSession:
         self._dialogue = dialogue
         self._service = service
         self._enabled = EnabledExtensions()
-        self._folders = folders = FolderCommands(dialogue, service, account)
+        self._folders = folders = FolderCommands(dialogue, service, account, self._enabled)
         self._list = FolderList(dialogue, folders, service.mailboxes)
         self._selection = Selection(dialogue, service, folders, self._enabled)
         self._flags = FlagStorage(dialogue, service.mailboxes, self._enabled)
@@ -86,6 +101,8 @@ class ImapSession:
             dialogue, folders, service.mailboxes, service.quota, account=account, now=service.clock.now
         )
         self._appender = Appender(dialogue, service, folders, account)
+        self._quota = QuotaCommands(dialogue, folders, service.quota, account)
+        self._searcher = Searcher(dialogue, MessageSearch(dialogue, service.mailboxes, service.clock), self._enabled)
         self._idler = Idler(dialogue, service.clock, self._send_news)
         self._handlers = {**self._folder_handlers(), **self._message_handlers()}
 
@@ -97,6 +114,8 @@ class ImapSession:
             Create: self._folders.create,
             Delete: self._folders.delete,
             Enable: self._enable,
+            GetQuota: self._quota.get,
+            GetQuotaRoot: self._quota.get_root,
             Idle: lambda command: self._idler.idle(command, self._selection.mailbox),
             ImapStatus: self._folders.status,
             ListFolders: self._list.list,
@@ -115,6 +134,7 @@ class ImapSession:
             Expunge: lambda command: self._copies.expunge(command, selection.current),
             Fetch: lambda command: self._fetcher.fetch(command, selection.current),
             ImapCopy: lambda command: self._copies.copy(command, selection.current),
+            Search: lambda command: self._searcher.search(command, selection.current),
             StoreFlags: lambda command: self._flags.store(command, selection.current),
         }
 
@@ -138,7 +158,7 @@ class ImapSession:
     async def _perform(self, command: ImapEvent) -> None:
         """Answers one command with its responses, the news of the mailbox, and the tagged response."""
         tag: str = command.tag  # type: ignore[union-attr]
-        name = _NAMES.get(type(command)) or type(command).__name__.removeprefix("Imap").upper()
+        name = _name(command)
         handler = self._handlers.get(type(command), _refuse_unsupported)
         try:
             code = await handler(command)

@@ -1,4 +1,4 @@
-"""Message removals for clients that resynchronize: VANISHED (EARLIER) (RFC 7162 §3.2)."""
+"""Message removals for resynchronizing clients: VANISHED (EARLIER) (RFC 7162 §3.2)."""
 
 from __future__ import annotations
 

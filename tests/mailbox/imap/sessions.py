@@ -26,6 +26,20 @@ BOB = "bob@home.test"
 HELLO = b"From: Ann <ann@home.test>\r\nSubject: hello\r\n\r\nfirst\r\nsecond\r\n"
 
 
+class TroubledMailboxes:
+    """The mailbox part of a store, with methods that fail while a test wants it."""
+
+    def __init__(self, mailboxes: Any) -> None:
+        self.faults: dict[str, Exception] = {}
+        """Error of a method, by its name."""
+        self._mailboxes = mailboxes
+
+    def __getattr__(self, name: str) -> Any:
+        if (error := self.faults.get(name)) is not None:
+            raise error
+        return getattr(self._mailboxes, name)
+
+
 class ImapServer:
     """An IMAP port: every session shares the store, the views and the clock."""
 
@@ -34,7 +48,8 @@ class ImapServer:
         self.clock = HandClock()
         self.store = InMemoryStore()
         run(self.store.open())
-        mailboxes, folders = self.store.mailboxes, self.store.folders
+        mailboxes, folders = TroubledMailboxes(self.store.mailboxes), self.store.folders
+        self.faults = mailboxes.faults
         self.sessions = FakeSessions()
         self.service = ImapService(
             hostname="mx.home.test",

@@ -89,7 +89,7 @@ def test_close_expunges_silently_and_unselect_does_not() -> None:
     for _ in range(2):
         server.deliver(HELLO, system=DELETED)
     telnet = server.selected()
-    assert telnet.lines("UNSELECT") == ["OK CLOSE completed"]
+    assert telnet.lines("UNSELECT") == ["OK UNSELECT completed"]
     assert "MESSAGES 2" in telnet.ask("STATUS INBOX (MESSAGES)")
     telnet.ask("SELECT INBOX")
     assert telnet.lines("CLOSE") == ["OK CLOSE completed"]
