@@ -89,7 +89,7 @@ class AddressList(Struct, frozen=True):
     is_whole: bool
     """Whether each item is clear, and none is omitted."""
     groups: tuple[MailboxGroup, ...] = ()
-    """Groups in their order, which have no common mailbox."""
+    """Groups in their order, which have no common mailbox; the last may end behind the mailboxes that are listed."""
 
 
 class Authors(Struct, frozen=True):
@@ -188,7 +188,8 @@ def read_address_list(
                 groups.append(MailboxGroup(*group, len(mailboxes)))
                 group = None
             if len(mailboxes) >= max_mailboxes:
-                return AddressList(tuple(mailboxes[:max_mailboxes]), is_whole=False)
+                open_group = [MailboxGroup(*group, len(mailboxes))] if group else []
+                return AddressList(tuple(mailboxes[:max_mailboxes]), is_whole=False, groups=(*groups, *open_group))
             item = _Item(names_have_commas)
         else:
             item.add(octets)

@@ -34,7 +34,9 @@ ENVELOPE_FIELDS = frozenset(
 )
 """Fields of an envelope (RFC 3501 §7.4.2)."""
 _FIELDS = (
-    MIME_FIELDS | ENVELOPE_FIELDS | {b"content-description", b"content-md5", b"content-language", b"content-location"}
+    MIME_FIELDS
+    | ENVELOPE_FIELDS
+    | {b"content-description", b"content-md5", b"content-language", b"content-location", b"references"}
 )
 _NO_FIELDS = MimeFields("", "", b"", {})
 

@@ -17,7 +17,7 @@ COLUMNS, HEADER, BODY = 0, 1, 2
 
 
 class ContentTests:
-    """Tests of the keys that need content, of the message whose `text` is set."""
+    """Tests of the keys that need content, for the message at hand."""
 
     def __init__(self) -> None:
         self.text: SearchedText | None = None
