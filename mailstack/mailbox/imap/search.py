@@ -1,4 +1,4 @@
-"""SEARCH with its return options and saved results (RFC 3501 §6.4.4, RFC 4731, RFC 5182)."""
+"""SEARCH with return options and saved results (RFC 3501, RFC 4731, RFC 5182)."""
 
 from __future__ import annotations
 

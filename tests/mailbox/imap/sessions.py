@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from mailstack.letter import Arrival, Envelope, Letter, LetterId
+from mailstack.letter import Arrival, Content, Envelope, Letter, LetterId
 from mailstack.letter.envelope import HostPort, TlsInfo
 from mailstack.letter.letter import Octets
 from mailstack.mailbox.imap.mailbox_views import MailboxViews
@@ -27,12 +27,26 @@ HELLO = b"From: Ann <ann@home.test>\r\nSubject: hello\r\n\r\nfirst\r\nsecond\r\n
 
 
 class TroubledMailboxes:
-    """The mailbox part of a store, with methods that fail while a test wants it."""
+    """The mailbox part of a store, with methods that fail, and other contents, while a test wants it."""
 
     def __init__(self, mailboxes: Any) -> None:
         self.faults: dict[str, Exception] = {}
         """Error of a method, by its name."""
+        self.contents: dict[int, Any] = {}
+        """Content of a message, or the error of reading it, by uid."""
         self._mailboxes = mailboxes
+
+    async def read(self, mailbox: str, uid: int) -> Content:
+        if "read" in self.faults:
+            raise self.faults["read"]
+        content = self.contents.get(uid)
+        if isinstance(content, Exception):
+            raise content
+        return content or await self._mailboxes.read(mailbox, uid)
+
+    async def read_together(self, mailbox: str, uids: list[int]) -> dict[int, Content]:
+        read = await self._mailboxes.read_together(mailbox, uids)
+        return {uid: content for uid, content in read.items() if uid not in self.contents}
 
     def __getattr__(self, name: str) -> Any:
         if (error := self.faults.get(name)) is not None:
@@ -49,7 +63,7 @@ class ImapServer:
         self.store = InMemoryStore()
         run(self.store.open())
         mailboxes, folders = TroubledMailboxes(self.store.mailboxes), self.store.folders
-        self.faults = mailboxes.faults
+        self.faults, self.contents = mailboxes.faults, mailboxes.contents
         self.sessions = FakeSessions()
         self.service = ImapService(
             hostname="mx.home.test",
