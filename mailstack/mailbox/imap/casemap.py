@@ -1,4 +1,4 @@
-"""Comparison of texts without regard to case, for SEARCH, SORT and THREAD (RFC 5051, RFC 5255)."""
+"""Comparison of texts without regard to case, for SEARCH and SORT (RFC 5051)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Search matcher for the content of messages: header fields, dates and bodies (RFC 3501 §6.4.4)."""
+"""Search of header fields, dates and bodies in messages (RFC 3501 §6.4.4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Searched text of a message: decoded fields and decoded bodies (RFC 3501 §6.4.4, RFC 2047)."""
+"""Searched text of a message: decoded fields and bodies (RFC 3501 §6.4.4)."""
 
 from __future__ import annotations
 
