@@ -113,11 +113,12 @@ class CommandInput:
     def refuse(self) -> None:
         """Leave the present command, which gets its tagged response; discard what the client sends of it unasked."""
         expected = self.expected
-        if expected in {Expectation.NOTHING, Expectation.REFUSED}:
+        # Tuples, because the hash of an Enum is slow.
+        if expected in (Expectation.COMMAND, Expectation.NOTHING, Expectation.REFUSED):
             return
         self._partial = None
-        is_announced = expected in {Expectation.ANNOUNCED, Expectation.LITERAL}
-        if expected in {Expectation.MESSAGE, Expectation.AFTER_MESSAGE} or (is_announced and not self._is_waiting):
+        is_announced = expected in (Expectation.ANNOUNCED, Expectation.LITERAL)
+        if expected in (Expectation.MESSAGE, Expectation.AFTER_MESSAGE) or (is_announced and not self._is_waiting):
             self._refused.start(0 if expected is Expectation.AFTER_MESSAGE else self._left)
             self.expected = Expectation.REFUSED
         else:

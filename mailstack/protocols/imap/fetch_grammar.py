@@ -19,8 +19,8 @@ MAX_PART_DEPTH = 100
 _NAME = re.compile(rb"[A-Za-z0-9.]++")
 _PART = re.compile(rb"[1-9][0-9]{0,9}(?:\.[1-9][0-9]{0,9})*+")
 _SECTION_TEXT = re.compile(rb"[A-Za-z][A-Za-z.]*+")
-_SIMPLE_ITEMS = re.compile(rb"\([A-Za-z0-9. ]{1,200}\)|[A-Za-z0-9.]{1,40}(?=\Z)")
-"""Items without sections; clients repeat the same ones."""
+_MAX_CACHED = 400
+"""Maximum octets of cached items; clients repeat the same ones."""
 
 _ATTRIBUTES: dict[bytes, FetchItem] = {
     name.encode("ascii"): FetchAttribute(name)
@@ -71,19 +71,19 @@ def _modifiers(reader: CommandReader) -> tuple[int | None, bool]:
 
 
 def _items(reader: CommandReader) -> tuple[FetchItem, ...]:
-    simple = _SIMPLE_ITEMS.match(reader.octets, reader.at)
-    if simple is not None:
-        reader.at = simple.end()
-        return _simple_items(simple[0])
-    return _parsed_items(reader)
+    rest = reader.octets[reader.at :]
+    if len(rest) > _MAX_CACHED or b"{" in rest:
+        return _parsed_items(reader)
+    items, size = _cached_items(rest)
+    reader.at += size
+    return items
 
 
 @lru_cache(maxsize=256)
-def _simple_items(octets: bytes) -> tuple[FetchItem, ...]:
+def _cached_items(octets: bytes) -> tuple[tuple[FetchItem, ...], int]:
+    """Items at the start of the octets, and their size."""
     reader = CommandReader(octets)
-    items = _parsed_items(reader)
-    reader.end()
-    return items
+    return _parsed_items(reader), reader.at
 
 
 def _parsed_items(reader: CommandReader) -> tuple[FetchItem, ...]:

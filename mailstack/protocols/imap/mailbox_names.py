@@ -30,6 +30,8 @@ def parse_name(octets: bytes, *, utf8: bool = False, is_pattern: bool = False, i
     """
     if len(octets) > MAX_OCTETS:
         raise ValueError("the mailbox name is too long")
+    if is_pattern and not octets:
+        return ""
     if _PLAIN.fullmatch(octets) and not is_new:
         name = octets.decode("ascii")
         return name if name.upper() != INBOX or is_pattern else INBOX

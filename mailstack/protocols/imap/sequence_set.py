@@ -15,6 +15,8 @@ _MAX = 2**32 - 1
 _NUMBER = rb"(?:[1-9][0-9]{0,9}|\*)"
 _SET = re.compile(rb"%b(?::%b)?(?:,%b(?::%b)?)*+" % (_NUMBER, _NUMBER, _NUMBER, _NUMBER))
 
+_LONG = re.compile(rb"[0-9]{10}")
+
 
 class SequenceOutOfRange(Exception):
     """A set names a message sequence number that the mailbox does not have."""
@@ -34,15 +36,11 @@ def parse_set(octets: bytes) -> SequenceSet:
         return SequenceSet((), is_saved=True)
     if not _SET.fullmatch(octets):
         raise ValueError("not a sequence set")
-    ranges = []
-    for part in octets.replace(b"*", b"0").split(b","):
-        first, _, last = part.partition(b":")
-        start = int(first)
-        end = int(last) if last else start
-        if start > _MAX or end > _MAX:
-            raise ValueError("a number of the set is out of range")
-        ranges.append((start, end))
-    return SequenceSet(tuple(ranges))
+    parts = [part.partition(b":") for part in octets.replace(b"*", b"0").split(b",")]
+    ranges = tuple([(int(first), int(last) if colon else int(first)) for first, colon, last in parts])
+    if _LONG.search(octets) and max(map(max, ranges)) > _MAX:
+        raise ValueError("a number of the set is out of range")
+    return SequenceSet(ranges)
 
 
 def number_ranges(numbers: SequenceSet, count: int) -> list[tuple[int, int]]:
