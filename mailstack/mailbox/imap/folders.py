@@ -9,7 +9,7 @@ from mailstack.mailbox.imap.capabilities import EnabledExtensions
 from mailstack.mailbox.imap.dialogue import CommandRefused, ImapDialogue
 from mailstack.mailbox.imap.service import ImapService
 from mailstack.protocols.imap import responses
-from mailstack.protocols.imap.commands import Create, Delete, ImapStatus, Namespace, Rename, Subscribe
+from mailstack.protocols.imap.commands import Create, Delete, ImapStatus, Rename, Subscribe
 from mailstack.store.folders import INBOX, SEPARATOR, Folder, NoSuchFolder
 from mailstack.store.mailboxes import MailboxStatus
 
@@ -106,7 +106,7 @@ class FolderCommands:
         utf8 = self._dialogue.engine.utf8
         self._dialogue.send(responses.status(folder.path, [(item, values[item]) for item in items], utf8=utf8))
 
-    async def namespace(self, _: Namespace) -> None:
+    async def namespace(self) -> None:
         """NAMESPACE: personal mailboxes alone (RFC 2342)."""
         self._dialogue.send(b'* NAMESPACE (("" "/")) NIL NIL\r\n')
 

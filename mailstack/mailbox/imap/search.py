@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 
 from mailstack.letter import Content
@@ -60,6 +61,28 @@ class MessageSearch:
             await self._let_others_run(end)
             found.extend(await self._matching(batch, test, contents, selected))
         return array("I", sorted(found)) if undecided else found
+
+    async def fields(
+        self, indexes: Sequence[int], selected: SelectedMailbox, *, with_content: bool = True
+    ) -> AsyncIterator[tuple[int, Mapping[bytes, bytes]]]:
+        """Unfolded fields of messages, by position. A removed message is left out.
+
+        A message that can't be read has no fields; without `with_content` none has.
+
+        Raises CommandRefused after too long.
+        """
+        end = self._clock.steady() + self._dialogue.limits.search_time
+        for batch in _batches(indexes, selected):
+            await self._let_others_run(end)
+            contents = dict(await self._read(batch, selected)) if with_content else {}
+            for index in batch:
+                fields: Mapping[bytes, bytes] = {}
+                if (content := contents.get(index)) is not None:
+                    text = MessageText(content, self._dialogue.pause)
+                    with suppress(StoreError):
+                        await text.load()
+                        fields = await text.fields()
+                yield index, fields
 
     async def _let_others_run(self, end: float) -> None:
         await self._dialogue.pause(0)
@@ -118,7 +141,8 @@ class Searcher:
         """SEARCH. Raises CommandRefused, StoreError; then a result to be saved is empty (RFC 5182 §2.1)."""
         returns = command.returns
         saves = returns is not None and "SAVE" in returns.options
-        if has_modseq := _has_modseq(command.key):
+        finds_modseqs = has_modseq(command.key)
+        if finds_modseqs:
             self._enabled.enable(["CONDSTORE"])
         try:
             found = await self._messages.find(command.key, selected)
@@ -126,8 +150,7 @@ class Searcher:
             if saves:
                 selected.saved = array("I")
             raise
-        modseqs, positions = selected.view.columns.modseqs, (selected.position(index) for index in found)
-        modseq = max((modseqs[at] for at in positions if at is not None), default=None) if has_modseq else None
+        modseq = highest_modseq(found, selected) if finds_modseqs else None
         numbers = numbers_of(found, selected, by_uid=command.by_uid)
         if returns is None:
             self._dialogue.send(responses.numbers("SEARCH", numbers, modseq))
@@ -136,6 +159,12 @@ class Searcher:
             selected.saved = selected.uids_of([range(index, index + 1) for index in _saved(found, returns)])
         if set(returns.options) - {"SAVE"} or returns.partial is not None:
             self._dialogue.send(esearch(command.tag, numbers, returns, by_uid=command.by_uid, modseq=modseq))
+
+
+def highest_modseq(found: Sequence[int], selected: SelectedMailbox) -> int | None:
+    """Highest mod-sequence of the results (RFC 7162 §3.1.5); None without any."""
+    modseqs, positions = selected.view.columns.modseqs, (selected.position(index) for index in found)
+    return max((modseqs[at] for at in positions if at is not None), default=None)
 
 
 def numbers_of(found: Sequence[int], selected: SelectedMailbox, *, by_uid: bool) -> list[int]:
@@ -218,12 +247,12 @@ def _size(key: SearchKey) -> int:
     return 1
 
 
-def _has_modseq(key: SearchKey) -> bool:
+def has_modseq(key: SearchKey) -> bool:
     match key:
         case And(keys):
-            return any(_has_modseq(each) for each in keys)
+            return any(has_modseq(each) for each in keys)
         case Or(first, second):
-            return _has_modseq(first) or _has_modseq(second)
+            return has_modseq(first) or has_modseq(second)
         case Not(negated):
-            return _has_modseq(negated)
+            return has_modseq(negated)
     return isinstance(key, ModseqKey)

@@ -22,6 +22,7 @@ from mailstack.mailbox.imap.search import MessageSearch, Searcher
 from mailstack.mailbox.imap.selected import may_expunge, send_slices
 from mailstack.mailbox.imap.selection import Selection
 from mailstack.mailbox.imap.service import ImapLimits, ImapService
+from mailstack.mailbox.imap.sort import Sorter
 from mailstack.mailbox.login import SessionEnded
 from mailstack.protocols.connection import Peer, Woken
 from mailstack.protocols.imap import responses
@@ -50,8 +51,10 @@ from mailstack.protocols.imap.commands import (
     Rename,
     Search,
     Select,
+    Sort,
     StoreFlags,
     Subscribe,
+    Thread,
 )
 from mailstack.protocols.imap.server import ImapServerEngine
 from mailstack.store import StoreError
@@ -59,10 +62,6 @@ from mailstack.store import StoreError
 __all__ = ["ImapLimits", "ImapService", "serve"]
 
 _log = logging.getLogger(__name__)
-
-
-Handler = Callable[[Any], Awaitable[str | None]]
-"""Performs a command; returns its response code, None without one. Raises those of REFUSED, and SessionEnded."""
 
 
 def _name(command: ImapEvent) -> str:
@@ -81,10 +80,6 @@ def _name(command: ImapEvent) -> str:
     return type(command).__name__.removeprefix("Imap").upper()
 
 
-async def _refuse_unsupported(_: object) -> None:
-    raise CommandRefused("the command is not supported", status="BAD")
-
-
 class ImapSession:
     """Session of a logged-in client."""
 
@@ -92,51 +87,20 @@ class ImapSession:
         self._dialogue = dialogue
         self._service = service
         self._enabled = EnabledExtensions()
-        self._folders = folders = FolderCommands(dialogue, service, account, self._enabled)
-        self._list = FolderList(dialogue, folders, service.mailboxes)
-        self._selection = Selection(dialogue, service, folders, self._enabled)
-        self._flags = FlagStorage(dialogue, service.mailboxes, self._enabled)
-        self._fetcher = Fetcher(dialogue, service.mailboxes, self._flags, self._enabled)
-        self._copies = MessageCopies(
+        self.folders = folders = FolderCommands(dialogue, service, account, self._enabled)
+        self.list = FolderList(dialogue, folders, service.mailboxes)
+        self.selection = Selection(dialogue, service, folders, self._enabled)
+        self.flags = FlagStorage(dialogue, service.mailboxes, self._enabled)
+        self.fetcher = Fetcher(dialogue, service.mailboxes, self.flags, self._enabled)
+        self.copies = MessageCopies(
             dialogue, folders, service.mailboxes, service.quota, account=account, now=service.clock.now
         )
-        self._appender = Appender(dialogue, service, folders, account)
-        self._quota = QuotaCommands(dialogue, folders, service.quota, account)
-        self._searcher = Searcher(dialogue, MessageSearch(dialogue, service.mailboxes, service.clock), self._enabled)
-        self._idler = Idler(dialogue, service.clock, self._send_news)
-        self._handlers = {**self._folder_handlers(), **self._message_handlers()}
-
-    def _folder_handlers(self) -> dict[type, Handler]:
-        """Handlers of the commands that need no selected mailbox."""
-        return {
-            Append: self._appender.append,
-            Capability: self._send_capabilities,
-            Create: self._folders.create,
-            Delete: self._folders.delete,
-            Enable: self._enable,
-            GetQuota: self._quota.get,
-            GetQuotaRoot: self._quota.get_root,
-            Idle: lambda command: self._idler.idle(command, self._selection.mailbox),
-            ImapStatus: self._folders.status,
-            ListFolders: self._list.list,
-            Lsub: self._list.lsub,
-            Namespace: self._folders.namespace,
-            Rename: self._folders.rename,
-            Select: self._selection.select,
-            Subscribe: self._folders.subscribe,
-        }
-
-    def _message_handlers(self) -> dict[type, Handler]:
-        """Handlers of the commands on the selected mailbox."""
-        selection = self._selection
-        return {
-            Close: selection.leave,
-            Expunge: lambda command: self._copies.expunge(command, selection.current),
-            Fetch: lambda command: self._fetcher.fetch(command, selection.current),
-            ImapCopy: lambda command: self._copies.copy(command, selection.current),
-            Search: lambda command: self._searcher.search(command, selection.current),
-            StoreFlags: lambda command: self._flags.store(command, selection.current),
-        }
+        self.appender = Appender(dialogue, service, folders, account)
+        self.quota = QuotaCommands(dialogue, folders, service.quota, account)
+        messages = MessageSearch(dialogue, service.mailboxes, service.clock)
+        self.searcher = Searcher(dialogue, messages, self._enabled)
+        self.sorter = Sorter(dialogue, messages)
+        self.idler = Idler(dialogue, service.clock, self._send_news)
 
     async def run(self) -> None:
         """Answers all commands. Raises SessionEnded."""
@@ -153,15 +117,17 @@ class ImapSession:
 
     def close(self) -> None:
         """Leaves the selected mailbox."""
-        self._selection.close()
+        self.selection.close()
 
     async def _perform(self, command: ImapEvent) -> None:
         """Answers one command with its responses, the news of the mailbox, and the tagged response."""
         tag: str = command.tag  # type: ignore[union-attr]
         name = _name(command)
-        handler = self._handlers.get(type(command), _refuse_unsupported)
         try:
-            code = await handler(command)
+            handler = _HANDLERS.get(type(command))
+            if handler is None:
+                raise CommandRefused("the command is not supported", status="BAD")
+            code = await handler(self, command)
         except REFUSED as error:
             refused = refusal(error, f"perform {name}")
             await self._send_news(command)
@@ -170,11 +136,11 @@ class ImapSession:
             await self._send_news(command)
             self._dialogue.ok(tag, f"{name} completed", code or "")
 
-    async def _send_capabilities(self, _: Capability) -> None:
+    async def send_capabilities(self) -> None:
         names = capabilities_after_login(self._dialogue.limits.message_size)
         self._dialogue.send(responses.words("CAPABILITY", names))
 
-    async def _enable(self, command: Enable) -> None:
+    async def enable(self, command: Enable) -> None:
         """ENABLE; an empty list follows if nothing was newly enabled (RFC 5161 §3.1)."""
         added = self._enabled.enable(command.extensions)
         for name in added:
@@ -183,7 +149,7 @@ class ImapSession:
 
     async def _send_news(self, command: ImapEvent) -> None:
         """Sends what has changed in the selected mailbox, as far as the command permits it. Raises SessionEnded."""
-        selected = self._selection.mailbox
+        selected = self.selection.mailbox
         if selected is None or isinstance(command, Select):
             return
         try:
@@ -196,6 +162,37 @@ class ImapSession:
             _log.error("can't read the changes of %s: %s", selected.view.mailbox, error)
         if selected.has_news:
             await send_slices(self._dialogue, selected.news(expunges=may_expunge(command)))
+
+
+Handler = Callable[[ImapSession, Any], Awaitable[str | None]]
+"""Performs a command; returns its response code, None without one. Raises those of REFUSED, and SessionEnded."""
+
+# For the process, and not for each session: thousands of sessions are idle at a time.
+_HANDLERS: dict[type, Handler] = {
+    Append: lambda session, command: session.appender.append(command),
+    Capability: lambda session, _: session.send_capabilities(),
+    Close: lambda session, command: session.selection.leave(command),
+    Create: lambda session, command: session.folders.create(command),
+    Delete: lambda session, command: session.folders.delete(command),
+    Enable: lambda session, command: session.enable(command),
+    Expunge: lambda session, command: session.copies.expunge(command, session.selection.current),
+    Fetch: lambda session, command: session.fetcher.fetch(command, session.selection.current),
+    GetQuota: lambda session, command: session.quota.get(command),
+    GetQuotaRoot: lambda session, command: session.quota.get_root(command),
+    Idle: lambda session, command: session.idler.idle(command, session.selection.mailbox),
+    ImapCopy: lambda session, command: session.copies.copy(command, session.selection.current),
+    ImapStatus: lambda session, command: session.folders.status(command),
+    ListFolders: lambda session, command: session.list.list(command),
+    Lsub: lambda session, command: session.list.lsub(command),
+    Namespace: lambda session, _: session.folders.namespace(),
+    Rename: lambda session, command: session.folders.rename(command),
+    Search: lambda session, command: session.searcher.search(command, session.selection.current),
+    Select: lambda session, command: session.selection.select(command),
+    Sort: lambda session, command: session.sorter.sort(command, session.selection.current),
+    StoreFlags: lambda session, command: session.flags.store(command, session.selection.current),
+    Subscribe: lambda session, command: session.folders.subscribe(command),
+    Thread: lambda session, command: session.sorter.thread(command, session.selection.current),
+}
 
 
 async def serve(

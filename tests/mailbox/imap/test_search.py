@@ -149,3 +149,28 @@ def test_quota_commands() -> None:
     assert telnet.lines('GETQUOTA ""')[0] == '* QUOTA "" (STORAGE 2 10)'
     assert telnet.ask("GETQUOTA other").startswith("NO ")
     assert telnet.ask("GETQUOTAROOT nothing").startswith("NO [NONEXISTENT]")
+
+
+def letter(subject: str, message_id: str, references: str = "") -> bytes:
+    return f"Subject: {subject}\r\nMessage-ID: <{message_id}>\r\nReferences: {references}\r\n\r\nx\r\n".encode()
+
+
+def test_sort() -> None:
+    """IMAP-105"""
+    telnet = ImapServer(letter("c", "1"), letter("Re: a", "2"), letter("b", "3", "<other@one>")).selected()
+    assert telnet.lines("SORT (SUBJECT) UTF-8 ALL")[0] == "* SORT 2 3 1"
+    assert telnet.lines("UID SORT (REVERSE SUBJECT) UTF-8 2:3")[0] == "* SORT 3 2"
+    assert telnet.lines("SORT (ARRIVAL REVERSE SIZE) UTF-8 ALL")[0] == "* SORT 3 2 1"
+    assert telnet.lines("SORT (SIZE) UTF-8 ALL")[0] == "* SORT 1 2 3"
+    assert (
+        telnet.lines("SORT RETURN (MIN COUNT ALL) (SUBJECT) UTF-8 ALL")[0]
+        == '* ESEARCH (TAG "a6") MIN 2 COUNT 3 ALL 2,3,1'
+    )
+
+
+def test_thread() -> None:
+    """IMAP-105"""
+    telnet = ImapServer(letter("a", "1@x"), letter("b", "2@x"), letter("Re: a", "3@x", "<1@x>")).selected()
+    assert telnet.lines("THREAD REFERENCES UTF-8 ALL")[0] == "* THREAD (1 3)(2)"
+    assert telnet.lines("UID THREAD ORDEREDSUBJECT UTF-8 ALL")[0] == "* THREAD (1 3)(2)"
+    assert telnet.ask("THREAD REFS UTF-8 ALL").startswith("BAD ")
