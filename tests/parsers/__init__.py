@@ -14,6 +14,7 @@ from tests.parsers import (
     looking,
     networks,
     people,
+    renderers,
     secrets,
     settings,
     stored,
@@ -23,7 +24,7 @@ from tests.parsers.parser import Parser
 
 TABLES = (
     engines, conversations, secrets, letters, people, stored, networks, settings, asking, vouching, looking, filters,
-    files, browsers, imap,
+    files, browsers, imap, renderers,
 )  # fmt: skip
 
 PARSERS: dict[str, Parser] = {parser.name: parser for table in TABLES for parser in table.PARSERS}
