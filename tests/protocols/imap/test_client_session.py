@@ -11,93 +11,22 @@ from twisted.internet.defer import Deferred
 from mailstack.letter.envelope import HostPort
 from mailstack.protocols.connection import Disconnected
 from mailstack.protocols.imap import commands as c
-from mailstack.protocols.imap import responses
 from mailstack.protocols.imap.client import CommandString, ImapClientEngine, ImapData
 from mailstack.protocols.imap.client_results import FetchedMessage, ListedFolder, SelectedFolder
 from mailstack.protocols.imap.client_session import ImapClientSession, ImapConnectionLost, ImapRefused
-from mailstack.protocols.imap.server import ImapServerEngine
 from tests.clock import HandClock
 from tests.protocols.cuts import CUTS, Cut, whole
+from tests.protocols.imap.small_server import SmallServer
 from tests.protocols.pop3.pair import Cable, MemoryPeer
 
 ADDRESS = HostPort("192.0.2.1", 143)
 
 
-SELECTED = responses.flags(["\\Seen", "$x"]) + responses.exists(3) + responses.recent(0)
-for _code in ("UIDVALIDITY 7", "UIDNEXT 12", "HIGHESTMODSEQ 9", "PERMANENTFLAGS (\\Seen \\*)"):
-    SELECTED += responses.untagged_ok("x", _code)
-
-
-DATA = {
-    c.Select: SELECTED,
-    c.ListFolders: (
-        responses.list_line(["\\HasNoChildren"], "INBOX")
-        + responses.list_line([], "日本/x y")
-        + b'* LIST () NIL "&&"\r\n'
-    ),
-    c.ImapStatus: responses.status("x", [("MESSAGES", 3), ("UIDNEXT", 12)]),
-    c.Fetch: responses.exists(4) + b"* 1 FETCH (UID 5 BODY[] %b)\r\n" % responses.string(b"a\r\n)\r\n"),
-    c.Search: responses.numbers("SEARCH", [4, 7]),
-}
-"""Untagged responses by the type of the command."""
-
-
-class SmallServer:
-    """A server of fixed answers, and what it was given."""
-
-    def __init__(self, cable: Cable, client: Callable[[], Any], *, literal_plus: bool = False) -> None:
-        self.engine = ImapServerEngine()
-        self.peer: MemoryPeer[Any] = MemoryPeer(self.engine, HandClock(), cable.towards(client), remote=ADDRESS)
-        self.capabilities = "CAPABILITY IMAP4rev1 LITERAL+" if literal_plus else "CAPABILITY IMAP4rev1"
-        self.events: list[Any] = []
-        self.message = b""
-
-    def answer(self, event: Any) -> bytes:
-        """Octets for one event: what DATA has, then the tagged OK."""
-        engine = self.engine
-        match event:
-            case c.LiteralWanted() | c.Append():
-                return engine.accept_literal()
-            case c.Authenticate() | c.Idle():
-                return self.challenge(event)
-            case c.MessageOctets():
-                self.message += event.octets
-                return b""
-            case c.ImapRejected():
-                return engine.tagged(event.tag, event.status, event.text, event.code)
-        if isinstance(event, c.ImapStatus) and event.folder == "none":
-            return engine.tagged(event.tag, "NO", "no such folder", "NONEXISTENT")
-        return self.data(event) + engine.tagged(self.tag, "OK", "done", self.code(event))
-
-    def challenge(self, event: Any) -> bytes:
-        if isinstance(event, c.Authenticate):
-            return self.engine.challenge(b"")
-        return self.engine.idling() + responses.untagged_ok("still here") + responses.exists(5)
-
-    @property
-    def tag(self) -> str:
-        return next(each.tag for each in reversed(self.events) if hasattr(each, "tag"))
-
-    def code(self, event: Any) -> str:
-        if isinstance(event, c.Select):
-            return "READ-ONLY" if event.read_only else "READ-WRITE"
-        return "APPENDUID 7 12" if isinstance(event, c.AppendEnd) else ""
-
-    def data(self, event: Any) -> bytes:
-        """Untagged responses to a command."""
-        if isinstance(event, c.ImapLogin | c.ImapAuthResponse):
-            self.engine.logged_in()
-        elif isinstance(event, c.Select):
-            self.engine.selected()
-        elif isinstance(event, c.Capability):
-            return responses.words(self.capabilities)
-        return DATA.get(type(event), b"")
-
-    async def serve(self) -> None:
-        self.peer.send(self.engine.greeting("hello"))
-        while not isinstance(event := await self.peer.next_event(600.0), Disconnected):
-            self.events.append(event)
-            self.peer.send(self.answer(event))
+async def serve(server: SmallServer, peer: MemoryPeer[Any]) -> None:
+    peer.send(server.engine.greeting("hello"))
+    while not isinstance(event := await peer.next_event(600.0), Disconnected):
+        server.events.append(event)
+        peer.send(server.answer(event))
 
 
 def run(
@@ -106,9 +35,10 @@ def run(
     """The result of an errand at a SmallServer, which is logged in to."""
     cable = Cable(cut)
     engine = ImapClientEngine()
-    server = SmallServer(cable, lambda: client, **settings)
+    server = SmallServer(**settings)
     clock = HandClock()
-    client: MemoryPeer[Any] = MemoryPeer(engine, clock, cable.towards(lambda: server.peer), remote=ADDRESS)
+    peer: MemoryPeer[Any] = MemoryPeer(server.engine, clock, cable.towards(lambda: client), remote=ADDRESS)
+    client: MemoryPeer[Any] = MemoryPeer(engine, clock, cable.towards(lambda: peer), remote=ADDRESS)
     session = ImapClientSession(client, engine)
     results: list[Any] = []
 
@@ -120,7 +50,7 @@ def run(
 
     async def both() -> None:
         Deferred.fromCoroutine(visit()).addErrback(lambda failure: (results.append(failure.value), client.close()))
-        await server.serve()
+        await serve(server, peer)
 
     cable.run(both(), clock)
     if isinstance(results[0], BaseException):
