@@ -11,6 +11,9 @@ MAX_NUMBER = 2**32 - 1
 MAX_MODSEQ = 2**63 - 1
 """Greatest mod-sequence (RFC 7162 §7)."""
 
+UNMATCHED = "\0"
+"""Pattern and reference that match no name: names have no control characters."""
+
 MAX_NESTING = 100
 """Maximum depth of nested search keys."""
 
@@ -147,7 +150,7 @@ class CommandReader:
 
     def pattern(self) -> str:
         """Pattern of LIST, which may have `%` and `*` (RFC 3501 §9, list-mailbox)."""
-        return self._name(self._string(_PATTERN, "a pattern"), is_pattern=True)
+        return self._pattern(self._string(_PATTERN, "a pattern"))
 
     def text(self, what: str = "a string") -> str:
         """Astring in UTF-8."""
@@ -158,17 +161,22 @@ class CommandReader:
 
     def folder(self, *, is_new: bool = False) -> str:
         """Decoded folder name. Raises ImpossibleCommand."""
-        return self._name(self.astring("a mailbox name"), is_new=is_new)
+        octets = self.astring("a mailbox name")
+        try:
+            return parse_name(octets, utf8=self.utf8, is_new=is_new)
+        except ValueError as error:
+            raise ImpossibleCommand(str(error), "CANNOT") from None
 
     def reference(self) -> str:
         """Reference of LIST and LSUB, which may be empty."""
-        return self._name(self.astring("a reference name"), is_pattern=True)
+        return self._pattern(self.astring("a reference name"))
 
-    def _name(self, octets: bytes, *, is_pattern: bool = False, is_new: bool = False) -> str:
+    def _pattern(self, octets: bytes) -> str:
+        """Decoded pattern; UNMATCHED for octets that no name has."""
         try:
-            return parse_name(octets, utf8=self.utf8, is_pattern=is_pattern, is_new=is_new)
-        except ValueError as error:
-            raise ImpossibleCommand(str(error), "CANNOT") from None
+            return parse_name(octets, utf8=self.utf8, is_pattern=True)
+        except ValueError:
+            return UNMATCHED
 
     def _string(self, pattern: re.Pattern[bytes], what: str) -> bytes:
         found = pattern.match(self.octets, self.at)

@@ -69,6 +69,8 @@ def test_starttls_is_for_connections_in_the_clear() -> None:
         (b"SUBSCRIBE a&-b", c.Subscribe("a", "a&b")),
         (b"UNSUBSCRIBE x", c.Subscribe("a", "x", on=False)),
         (b'LIST "" *', c.ListFolders("a", "", ("*",), ListOptions())),
+        (b'LIST "" !#$&\'+,-.:;<=>?@^_`|[}]%*', c.ListFolders("a", "", ("\0",), ListOptions())),
+        (b'LSUB "&" "\xff"', c.Lsub("a", "\0", "\0")),
         (b'LIST "" ""', c.ListFolders("a", "", ("",), ListOptions())),
         (b'LIST a/ "%/&ZeVnLIqe-"', c.ListFolders("a", "a/", ("%/日本語",), ListOptions())),
         (b'LIST (subscribed RECURSIVEMATCH) "" ("a" b%)',
