@@ -164,7 +164,7 @@ def test_sort() -> None:
     assert telnet.lines("SORT (SIZE) UTF-8 ALL")[0] == "* SORT 1 2 3"
     assert (
         telnet.lines("SORT RETURN (MIN COUNT ALL) (SUBJECT) UTF-8 ALL")[0]
-        == '* ESEARCH (TAG "a6") MIN 2 COUNT 3 ALL 2,3,1'
+        == '* ESEARCH (TAG "a7") MIN 2 COUNT 3 ALL 2,3,1'
     )
 
 
