@@ -171,7 +171,7 @@ class MailboxStore(Protocol):
     async def update(
         self, mailbox: str, *, collected: Sequence[int], deleted: Sequence[int], steps: Sequence[Step]
     ) -> list[Step]:
-        """Marks letters (uids) as collected and removes others, atomically (RFC 1939 §6).
+        """Marks letters (uids) as collected and seen, and removes others, atomically (RFC 1939 §6).
 
         Returns the written `steps`. A letter gets "collected" only once.
         """

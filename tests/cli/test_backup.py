@@ -67,6 +67,9 @@ def test_a_server_comes_back_with_all_that_it_had(mailstack: Mailstack, shelf: S
     pump.run(there.queue.accept(later))
     pump.run(there.queue.settle(placing(later.deliveries[0])))
     assert [entry.uid for entry in pump.run(there.mailboxes.entries(BOB.key, 0, 10))] == [1, backup.GAP + 2]
+    # A client knows changes that the backup lacks: it gets all messages, and all other uids as removed.
+    assert not pump.run(there.mailboxes.removals(BOB.key, backup.GAP // 2)).is_complete
+    assert len(pump.run(there.mailboxes.messages(BOB.key, changed_since=backup.GAP // 2, limit=10))) == 2
     pump.run(there.close())
     assert (tmp_path / "there" / "tls" / "key.pem").read_text() == "a key"
     with closing(sqlite3.connect(tmp_path / "there" / "index.sqlite3")) as index:

@@ -189,6 +189,20 @@ def test_what_pop3_and_pruning_remove_is_logged(subject: Subject) -> None:
     assert len(subject.run(subject.store.history.records(Filter()))) == 1
 
 
+def test_what_pop3_retrieves_is_seen(subject: Subject) -> None:
+    """IMAP-122."""
+    for _ in range(3):
+        place(subject)
+    add(subject, [1], FLAGGED)
+    since = status(subject).modseq
+    subject.run(subject.store.mailboxes.update(BOB.key, collected=[1, 2, 9], deleted=[2], steps=[]))
+    assert [each.flags for each in messages(subject)] == [Flags(SEEN | FLAGGED, 0), Flags(0, 0)]
+    assert [each.uid for each in messages(subject, changed_since=since)] == [1]
+    assert (status(subject).unseen, status(subject).modseq) == (1, since + 2)
+    subject.run(subject.store.mailboxes.update(BOB.key, collected=[1], deleted=[], steps=[]))
+    assert status(subject).modseq == since + 2
+
+
 def test_a_mailbox_that_is_not_there_has_no_flags(subject: Subject) -> None:
     mailboxes = subject.store.mailboxes
     with pytest.raises(NoSuchFolder):

@@ -29,7 +29,8 @@ from mailstack.store.sqlite.store import DATABASE
 TRIES = 10
 """Maximum number of attempts to copy the database and all its files of a running server."""
 GAP = 1_000_000
-"""Number of UIDs that a backup skips: the server may assign some between the backup and its return."""
+"""Number of UIDs, and of changes of flags, that a backup skips: the server may give some between the backup and its return."""
+_SKIP_CHANGES = "UPDATE mailboxes SET modseq = modseq + ?, known_from = modseq + ?"
 # An index may be broken, and give less than the table has.
 _COUNT = "SELECT count(*) FROM letters NOT INDEXED"
 _NAMED = "SELECT file FROM contents NOT INDEXED WHERE file IS NOT NULL"
@@ -201,6 +202,7 @@ def _moment(directory: Path, folder: Path) -> Path:
                 connection.execute("PRAGMA journal_mode = DELETE")
                 with suppress(sqlite3.DatabaseError):  # a damaged database is reported, and saved unchanged
                     connection.execute("UPDATE mailboxes SET next_uid = next_uid + ?", (GAP,))
+                    connection.execute(_SKIP_CHANGES, (GAP, GAP))
                 return database
     raise CannotMove(f"the contents of {directory} change too fast; repeat the backup when the server is less busy")
 

@@ -137,6 +137,21 @@ _RELATIONS = {
         WHERE length(t.headers) + l.size <> t.size ORDER BY t.letter""",
 }
 """SELECT of the letters with a fault, by the text of the fault."""
+_MISCOUNTED = """SELECT m.name FROM mailboxes AS m
+    WHERE m.messages <> (SELECT COUNT(*) FROM entries AS e WHERE e.mailbox = m.id)
+    OR m.unseen <> (SELECT COUNT(*) FROM entries AS e WHERE e.mailbox = m.id AND e.flags & 1 = 0)
+    OR m.deleted <> (SELECT COUNT(*) FROM entries AS e WHERE e.mailbox = m.id AND e.flags & 8 <> 0)
+    OR m.octets <> (SELECT COALESCE(SUM(e.size), 0) FROM entries AS e WHERE e.mailbox = m.id) ORDER BY m.name"""
+_UIDS_AHEAD = """SELECT m.name FROM mailboxes AS m WHERE EXISTS (SELECT 1 FROM entries AS e
+    WHERE e.mailbox = m.id AND (e.uid >= m.next_uid OR e.modseq > m.modseq)) ORDER BY m.name"""
+_NO_MAILBOX = """SELECT f.account || ': ' || f.path FROM folders AS f WHERE f.mailbox <> ''
+    AND NOT EXISTS (SELECT 1 FROM mailboxes AS m WHERE m.name = f.mailbox) ORDER BY f.account, f.path"""
+_MAILBOX_FAULTS = {
+    "mailbox {}: its counters differ from its messages": _MISCOUNTED,
+    "mailbox {}: a message has a UID or a mod-sequence that was not given yet": _UIDS_AHEAD,
+    "folder {}: it has no mailbox": _NO_MAILBOX,
+}
+"""SELECT of the mailboxes with a fault, by the text of the fault."""
 _NAMED = f"""SELECT t.letter || ' ' || COALESCE(CAST(l.size AS VARCHAR(20)), '') || ' ' || t.file FROM contents AS t
     LEFT JOIN letters AS l ON l.id = t.letter WHERE t.file IS NOT NULL AND t.file LIKE '{OBJECT}%' ORDER BY t.letter"""
 OBJECTS_AT_ONCE = 100
@@ -162,6 +177,11 @@ def faults(
                 yield f"message {letter}{where(store, letter)} {fault}"
         except StoreError as error:
             yield f"the check for a message that {fault} failed: {error}"
+    for fault, statement in _MAILBOX_FAULTS.items():
+        try:
+            yield from (fault.format(name) for name in store.letters(statement))
+        except StoreError as error:
+            yield f"{fault.format('*')}: the check failed: {error}"
     if objects is not None:
         yield from _faults_of_objects(store, objects, on_progress, read=read_objects)
 

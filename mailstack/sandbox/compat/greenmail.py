@@ -235,9 +235,9 @@ async def _purge(store: Store, index: LetterIndex) -> None:
     """
     await index.up_to_date()
     await index.soft_delete(ItemFilter())
-    for mailbox in await store.mailboxes.sizes():
-        # The index owns the archive.
-        while mailbox != ARCHIVE and (entries := await store.mailboxes.entries(mailbox, 0, PURGE_BATCH)):
+    accounts = [account for account in await store.mailboxes.sizes() if account != ARCHIVE]  # the index owns it
+    for mailbox in [folder.mailbox for account in accounts for folder in await store.folders.list(account)]:
+        while mailbox and (entries := await store.mailboxes.entries(mailbox, 0, PURGE_BATCH)):
             try:
                 await store.mailboxes.update(mailbox, collected=(), deleted=[entry.uid for entry in entries], steps=())
             except (Conflict, MaildropInUse):

@@ -25,9 +25,14 @@ ALTER TABLE entries ADD COLUMN modseq INTEGER NOT NULL DEFAULT 1;
 -- Time at which it entered this mailbox (RFC 8514); NULL: `at`.
 ALTER TABLE entries ADD COLUMN saved REAL;
 
+-- What POP3 has retrieved is seen.
+UPDATE entries SET flags = 1 WHERE EXISTS (SELECT 1 FROM deliveries
+    WHERE deliveries.letter = entries.letter AND deliveries.number = entries.number AND deliveries.state = 'collected');
+
 UPDATE mailboxes SET messages = (SELECT COUNT(*) FROM entries WHERE entries.mailbox = mailboxes.id);
 
-UPDATE mailboxes SET unseen = messages;
+UPDATE mailboxes SET unseen =
+    (SELECT COUNT(*) FROM entries WHERE entries.mailbox = mailboxes.id AND entries.flags = 0);
 
 CREATE INDEX entries_by_modseq ON entries (mailbox, modseq);
 

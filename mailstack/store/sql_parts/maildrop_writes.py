@@ -9,8 +9,9 @@ from mailstack.letter import LetterId
 from mailstack.letter.delivery import Step
 from mailstack.store import rows, sql
 from mailstack.store.batch import Batch, Transaction, next_in_sequence, pieces
+from mailstack.store.mailboxes import SEEN, FlagChange, Flags
 from mailstack.store.outbox import OutboxSubscriptions
-from mailstack.store.sql_parts import removals
+from mailstack.store.sql_parts import imap_flags, removals
 
 
 class CollectedSteps:
@@ -68,6 +69,8 @@ def update(
             collected_steps.find(transaction, held.id, part)
         letters, _ = removals.remove(transaction, held, deleted)
         transaction.drop_contents(letters)
+        if seen := set(collected) - set(deleted):
+            imap_flags.store_flags(transaction, name, sorted(seen), FlagChange(added=Flags(SEEN, 0)), None)
     collected_steps.write(transaction)
     batch.announce(collected_steps.new)
     batch.write(transaction)

@@ -1,4 +1,4 @@
-"""Change notifications between processes that share a SQLite database: a mark, polled while there are subscribers."""
+"""Change notifications between processes on one SQLite database, by a mark."""
 
 from __future__ import annotations
 

@@ -139,18 +139,25 @@ def test_a_failed_write_leaves_the_target_empty(tmp_path: Path, monkeypatch: pyt
     assert differing(here, there) == []
 
 
+UNFLAGGED = (0, 0, 2, None)
+"""Flags, keywords, mod-sequence and save date of a new message."""
+
+
 def one_server() -> Server:
     """Three letters in two mailboxes, one of them large."""
     return {
         **{table.name: [] for table in tables()},
         "letters": [(f"l{n}", "mx.home.test", "", 1.5, 3, "{}", "{}") for n in range(3)],
         "steps": [(f"l{n}", 2**62 + n, 1.5, "mx.home.test", "submitted", "{}") for n in range(3)],
-        "mailboxes": [(1, "alice@home.test", 7, 3, 6), (2, "bob@home.test", 9, 2, 3)],
+        "mailboxes": [(1, "alice@home.test", 7, 3, 6, 4, 2, 1, 1, 1), (2, "bob@home.test", 9, 2, 3, 2, 1, 1, 0, 1)],
         "entries": [
-            (1, 1, "l0", 0, 3, 1.5, b""),
-            (1, 2, "l1", 0, 3, 1.5, b""),
-            (2, 1, "l2", 0, 3, 1.5, b"\0"),
+            (1, 1, "l0", 0, 3, 1.5, b"", 9, -(2**63), 3, 2.5),
+            (1, 2, "l1", 0, 3, 1.5, b"", *UNFLAGGED),
+            (2, 1, "l2", 0, 3, 1.5, b"\0", *UNFLAGGED),
         ],
+        "keywords": [(1, 63, "$Forwarded")],
+        "expunged": [(1, 4, "1:2,7")],
+        "folders": [("alice@home.test", "INBOX", "alice@home.test", "", 1), ("alice@home.test", "x", "", "", 1)],
         "accounts": [("alice@home.test", b"$2b$", 1.0, "", None, 0)],
         "contents": [
             (letter, file, octets, digest_of(octets))
@@ -283,7 +290,8 @@ def assert_faults_are_told(tmp_path: Path, there: Any) -> None:
     server["deliveries"].append(
         ("read", 0, "mx.home.test", "a@b", None, to, "local", "queued", 1.0, *waiting[:-1], "[[]]")
     )
-    server["entries"].append((2, 2, "gone", 0, 3, 1.5, b""))
+    server["entries"].append((2, 2, "gone", 0, 3, 1.5, b"", *UNFLAGGED))
+    server["folders"].append(("bob@home.test", "Sent", "bob@home.test/1", "", 1))
     write_server(tmp_path / "broken", server)
     with closing(there(tmp_path / "broken")) as source:
         found = list(faults(source, silent))
@@ -293,6 +301,11 @@ def assert_faults_are_told(tmp_path: Path, there: Any) -> None:
     assert "message l2 (bob@home.test) has another size in a mailbox" in found
     assert any(each.startswith("table deliveries, ('read', 0)") and "length 4" in each for each in found)
     assert not any(each.startswith("message l0") for each in found)
+    assert [each for each in found if each.startswith(("mailbox", "folder"))] == [
+        "mailbox bob@home.test: its counters differ from its messages",
+        "mailbox bob@home.test: a message has a UID or a mod-sequence that was not given yet",
+        "folder bob@home.test: Sent: it has no mailbox",
+    ]
 
 
 def test_every_table_has_a_key(tmp_path: Path) -> None:
