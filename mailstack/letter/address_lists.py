@@ -28,6 +28,12 @@ _PLAIN_ESCAPE = re.compile(rb"\\[^<>@,;:\"()\\]")
 _ONE_WORD = re.compile(rb'(?:[^\s@"]++|"(?:[^"\\]|\\.)*+")@\S+\Z')
 _NO_NAME = re.compile(rb'[@"\\<]')
 """Octets that do not occur in unquoted words of a display name."""
+_ATOM = rb"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]++"
+_SIMPLE_ITEM = re.compile(
+    rb'[ \t]*+(?:((?:%b[ \t]++)*+|"[^"\\\0]*+"[ \t]*+)<(%b@[A-Za-z0-9.-]++)>|(%b@[A-Za-z0-9.-]++))[ \t]*+(?:(,)|\Z)'
+    % (_ATOM, _ATOM, _ATOM)
+)
+"""Most items, which need no tokens: an address, or words or a quoted string before one in angle brackets."""
 _ATOMS = re.compile(r"[^\s@<>(),;:\\\"\[\]\x00-\x20\x7f]{1,255}\Z")
 """Local part with misplaced dots or beyond the length of RFC 5321, as real senders have."""
 _MAX_FIELD = 65536
@@ -168,7 +174,10 @@ def read_address_list(
     With `names_have_commas`, words before a comma are part of the next display name: "Smith, John <j@x.test>". In a list
     of recipients they are a separate item.
     """
-    text, comments, is_whole = _without_comments(_FOLD.sub(b"", body[:_MAX_FIELD]))
+    text = _FOLD.sub(b"", body[:_MAX_FIELD])
+    if len(body) <= _MAX_FIELD and (simple := _simple_list(text, max_mailboxes)) is not None:
+        return simple
+    text, comments, is_whole = _without_comments(text)
     is_whole = is_whole and len(body) <= _MAX_FIELD and b"\0" not in body  # a NUL ends the text for programs in C
     mailboxes: list[Mailbox] = []
     groups: list[MailboxGroup] = []
@@ -200,6 +209,22 @@ def read_address_list(
         groups.append(MailboxGroup(*group, len(mailboxes)))
     is_clear = all(mailbox.is_clear for mailbox in mailboxes)
     return AddressList(tuple(mailboxes), is_whole and is_clear, tuple(groups))
+
+
+def _simple_list(text: bytes, max_mailboxes: int) -> AddressList | None:
+    """The list of simple items; None if another is among them."""
+    mailboxes: list[Mailbox] = []
+    at = 0
+    while at < len(text):
+        item = _SIMPLE_ITEM.match(text, at)
+        if item is None:
+            return None
+        at = item.end()
+        name, bracketed, alone, comma = item.groups()
+        mailboxes.append(Mailbox(b" ".join(name.split()) if name else b"", bracketed or alone, is_clear=True))
+        if comma and len(mailboxes) >= max_mailboxes:
+            return AddressList(tuple(mailboxes), is_whole=False)
+    return AddressList(tuple(mailboxes), is_whole=True)
 
 
 class _Item:
@@ -280,6 +305,8 @@ def _without_comments(text: bytes) -> tuple[bytes, list[tuple[int, bytes]], bool
 
     From the first unclosed comment on, parentheses are text.
     """
+    if b"(" not in text:
+        return text, [], True
     pieces: list[bytes] = []
     comments: list[tuple[int, bytes]] = []
     at = start = size = 0

@@ -55,6 +55,19 @@ def fields(section: bytes) -> Iterator[tuple[bytes, bytes]]:
         start = stop
 
 
+def first_bodies(section: bytes, names: Collection[bytes], max_octets: int) -> dict[bytes, bytes]:
+    """Unfolded body of the first field of each of these lower-case names; `max_octets` of a field count."""
+    found: dict[bytes, bytes] = {}
+    for field in _FIELD_END.split(section):
+        name, colon, body = field.partition(b":")
+        key = name.rstrip(_WSP).lower()
+        if colon and key in names and key not in found:
+            if len(field) > max_octets:
+                body = body[: max(0, max_octets - len(name) - 1)]
+            found[key] = (_FOLD.sub(b"", body) if b"\r" in body else body).strip()
+    return found
+
+
 def count(section: bytes, name: bytes) -> int:
     """Number of fields with this name, in any case."""
     lines = b"\r\n" + section.lower()

@@ -137,3 +137,31 @@ def test_of_many_large_from_fields_only_the_first_octets_are_read() -> None:
     began = time.process_time()
     authors_in([(b"from", b"From:" + b" a" * (MAX_AUTHORS_SIZE // 2 - 4))] * 32)
     assert time.process_time() - began < 0.1
+
+
+PIECES = [
+    b"a",
+    b"b.c",
+    b"@",
+    b"d.test",
+    b" ",
+    b"\t",
+    b"<",
+    b">",
+    b",",
+    b'"',
+    b'"x,  y"',
+    b"Joe",
+    b"<j@k>",
+    b"a@b",
+    b"\\",
+    b";",
+]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=8).map(b"".join), st.booleans(), st.integers(1, 3))
+def test_simple_lists_are_read_like_others(body: bytes, names_have_commas: bool, max_mailboxes: int) -> None:
+    """A comment, which has no meaning in front of all, is never in a simple list."""
+    plain = read_address_list(body, max_mailboxes, names_have_commas=names_have_commas)
+    commented = read_address_list(b"()" + body, max_mailboxes, names_have_commas=names_have_commas)
+    assert plain == commented

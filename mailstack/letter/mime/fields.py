@@ -10,7 +10,7 @@ from urllib.parse import unquote_to_bytes
 from msgspec import Struct
 
 from mailstack.letter.charsets import text_of
-from mailstack.letter.header import fields, plain, unfolded
+from mailstack.letter.header import fields, first_bodies, plain
 
 _TYPE = re.compile(rb"[ \t\r\n]*([!#-'*+.0-9A-Z^-z{|}~-]+/[!#-'*+.0-9A-Z^-z{|}~-]+)", re.IGNORECASE)
 # §5.1: parameter := attribute "=" value; RFC 2231 §3 and §4 add a section and a star to the attribute. Quoted strings are
@@ -51,14 +51,13 @@ class MimeFields(Struct, frozen=True):
 
 def describe(section: bytes, names: frozenset[bytes] = MIME_FIELDS) -> MimeFields:
     """Parse the MIME fields of a header section. `names` are the fields with a body in the result."""
-    bodies: dict[bytes, bytes] = {}
-    for name, field in fields(section):
-        if name in names and name not in bodies:
-            bodies[name] = unfolded(field[:_MAX_FIELD])
+    bodies = first_bodies(section, names, _MAX_FIELD)
     content_type = bodies.get(TYPE, b"")
     match = _TYPE.match(content_type)
-    plain_boundary = (b"boundary", None, False)
-    boundary = next((written for *key, written in _parameters(content_type) if tuple(key) == plain_boundary), b"")
+    boundary = b""
+    if b"=" in content_type:
+        plain_boundary = (b"boundary", None, False)
+        boundary = next((written for *key, written in _parameters(content_type) if tuple(key) == plain_boundary), b"")
     # Text after an unquoted boundary is a comment or invalid.
     boundary = _unquoted(boundary) if boundary.startswith(b'"') else boundary.partition(b" ")[0].partition(b"\t")[0]
     encoding = bodies.get(ENCODING, b"").partition(b"(")[0].strip().lower()

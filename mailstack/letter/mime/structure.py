@@ -14,9 +14,7 @@ from mailstack.letter.mime.fields import MIME_FIELDS, MimeFields
 from mailstack.letter.mime.parts import (
     MAX_NESTING,
     MAX_PARTS,
-    Body,
     Delimiter,
-    Filler,
     Head,
     Kind,
     Parts,
@@ -107,14 +105,12 @@ class StructureParser:
         return self._root or PartStructure.of_text(0, 0)
 
     def _add(self, piece: Piece) -> None:
-        match piece:
-            case Body(octets) | Filler(octets):
-                pass
-            case Head():
-                octets = piece.section
-                self._add_part(piece)
-            case Delimiter():
-                octets = piece.octets
+        if isinstance(piece, Head):
+            octets = piece.section
+            self._add_part(piece)
+        else:
+            octets = piece.octets
+            if isinstance(piece, Delimiter):
                 # A closed multipart ends where a delimiter of an outer one begins.
                 self._close(piece.within + piece.closes)
         self._at += len(octets)

@@ -52,7 +52,7 @@ class _StructureWriter:
 
     def _leaf(self, part: PartStructure, kind: bytes, subtype: bytes, *, is_message: bool) -> bytes:
         bodies = part.described.bodies
-        parameters = list(raw_parameters(bodies.get(TYPE, b"")))
+        parameters = list(raw_parameters(bodies[TYPE])) if TYPE in bodies else []
         if kind == b"text" and not any(name.lower().startswith(b"charset") for name, _ in parameters):
             parameters.append((b"charset", b"us-ascii"))
         written = b'("%b" "%b" %b %b %b %b %d' % (
@@ -81,9 +81,10 @@ class _StructureWriter:
         disposition = b"NIL"
         if (body := bodies.get(DISPOSITION)) and (value := _first_token(body)):
             disposition = b"(%b %b)" % (self._string(value), self._parameters(list(raw_parameters(body))))
-        languages = _TOKEN.findall(_COMMENT.sub(b"", bodies.get(b"content-language", b"")))[:_MAX_LANGUAGES]
-        written = b"(%b)" % b" ".join([self._string(each) for each in languages]) if languages else b"NIL"
-        return b" %b %b %b" % (disposition, written, self._nstring(bodies.get(b"content-location")))
+        languages = b"NIL"
+        if (body := bodies.get(b"content-language")) and (found := _TOKEN.findall(_COMMENT.sub(b"", body))):
+            languages = b"(%b)" % b" ".join([self._string(each) for each in found[:_MAX_LANGUAGES]])
+        return b" %b %b %b" % (disposition, languages, self._nstring(bodies.get(b"content-location")))
 
     def _parameters(self, parameters: list[tuple[bytes, bytes]]) -> bytes:
         """Parameters as they are, in the form of RFC 2231 too; NIL without any."""
@@ -91,7 +92,8 @@ class _StructureWriter:
         return b"(%b)" % b" ".join(written) if written else b"NIL"
 
     def _encoding(self, part: PartStructure) -> bytes:
-        value = _first_token(part.described.bodies.get(ENCODING, b""))
+        body = part.described.bodies.get(ENCODING)
+        value = _first_token(body) if body else b""
         return self._string(value.lower()) if value else b'"7bit"'
 
     def _string(self, octets: bytes) -> bytes:

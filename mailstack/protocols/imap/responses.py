@@ -16,6 +16,7 @@ MAX_QUOTED = 1000
 MAX_TEXT = 500
 """Maximum characters of a text for people."""
 
+_UNPLAIN = re.compile(rb'[\0\r\n"\\\x80-\xff]')
 _UNQUOTABLE = re.compile(rb"[\r\n\x80-\xff]")
 _UNQUOTABLE_UTF8 = re.compile(rb"[\r\n]")
 _SPECIAL = re.compile(rb'(["\\])')
@@ -31,6 +32,8 @@ def string(octets: bytes, *, utf8: bool = False) -> bytes:
 
     With `utf8` the client takes UTF-8 in quoted strings (RFC 6855 §3).
     """
+    if len(octets) <= MAX_QUOTED and not _UNPLAIN.search(octets):
+        return b'"%b"' % octets
     if b"\0" in octets:
         octets = octets.replace(b"\0", b"?")
     if len(octets) > MAX_QUOTED or (_UNQUOTABLE.search(octets) and not (utf8 and _is_quotable_utf8(octets))):
