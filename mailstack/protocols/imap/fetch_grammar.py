@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from mailstack.protocols.imap.commands import Fetch
 from mailstack.protocols.imap.fetch_items import BinarySection, BodySection, FetchAttribute, FetchItem, Preview
-from mailstack.protocols.imap.tokenizer import MAX_MODSEQ, MAX_NUMBER, CommandReader, ImapGrammarError
+from mailstack.protocols.imap.tokenizer import MAX_MODSEQ, CommandReader, ImapGrammarError
 
 MAX_ITEMS = 200
 """Maximum items of one FETCH."""
@@ -46,7 +46,7 @@ def fetch(reader: CommandReader, tag: str, *, by_uid: bool = False) -> Fetch:
     numbers = reader.numbers()
     reader.space()
     items = _items(reader)
-    changed_since, vanished = _modifiers(reader) if reader.skip(b" ") else (None, False)
+    changed_since, vanished = _modifiers(reader) if reader.skip_space() else (None, False)
     if vanished and (changed_since is None or not by_uid):
         raise ImapGrammarError("VANISHED needs UID FETCH and CHANGEDSINCE")
     return Fetch(tag, numbers, items, by_uid, changed_since, vanished)
@@ -186,11 +186,11 @@ def _field(reader: CommandReader) -> str:
 
 
 def _partial(reader: CommandReader) -> tuple[int, int] | None:
-    """Partial range `<first.octets>`; 0 octets are invalid (RFC 3501 §9, partial)."""
+    """Partial range `<first.octets>` of 63-bit numbers; 0 octets are invalid (RFC 9051 §9, partial)."""
     if not reader.skip(b"<"):
         return None
-    first = reader.number("the first octet", most=MAX_NUMBER)
+    first = reader.number("the first octet", most=MAX_MODSEQ)
     reader.expect(b".")
-    size = reader.number("a number of octets", least=1, most=MAX_NUMBER)
+    size = reader.number("a number of octets", least=1, most=MAX_MODSEQ)
     reader.expect(b">")
     return first, size

@@ -33,7 +33,7 @@ def select(reader: CommandReader, tag: str, *, read_only: bool = False) -> Selec
     reader.space()
     folder = reader.folder()
     condstore, qresync = False, None
-    if reader.skip(b" "):
+    if reader.skip_space():
         reader.expect(b"(")
         while True:
             name = reader.word("a parameter")
@@ -86,7 +86,7 @@ def create(reader: CommandReader, tag: str) -> Create:
     reader.space()
     folder = reader.folder(is_new=True)
     uses: list[str] = []
-    if reader.skip(b" "):
+    if reader.skip_space():
         reader.expect(b"(")
         if reader.word("a parameter") != "USE":
             raise ImapGrammarError("the parameter is unknown")
@@ -168,7 +168,7 @@ def list_(reader: CommandReader, tag: str) -> ListFolders:
     patterns = _patterns(reader) if reader.is_next(b"(") else (reader.pattern(),)
     returns: set[str] = set()
     items: tuple[StatusItem, ...] = ()
-    if reader.skip(b" "):
+    if reader.skip_space():
         if reader.word("RETURN") != "RETURN":
             raise ImapGrammarError("RETURN is expected")
         is_extended = True

@@ -31,7 +31,7 @@ def store(reader: CommandReader, tag: str, *, by_uid: bool = False) -> StoreFlag
         flags = reader.flags()
     else:
         named = [reader.flag()]
-        while reader.skip(b" "):
+        while reader.skip_space():
             named.append(reader.flag())
         flags = tuple(named)
     return StoreFlags(tag, numbers, mode[0], flags, mode[1], by_uid, unchanged_since)

@@ -66,7 +66,7 @@ class _Keys:
     def several(self, depth: int) -> SearchKey:
         """One or more keys, all of which match."""
         keys = [self.key(depth)]
-        while self.reader.skip(b" "):
+        while self.reader.skip_space():
             keys.append(self.key(depth))
         return keys[0] if len(keys) == 1 else And(tuple(keys))
 

@@ -75,7 +75,7 @@ def authenticate(reader: CommandReader, tag: str) -> Authenticate:
     """AUTHENTICATE; "=" is an empty initial response (RFC 4959 §3)."""
     reader.space()
     mechanism = reader.word("a mechanism")
-    if not reader.skip(b" "):
+    if not reader.skip_space():
         return Authenticate(tag, mechanism)
     if reader.octets[reader.at :] == b"=":
         reader.at += 1
@@ -100,7 +100,7 @@ def enable(reader: CommandReader, tag: str) -> Enable:
     names = []
     reader.space()
     names.append(reader.word("an extension"))
-    while reader.skip(b" "):
+    while reader.skip_space():
         names.append(reader.word("an extension"))
         if len(names) > MAX_EXTENSIONS:
             raise ImapGrammarError("ENABLE has too many names")

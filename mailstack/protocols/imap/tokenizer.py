@@ -35,6 +35,7 @@ class LiteralMissing(ImapGrammarError):
     """The octets end where a string is announced as a literal."""
 
 
+_BLANKS = re.compile(rb" ++")
 _ATOM = re.compile(rb'[^\x00-\x20\x7f-\xff(){%*"\\\]]++')
 # The quantifiers are possessive, so that no input backtracks.
 _ASTRING = re.compile(rb'([^\x00-\x20\x7f-\xff(){%*"\\]++)|"((?:[^"\\\r\n\x00]++|\\["\\])*+)"')
@@ -66,8 +67,17 @@ class CommandReader:
     # --- marks
 
     def space(self) -> None:
-        if not self.skip(b" "):
+        """Consume the blank before an argument; some clients send several."""
+        if not self.skip_space():
             raise ImapGrammarError("an argument is missing")
+
+    def skip_space(self) -> bool:
+        """Consume blanks if they are next; whether they were."""
+        blanks = _BLANKS.match(self.octets, self.at)
+        if blanks is None:
+            return False
+        self.at = blanks.end()
+        return self.at < len(self.octets)
 
     def skip(self, mark: bytes) -> bool:
         """Consume `mark` if it is next; whether it was."""

@@ -133,7 +133,7 @@ def test_commands_of_the_selected_state(line: bytes, event: Any) -> None:
         b'LIST "" * RETURN (STATUS ())', b'LIST "" * RETURN (STATUS (FROB))', b'LSUB "" *x y', b"STATUS x",
         b"STATUS x ()", b"STATUS x (FROB)", b"STATUS x MESSAGES", b"COMPRESS", b"STORE 1 FLAGS", b"STORE 1 FLAGS (\\Foo)",
         b"STORE 1 +FLAGS (\\Recent)", b"STORE 0 FLAGS ()", b"STORE 1 FROB ()", b"STORE 1 (UNCHANGEDSINCE x) FLAGS ()",
-        b"STORE 1 FLAGS (a  b)", b"STORE 1 FLAGS (\\)", b"COPY 1", b"COPY x y", b"COPY 1: y", b"COPY 1,,2 y",
+        b"STORE 1 FLAGS (\\)", b"COPY 1", b"COPY x y", b"STORE 1 FLAGS (a b )", b"COPY 1: y", b"COPY 1,,2 y",
         b"COPY 4294967296 y", b"UID", b"UID NOOP", b"UID EXPUNGE", b"EXPUNGE 1", b"MOVE 1 (x)", b"IDLE now",
         b"UID CHECK", b"DONE", b"\xff\xfe", b"NOOP\xa0",
     ],
@@ -205,6 +205,21 @@ def test_nothing_is_read_after_logout() -> None:
     assert events(engine, b"a LOGOUT\r\nb NOOP\r\n", b"c NOOP\r\n") == [c.Logout("a")]
     assert engine.state is ImapState.LOGOUT
     assert engine.buffered == 0
+
+
+@pytest.mark.parametrize(
+    ("line", "same"),
+    [
+        (b"SELECT  x", b"SELECT x"),
+        (b"STORE 1  FLAGS (a  b)", b"STORE 1 FLAGS (a b)"),
+        (b"SEARCH  ALL   ALL ", b"SEARCH ALL ALL"),
+        (b"UID  FETCH 1 (FLAGS   UID)  ", b"UID FETCH 1 (FLAGS UID)"),
+        (b"NOOP ", b"NOOP"),
+    ],
+)
+def test_several_blanks_are_as_good_as_one(line: bytes, same: bytes) -> None:
+    assert command(selected(), line) == command(selected(), same)
+    assert not isinstance(command(selected(), line), c.ImapRejected)
 
 
 def test_limits_of_lists() -> None:

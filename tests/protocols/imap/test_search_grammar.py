@@ -66,7 +66,7 @@ def test_search_keys(keys: bytes, expected: k.SearchKey) -> None:
 @pytest.mark.parametrize(
     "keys",
     [
-        b"", b"FROB", b"()", b"(ALL", b"ALL)", b"ALL  ALL", b"NOT", b"OR ALL", b"OR (ALL ALL)", b"FROM", b"HEADER x",
+        b"", b"FROB", b"()", b"(ALL", b"ALL)", b"NOT", b"OR ALL", b"OR (ALL ALL)", b"FROM", b"HEADER x",
         b"SINCE 31-Feb-1994", b"SINCE 1-Foo-1994", b'SINCE "1-Feb-1994', b"SINCE 1-Feb-94", b"ON 1-Feb-0000", b"OLDER 0",
         b"LARGER -1", b"LARGER x", b"UID x", b"0", b"1:", b"MODSEQ", b'MODSEQ "x" FROB 1', b"KEYWORD \\Seen",
         b"BODY {1+}\r\n\xff", b"CHARSET UTF-8", b"SMALLER 9223372036854775808", b"1 CHARSET UTF-8 ALL",
