@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-CAPABILITY_BASE = ("IMAP4rev1", "LITERAL+", "SASL-IR", "ID", "ENABLE", "IDLE")
+CAPABILITY_BASE = ("IMAP4rev1", "IMAP4rev2", "LITERAL+", "SASL-IR", "ID", "ENABLE", "IDLE")
 """Capabilities before and after login."""
 
 CAPABILITY_SELECTED = (
@@ -36,10 +36,19 @@ CAPABILITY_SELECTED = (
     "OBJECTID",
     "SAVEDATE",
     "PREVIEW",
+    "UTF8=ACCEPT",
 )
 """Capabilities after login that have no value."""
 
-ENABLED_TOGETHER = {"CONDSTORE": ("CONDSTORE",), "QRESYNC": ("CONDSTORE", "QRESYNC")}
+REV2 = "IMAP4rev2"
+"""Name of the revision of RFC 9051, which a client enables as it does an extension."""
+
+ENABLED_TOGETHER = {
+    "CONDSTORE": ("CONDSTORE",),
+    "QRESYNC": ("CONDSTORE", "QRESYNC"),
+    "UTF8=ACCEPT": ("UTF8=ACCEPT",),
+    REV2.upper(): (REV2,),
+}
 """Extensions of ENABLE, with those that they imply (RFC 7162 §3.2.3)."""
 
 

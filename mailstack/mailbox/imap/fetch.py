@@ -31,6 +31,12 @@ MAX_MESSAGES = 64
 MAX_OCTETS = 262_144
 """Maximum octets of messages that are read together."""
 
+MAX_COST = 131_072
+"""Maximum octets of messages that are parsed in one turn of the reactor."""
+
+MESSAGE_COST = 8192
+"""Cost of each message in octets, besides its size."""
+
 
 class FetchOutput:
     """Octets of responses, sent in large pieces at the speed of the client."""
@@ -38,7 +44,7 @@ class FetchOutput:
     def __init__(self, dialogue: ImapDialogue) -> None:
         self._dialogue = dialogue
         self._octets = bytearray()
-        self._start = 0
+        self._start = self._cost = 0
         self._is_begun = False
         """Whether a part of the current response has been sent."""
 
@@ -52,11 +58,19 @@ class FetchOutput:
         if len(self._octets) >= CHUNK:
             await self.flush()
 
+    async def end(self, octets: bytes, size: int) -> None:
+        """Ends the response for a message of `size` octets."""
+        self._octets += octets
+        self._cost += MESSAGE_COST + size
+        if self._cost >= MAX_COST:
+            self._cost = 0
+            await self._dialogue.pause(0)
+
     async def flush(self) -> None:
         """Sends all; other sessions run. Raises SessionEnded."""
         self._dialogue.send(bytes(self._octets))
         self._octets.clear()
-        self._is_begun = True
+        self._cost, self._is_begun = 0, True
         await self._dialogue.drain()
         await self._dialogue.pause(0)
 
@@ -223,7 +237,7 @@ class _ContentFetch:
         try:
             await text.load()
             await self._items.write(text, is_first=start.endswith(b"("))
-            await self._output.write(b")\r\n")
+            await self._output.end(b")\r\n", min(text.size, MAX_OCTETS))
         except UnknownEncoding:
             self._output.drop()
             self._trouble = _UNKNOWN_ENCODING

@@ -17,7 +17,7 @@ from mailstack.mailbox.imap.message_columns import MessageColumns
 from mailstack.store import MailboxStore
 from mailstack.store.mailboxes import SEEN, Flags, MailboxMessage, MailboxStatus, Removals
 
-SLICE = 1000
+SLICE = 500
 """Messages that are read at a time: some milliseconds, so that other sessions don't wait."""
 
 MAX_LOGGED = 200_000

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from itertools import compress, pairwise
+from operator import attrgetter
 
 from mailstack.letter import LetterId
 from mailstack.store.mailboxes import Flags, MailboxMessage
@@ -52,13 +53,17 @@ class MessageColumns:
         start = at * ID_OCTETS
         return LetterId(self._letters[start : start + ID_OCTETS].rstrip(b" ").decode("ascii"))
 
-    def merge(self, messages: Iterable[MailboxMessage]) -> list[int]:
-        """Adds new messages and updates the flags of others; returns the uids of those with other flags."""
+    def merge(self, messages: Sequence[MailboxMessage]) -> list[int]:
+        """Adds new messages and updates the flags of others; returns the uids of those with other flags.
+
+        `messages` are in the order of their uids.
+        """
         changed = []
-        for message in messages:
-            if message.uid > self.top:
-                self._add(message)
-            elif (at := self.position(message.uid)) is not None and message.modseq > self.modseqs[at]:
+        new = bisect_right(messages, self.top, key=attrgetter("uid"))
+        if new < len(messages):
+            self._add(messages[new:])
+        for message in messages[:new]:
+            if (at := self.position(message.uid)) is not None and message.modseq > self.modseqs[at]:
                 self.modseqs[at] = message.modseq
                 if self.set_flags(at, message.flags):
                     changed.append(message.uid)
@@ -85,16 +90,16 @@ class MessageColumns:
             self._copy_others(positions)
         return removed
 
-    def _add(self, message: MailboxMessage) -> None:
-        self.top = message.uid
-        self.uids.append(message.uid)
-        self.system.append(message.flags.system)
-        self.keywords.append(message.flags.keywords)
-        self.modseqs.append(message.modseq)
-        self.sizes.append(message.size)
-        self.dates.append(message.at)
-        self.saved.append(message.saved)
-        self._letters += message.letter.encode("ascii").ljust(ID_OCTETS)
+    def _add(self, messages: Sequence[MailboxMessage]) -> None:
+        self.top = messages[-1].uid
+        self.uids.extend([message.uid for message in messages])
+        self.system += bytes([message.flags.system for message in messages])
+        self.keywords.extend([message.flags.keywords for message in messages])
+        self.modseqs.extend([message.modseq for message in messages])
+        self.sizes.extend([message.size for message in messages])
+        self.dates.extend([message.at for message in messages])
+        self.saved.extend([message.saved for message in messages])
+        self._letters += "".join([message.letter.ljust(ID_OCTETS) for message in messages]).encode("ascii")
 
     def _cut(self, runs: list[tuple[int, int]]) -> None:
         self.uids = self.uids[:]

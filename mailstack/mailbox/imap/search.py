@@ -8,7 +8,7 @@ from contextlib import suppress
 from functools import partial
 
 from mailstack.letter import Content
-from mailstack.mailbox.imap.capabilities import EnabledExtensions
+from mailstack.mailbox.imap.capabilities import REV2, EnabledExtensions
 from mailstack.mailbox.imap.column_search import ColumnSearch
 from mailstack.mailbox.imap.dialogue import CommandRefused, ImapDialogue
 from mailstack.mailbox.imap.fetch import MAX_MESSAGES, MAX_OCTETS
@@ -140,6 +140,8 @@ class Searcher:
     async def search(self, command: Search, selected: SelectedMailbox) -> None:
         """SEARCH. Raises CommandRefused, StoreError; then a result to be saved is empty (RFC 5182 §2.1)."""
         returns = command.returns
+        if returns is None and REV2 in self._enabled:
+            returns = SearchReturn(("ALL",))
         saves = returns is not None and "SAVE" in returns.options
         finds_modseqs = has_modseq(command.key)
         if finds_modseqs:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Sequence
 
-from mailstack.mailbox.imap.capabilities import EnabledExtensions
+from mailstack.mailbox.imap.capabilities import REV2, EnabledExtensions
 from mailstack.mailbox.imap.dialogue import CommandRefused, ImapDialogue
 from mailstack.mailbox.imap.folders import FolderCommands, mailbox_id
 from mailstack.mailbox.imap.selected import SelectedMailbox, send_slices
@@ -52,7 +52,7 @@ class Selection:
             raise CommandRefused("QRESYNC has not been enabled", status="BAD")
         had_selected = self._selected is not None
         self.close()
-        if had_selected and "QRESYNC" in self._enabled:
+        if had_selected and ("QRESYNC" in self._enabled or REV2 in self._enabled):
             self._dialogue.send(responses.untagged_ok("the previous mailbox is closed", "CLOSED"))
         if command.condstore:
             self._enabled.enable(["CONDSTORE"])
@@ -67,8 +67,13 @@ class Selection:
 
     def _send_state(self, selected: SelectedMailbox) -> None:
         view = selected.view
-        octets = [selected.flag_lines(), responses.exists(selected.count), responses.recent(0)]
-        if (unseen := view.first_unseen) is not None:
+        octets = [selected.flag_lines(), responses.exists(selected.count)]
+        if REV2 in self._enabled:
+            # RFC 9051 §6.3.2: the name of the mailbox, and neither RECENT nor UNSEEN.
+            octets.append(responses.list_line([], selected.folder.path, utf8=True))
+        else:
+            octets.append(responses.recent(0))
+        if REV2 not in self._enabled and (unseen := view.first_unseen) is not None:
             octets.append(responses.untagged_ok("first unseen message", f"UNSEEN {unseen + 1}"))
         octets += [
             responses.untagged_ok("UIDs valid", f"UIDVALIDITY {view.validity}"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import calendar
 from collections.abc import Mapping, Sequence
 from email.utils import parsedate_tz
+from typing import Any
 
 from mailstack.letter.address_lists import AddressList, read_address_list
 from mailstack.letter.charsets import text_of
@@ -40,7 +41,8 @@ def sort_order(order: Sequence[SortKey], values: Sequence[tuple[str | float, ...
     """Positions of the messages in their order; equal ones stay in the order of their positions (RFC 5256 §3)."""
     positions = list(range(len(values)))
     for number in range(len(order) - 1, -1, -1):
-        positions.sort(key=lambda position, column=number: values[position][column], reverse=order[number].is_reverse)  # type: ignore[misc]
+        column: list[Any] = [each[number] for each in values]
+        positions.sort(key=column.__getitem__, reverse=order[number].is_reverse)
     return positions
 
 
