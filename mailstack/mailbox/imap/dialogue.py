@@ -21,6 +21,9 @@ from mailstack.store.folders import FolderExists, FolderHasChildren, NoSuchFolde
 
 _log = logging.getLogger(__name__)
 
+EARLY_S = 0.5
+"""Seconds before its time at which a timeout is that of the connection's lifetime."""
+
 
 class CommandRefused(Exception):
     """Command that gets NO, or BAD; str() is the text."""
@@ -113,6 +116,9 @@ class ImapDialogue:
             await self.drain()
             event = await self._peer.next_event(max(0.0, end - self._clock.steady()))
             if isinstance(event, TimedOut):
+                if self._clock.steady() < end - EARLY_S:
+                    self.bye("the connection has lasted too long")
+                    raise SessionEnded
                 return None
             if isinstance(event, Ending):
                 self._end(event)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from msgspec import Struct
 
@@ -42,14 +43,14 @@ class FolderList:
             return
         patterns = _patterns(command.reference, command.patterns)
         folders = await self._folders.all()
-        entries = list(_entries(folders, command.options))
-        listed = []
-        for start in range(0, len(entries), SLICE):
-            await self._let_others_run(start)
-            for entry in entries[start : start + SLICE]:
+        entries = _entries(folders, command.options)
+        listed: list[Folder] = []
+        while batch := list(islice(entries, SLICE)):
+            for entry in batch:
                 if any(pattern.matches(entry.folder.path) for pattern in patterns):
                     listed.append(entry.folder)
                     self._send(entry.attributes, entry.folder.path, child_info=entry.child_info)
+            await self._let_others_run(len(batch) == SLICE)
         if command.options.status:
             await self._send_statuses([folder for folder in listed if folder.mailbox], command.options.status)
 
@@ -73,8 +74,8 @@ class FolderList:
                         parents.add(parent)
                         self._send(["\\Noselect"], parent, command="LSUB")
 
-    async def _let_others_run(self, start: int) -> None:
-        if start:
+    async def _let_others_run(self, is_long: int) -> None:
+        if is_long:
             await self._dialogue.pause(0)
         await self._dialogue.drain()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mailstack.mailbox.imap.service import ImapLimits
+from mailstack.protocols.connection import TimedOut
 from mailstack.store.mailboxes import DELETED
 from tests.aid import run
 from tests.mailbox.imap.sessions import BOB, HELLO, ImapServer
@@ -137,6 +138,17 @@ def test_idle_has_signs_of_life_and_an_end() -> None:
     server.clock.advance(1660)
     assert telnet.read() == "* OK still here\r\n" * 13
     server.clock.advance(30)
+    assert telnet.read().startswith("* BYE ")
+    assert telnet.closed
+
+
+def test_a_connection_that_reaches_its_lifetime_in_idle_ends() -> None:
+    """IMAP-26"""
+    server = ImapServer()
+    telnet = server.selected()
+    telnet.send("x IDLE\r\n")
+    telnet.peer._ending = TimedOut(0)
+    telnet.peer.wake()
     assert telnet.read().startswith("* BYE ")
     assert telnet.closed
 
