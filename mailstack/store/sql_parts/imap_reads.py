@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from mailstack.letter import LetterId
 from mailstack.store import imap_sql, rows
 from mailstack.store.batch import pieces
 from mailstack.store.connection import Connection
@@ -14,6 +13,7 @@ from mailstack.store.sql_parts.removals import LOGGED
 from mailstack.store.uid_ranges import merged, parse_ranges
 
 _ALL = (1 << MAX_KEYWORDS) - 1
+_MESSAGE_TYPES: tuple[set[type], ...] = ({int}, {int}, {str}, {int}, {int}, {int}, {float, int}, {float, int})
 
 
 def unsigned(keywords: int) -> int:
@@ -54,19 +54,23 @@ def messages(connection: Connection, name: str, after: int, changed_since: int, 
     if changed_since < known_from:
         changed_since = 0
     if changed_since:
-        found = connection.fetch(imap_sql.CHANGED_MESSAGES, imap_sql.MESSAGE, (mailbox, changed_since, after, limit))
+        ((changed,),) = connection.execute(imap_sql.ARE_MANY_CHANGED, (mailbox, changed_since)).fetchall()
+        statement = imap_sql.FEW_CHANGED_MESSAGES if changed < imap_sql.FEW_CHANGED else imap_sql.CHANGED_MESSAGES
+        found = connection.fetch(statement, imap_sql.MESSAGE, (mailbox, changed_since, after, limit))
     else:
         found = connection.fetch(imap_sql.MESSAGES, imap_sql.MESSAGE, (mailbox, after, limit))
-    return rows.checked("entries", name, lambda: [_message(row) for row in found])
+    return rows.checked("entries", name, lambda: _messages(found))
 
 
-def _message(row: Sequence[Any]) -> MailboxMessage:
-    uid, size, letter, flags, keywords, modseq, at, saved = row
-    if type(uid) is not int or type(flags) is not int or type(keywords) is not int:
-        raise TypeError(f"not numbers: {uid!r:.40}, {flags!r:.40}, {keywords!r:.40}")
-    return MailboxMessage(
-        uid, rows.number(size), LetterId(letter), Flags(flags, keywords & _ALL), modseq, float(at), float(saved)
-    )
+def _messages(found: Sequence[Sequence[Any]]) -> list[MailboxMessage]:
+    """Messages from rows of `imap_sql.MESSAGE`. Types are checked by column, which costs a third of checks by value."""
+    for types, column in zip(_MESSAGE_TYPES, zip(*found, strict=True), strict=False):
+        if wrong := set(map(type, column)) - types:
+            raise TypeError(f"a value of the wrong type: {wrong}")
+    return [
+        MailboxMessage(uid, size, letter, Flags(flags, keywords & _ALL), modseq, at, saved)
+        for uid, size, letter, flags, keywords, modseq, at, saved in found
+    ]
 
 
 def removals(connection: Connection, name: str, since: int) -> Removals:

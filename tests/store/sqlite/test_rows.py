@@ -10,7 +10,7 @@ import pytest
 
 from mailstack.letter import LetterId
 from mailstack.letter.letter import read_all
-from mailstack.store import Damaged, Filter, StoreError, history_sql, sql
+from mailstack.store import Damaged, Filter, StoreError, history_sql, imap_sql, sql
 from mailstack.store.locks import Turn
 from mailstack.store.schema import migrations
 from mailstack.store.settings import StoreSettings
@@ -88,7 +88,13 @@ def test_damaged_steps_contents_and_mailboxes_are_named(pump: Pump, open_store: 
     change(directory, "INSERT INTO mailboxes (id, name, validity, next_uid) VALUES (1, 'bob@home.test', 'x', 2)")
     with pytest.raises(StoreError, match="table mailboxes"):
         pump.run(store.mailboxes.open(BOB.key, "me"))
+    with pytest.raises(StoreError, match="table mailboxes"):
+        pump.run(store.mailboxes.status(BOB.key))
     change(directory, "UPDATE mailboxes SET validity = 1")
+    change(directory, "INSERT INTO entries VALUES (1, 1, 'x', 0, 1, 1.0, x'', 'seen', 0, 1, NULL)")
+    with pytest.raises(StoreError, match="table entries"):
+        pump.run(store.mailboxes.messages(BOB.key, limit=10))
+    change(directory, "DELETE FROM entries")
     assert pump.run(store.mailboxes.open(BOB.key, "other")).entries == [], "a failed opening holds no lock"
     change(directory, "INSERT INTO accounts VALUES ('a@home.test', 'text', 1.0, '', NULL, 0)")
     with pytest.raises(StoreError, match="table accounts"):
@@ -164,6 +170,14 @@ def test_a_large_maildrop_is_listed_in_order(pump: Pump, open_store: Open, direc
         (sql.uncollected(100), "SEARCH d USING PRIMARY KEY"),
         (history_sql.COLLECTED, "SEARCH deliveries USING PRIMARY KEY"),
         (sql.insert_entries(3), "SEARCH m USING INDEX"),
+        (sql.OCTETS_IN, "SEARCH mailboxes USING INDEX"),
+        (imap_sql.MESSAGES, "SEARCH entries USING PRIMARY KEY"),
+        (imap_sql.CHANGED_MESSAGES, "SEARCH entries USING PRIMARY KEY"),
+        (imap_sql.FEW_CHANGED_MESSAGES, "entries_by_modseq"),
+        (imap_sql.ARE_MANY_CHANGED, "entries_by_modseq"),
+        (imap_sql.copy_entries(3, "e.keywords"), "SEARCH e USING PRIMARY KEY"),
+        (imap_sql.move_entries(3, "e.keywords"), "SEARCH e USING PRIMARY KEY"),
+        (imap_sql.keywords_of(2), "SEARCH k USING PRIMARY KEY"),
         (
             history_sql.records(
                 ids=0, server=True, sender=False, recipient=True, since=False, until=False, states=0, pending=False
