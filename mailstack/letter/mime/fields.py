@@ -12,7 +12,9 @@ from msgspec import Struct
 from mailstack.letter.charsets import text_of
 from mailstack.letter.header import fields, first_bodies, plain
 
-_TYPE = re.compile(rb"[ \t\r\n]*([!#-'*+.0-9A-Z^-z{|}~-]+/[!#-'*+.0-9A-Z^-z{|}~-]+)", re.IGNORECASE)
+_TOKEN = rb"[!#-'*+.0-9A-Z^-z{|}~-]++"
+_BLANKS = rb"(?:[ \t\r\n]|\([^()]*+\))*+"
+_TYPE = re.compile(_BLANKS + rb"(" + _TOKEN + rb")" + _BLANKS + rb"/" + _BLANKS + rb"(" + _TOKEN + rb")", re.IGNORECASE)
 # §5.1: parameter := attribute "=" value; RFC 2231 §3 and §4 add a section and a star to the attribute. Quoted strings are
 # matched as a whole, so that they contain no parameter.
 _PARAMETER = re.compile(
@@ -62,7 +64,7 @@ def describe(section: bytes, names: frozenset[bytes] = MIME_FIELDS) -> MimeField
     boundary = _unquoted(boundary) if boundary.startswith(b'"') else boundary.partition(b" ")[0].partition(b"\t")[0]
     encoding = bodies.get(ENCODING, b"").partition(b"(")[0].strip().lower()
     return MimeFields(
-        match[1].decode("ascii").lower() if match else "",
+        b"/".join(match.groups()).decode("ascii").lower() if match else "",
         encoding.decode("ascii", "replace"),
         boundary.rstrip(b" \t"),
         bodies,

@@ -61,10 +61,10 @@ def addresses(body: bytes, *, utf8: bool = False) -> bytes:
 
 
 def _address(mailbox: Mailbox, *, utf8: bool) -> bytes:
-    name = unquoted(mailbox.name) if mailbox.name else None
+    name = unquoted(mailbox.name).strip() if mailbox.name else b""
     local, domain = split_address(mailbox.text)
     return b"(%b %b %b %b)" % (
-        nstring(name, utf8=utf8),
+        nstring(name or None, utf8=utf8),
         nstring(mailbox.route or None, utf8=utf8),
         string(local, utf8=utf8),
         string(domain, utf8=utf8),

@@ -63,6 +63,12 @@ def test_a_part_has_its_fields_and_extension_data_last() -> None:
     assert structure(message, extended=False) == structure(message)[:7]
 
 
+def test_a_type_may_have_blanks_and_comments() -> None:
+    """IMAP-84: RFC 822 §3.1.4, as old programs write them."""
+    found = structure(b"Content-Type: (a) text (b) / html; charset=utf-8\r\n\r\n")
+    assert found[:3] == [b"text", b"html", [b"charset", b"utf-8"]]
+
+
 def test_multiparts_and_messages_have_their_parts() -> None:
     """IMAP-84."""
     found = structure(TREE)

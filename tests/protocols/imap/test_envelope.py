@@ -76,6 +76,7 @@ def test_what_is_missing_is_nil_and_sender_and_reply_to_default_to_from() -> Non
         (b"<a@b@c.test>", [[None, None, b"a@b", b"c.test"]]),
         (b'A "B" C <d@e>', [[b"A B C", None, b"d", b"e"]]),
         (b", ,", None),
+        (b"a@b.test ( C (c) ), d@e.test ( )", [[b"C (c)", None, b"a", b"b.test"], [None, None, b"d", b"e.test"]]),
     ],
 )
 def test_broken_addresses_are_no_syntax_error(body: bytes, listed: list | None) -> None:
