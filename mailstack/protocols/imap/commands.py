@@ -42,9 +42,6 @@ class LiteralWanted(Struct, frozen=True):
     """Announced octets, within the limit."""
 
 
-# --- any state
-
-
 class Capability(ImapCommand, frozen=True):
     """CAPABILITY."""
 
@@ -64,9 +61,6 @@ class Id(ImapCommand, frozen=True):
 
     fields: tuple[tuple[str, str | None], ...] = ()
     """Fields of the client in their order; hostile text."""
-
-
-# --- not authenticated
 
 
 class ImapStartTls(ImapCommand, frozen=True):
@@ -102,9 +96,6 @@ class ImapAuthResponse(Redacted, frozen=True):
 
     response: bytes | None
     """Decoded response; None for `*`, which cancels the exchange."""
-
-
-# --- authenticated
 
 
 class Enable(ImapCommand, frozen=True):
@@ -258,9 +249,6 @@ class Compress(ImapCommand, frozen=True):
     mechanism: str
 
 
-# --- selected
-
-
 class Close(ImapCommand, frozen=True):
     """CLOSE and UNSELECT (RFC 3691)."""
 
@@ -351,39 +339,7 @@ class Replace(ImapCommand, frozen=True):
     by_uid: bool = False
 
 
-AnyCommand = (
-    Capability
-    | ImapNoop
-    | Logout
-    | Id
-    | ImapStartTls
-    | ImapLogin
-    | Authenticate
-    | Enable
-    | Select
-    | Create
-    | Delete
-    | Rename
-    | Subscribe
-    | ListFolders
-    | Lsub
-    | Namespace
-    | ImapStatus
-    | Append
-    | Idle
-    | GetQuota
-    | GetQuotaRoot
-    | Compress
-    | Close
-    | Expunge
-    | Search
-    | Sort
-    | Thread
-    | Fetch
-    | StoreFlags
-    | ImapCopy
-    | Replace
-)
+AnyCommand = ImapCommand | ImapLogin | Authenticate
 ImapEvent = (
     AnyCommand | ImapRejected | ImapAuthResponse | LiteralWanted | MessageOctets | AppendNext | AppendEnd | IdleDone
 )

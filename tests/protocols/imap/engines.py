@@ -9,7 +9,7 @@ from mailstack.protocols.imap import commands as c
 from mailstack.protocols.imap.command_input import InputLimits
 from mailstack.protocols.imap.server import ImapServerEngine
 
-WITH_MESSAGE = c.Append | c.Replace | c.AppendNext
+NOOP = b"n NOOP\r\n"
 
 
 def greeted(*, tls: bool = True, **limits: int) -> ImapServerEngine:
@@ -77,3 +77,7 @@ def command(engine: ImapServerEngine, line: bytes) -> Any:
     """The one event of a command without its tag and line end."""
     [event] = events(engine, b"a " + line + b"\r\n")
     return event
+
+
+def only_noop_after(engine: ImapServerEngine) -> None:
+    assert events(engine, NOOP) == [c.ImapNoop("n")]
