@@ -214,8 +214,18 @@ class MailboxStore(Protocol):
         A message with a greater mod-sequence than `unchanged_since` is left as it is.
         """
 
-    async def append(self, mailbox: str, letters: Sequence[AppendedLetter], steps: Sequence[Step] = ()) -> Copied:
-        """Store all letters in one transaction. Raises StoreFull, StoreError: then nothing was stored."""
+    async def append(
+        self,
+        mailbox: str,
+        letters: Sequence[AppendedLetter],
+        steps: Sequence[Step] = (),
+        *,
+        replaced: tuple[str, int] | None = None,
+    ) -> Copied:
+        """Store all letters in one transaction. Raises StoreFull, StoreError: then nothing was stored.
+
+        `replaced` is the mailbox and uid of a message that the transaction removes, if it exists (RFC 8508).
+        """
 
     async def copy(self, source: str, uids: Sequence[int], target: str, now: float) -> Copied:
         """Copy messages with flags and internal dates, all or none; missing uids are ignored. `now`: their save date."""

@@ -86,6 +86,26 @@ def test_letters_are_appended_together_or_not_at_all(subject: Subject) -> None:
     assert octets_of(subject, second.letter.id) is None
 
 
+@pytest.mark.parametrize("is_same", [True, False])
+def test_an_appended_letter_replaces_a_message(subject: Subject, is_same: bool) -> None:
+    """IMAP-75."""
+    source = folder(subject)
+    target = source if is_same else folder(subject, "Drafts")
+    first, second = appended(), appended(b"second\r\n")
+    (uid,) = subject.run(subject.store.mailboxes.append(source, [first])).uids
+    before = status(subject, source).modseq
+    (new,) = subject.run(subject.store.mailboxes.append(target, [second], replaced=(source, uid))).uids
+    assert [each.letter for each in messages(subject, source)] == ([second.letter.id] if is_same else [])
+    assert read(subject, target, new) == b"second\r\n"
+    assert octets_of(subject, first.letter.id) is None
+    assert subject.run(subject.store.mailboxes.removals(source, before)).uids == [(uid, uid)]
+    counted = status(subject, source)
+    assert (counted.messages, counted.octets) == ((1, 8) if is_same else (0, 0))
+    with pytest.raises(Conflict):
+        subject.run(subject.store.mailboxes.append(source, [second], replaced=(target, new)))
+    assert read(subject, target, new) == b"second\r\n"
+
+
 def test_a_copy_has_flags_and_dates_and_shares_the_content(subject: Subject) -> None:
     """IMAP-64."""
     mailbox = folder(subject)

@@ -1,4 +1,4 @@
-"""APPEND of one or several messages (RFC 3501, RFC 3502)."""
+"""APPEND of messages, and REPLACE (RFC 3501, RFC 3502, RFC 8508)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from mailstack.letter import Arrival, Content, Envelope, Letter, new_letter_id
 from mailstack.mailbox.imap.dialogue import CommandRefused, ImapDialogue
 from mailstack.mailbox.imap.flags import flags_for
 from mailstack.mailbox.imap.folders import FolderCommands
+from mailstack.mailbox.imap.selected import SelectedMailbox
 from mailstack.mailbox.imap.service import ImapService
+from mailstack.protocols.imap import responses
 from mailstack.protocols.imap.commands import (
     Append,
     AppendedMessage,
@@ -16,8 +18,9 @@ from mailstack.protocols.imap.commands import (
     AppendNext,
     ImapRejected,
     MessageOctets,
+    Replace,
 )
-from mailstack.protocols.imap.sequence_set import format_set
+from mailstack.protocols.imap.sequence_set import SequenceSet, format_set
 from mailstack.store import ContentWriter
 from mailstack.store.folders import Folder
 from mailstack.store.mailboxes import AppendedLetter
@@ -58,11 +61,25 @@ class Appender:
 
         Raises CommandRefused, OverQuota, StoreError: then nothing was stored.
         """
+        return await self._store(command, None)
+
+    async def replace(self, command: Replace, selected: SelectedMailbox) -> None:
+        """REPLACE: stores a message and removes another one in one transaction (RFC 8508). Raises as `append`."""
+        selected.check_writable()
+        numbers = SequenceSet(((command.number, command.number),))
+        (uid,) = selected.uids_of(selected.resolve(numbers, by_uid=command.by_uid)) or (0,)
+        if not uid:
+            raise CommandRefused("no such message", "NONEXISTENT")
+        code = await self._store(command, (selected.view.mailbox, uid))
+        # RFC 8508 §3.4: before the EXPUNGE of the replaced message.
+        self._dialogue.send(responses.untagged_ok("replacement stored", code))
+
+    async def _store(self, command: Append | Replace, replaced: tuple[str, int] | None) -> str:
         folder = await self._folders.target(command.folder)
         writers: list[ContentWriter] = []
         try:
             letters = await self._receive_all(command.message, folder, writers)
-            appended = await self._service.mailboxes.append(folder.mailbox, letters)
+            appended = await self._service.mailboxes.append(folder.mailbox, letters, replaced=replaced)
         except BaseException:
             for writer in writers:
                 writer.discard()

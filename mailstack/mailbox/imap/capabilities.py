@@ -36,6 +36,7 @@ CAPABILITY_SELECTED = (
     "OBJECTID",
     "SAVEDATE",
     "PREVIEW",
+    "REPLACE",
     "UTF8=ACCEPT",
 )
 """Capabilities after login that have no value."""

@@ -19,9 +19,15 @@ _MOVED_AT_ONCE = 5000
 """Messages of one part, when a whole mailbox moves."""
 
 
-def append(transaction: Transaction, name: str, letters: Sequence[AppendedLetter], batch: Batch) -> Copied:
+def append(
+    transaction: Transaction,
+    name: str,
+    letters: Sequence[AppendedLetter],
+    batch: Batch,
+    replaced: tuple[str, int] | None = None,
+) -> Copied:
     """See `MailboxStore.append`. `batch`: rows of the letters, their contents and steps."""
-    held = hold_existing(transaction, name)
+    _, held = _hold_both(transaction, replaced[0] if replaced else name, name)
     batch.write(transaction)
     modseq = held.modseq + 1
     flat: list[Any] = []
@@ -31,6 +37,10 @@ def append(transaction: Transaction, name: str, letters: Sequence[AppendedLetter
         flat += (each.flags.system & SYSTEM, signed(each.flags.keywords), modseq, each.letter.arrival.at)
     transaction.insert("entries", imap_sql.APPENDED, flat)
     _count_added(transaction, held, [(each.letter.content.size, each.flags.system) for each in letters])
+    if replaced is not None:
+        source, uid = replaced
+        removed, _ = removals.remove(transaction, hold_existing(transaction, source), [uid])
+        transaction.drop_contents(removed)
     return Copied(held.validity, [], list(range(held.next_uid, held.next_uid + len(letters))))
 
 

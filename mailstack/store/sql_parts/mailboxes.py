@@ -164,7 +164,14 @@ class SqlMailboxes:
         )
         return stored
 
-    async def append(self, mailbox: str, letters: Sequence[AppendedLetter], steps: Sequence[Step] = ()) -> Copied:
+    async def append(
+        self,
+        mailbox: str,
+        letters: Sequence[AppendedLetter],
+        steps: Sequence[Step] = (),
+        *,
+        replaced: tuple[str, int] | None = None,
+    ) -> Copied:
         batch = Batch(self._subscriptions)
         batch.add_steps(steps)
         wanted = tuple(letters)
@@ -172,7 +179,9 @@ class SqlMailboxes:
         appended: Copied = await self._contents.write_with(
             batch,
             acceptances,
-            lambda: self._writer.do(lambda transaction: imap_copies.append(transaction, mailbox, wanted, batch)),
+            lambda: self._writer.do(
+                lambda transaction: imap_copies.append(transaction, mailbox, wanted, batch, replaced)
+            ),
         )
         return appended
 

@@ -89,6 +89,23 @@ def test_line_ends_do_not_depend_on_the_pieces(pieces: list[bytes]) -> None:
     )
 
 
+def test_replace_is_one_transaction() -> None:
+    """IMAP-75"""
+    server = ImapServer(HELLO, HELLO)
+    telnet = server.selected()
+    lines = telnet.lines("REPLACE 1 INBOX (\\Draft) {3+}\r\na\r\n")
+    assert lines[0].startswith("* OK [APPENDUID ")
+    assert lines[1:] == ["* 1 EXPUNGE", "* 2 EXISTS", "OK REPLACE completed"]
+    assert telnet.lines("UID REPLACE 2 Drafts {3+}\r\nb\r\n")[1:] == ["* 1 EXPUNGE", "OK REPLACE completed"]
+    assert "MESSAGES 1" in telnet.ask("STATUS Drafts (MESSAGES)")
+    assert telnet.lines("UID FETCH 1:* FLAGS")[:-1] == ["* 1 FETCH (UID 3 FLAGS (\\Draft))"]
+    assert telnet.ask("UID REPLACE 77 Drafts {3}").startswith("NO [NONEXISTENT]")
+    assert telnet.ask("REPLACE 7 Drafts {3}").startswith("BAD ")
+    server.faults["append"] = StoreError("the disk is slow")
+    assert telnet.ask("REPLACE 1 Drafts {3+}\r\nc\r\n").startswith("NO [UNAVAILABLE]")
+    assert telnet.lines("UID FETCH 1:* FLAGS")[:-1] == ["* 1 FETCH (UID 3 FLAGS (\\Draft))"]
+
+
 def test_copy_keeps_flags_and_answers_with_both_sets() -> None:
     """IMAP-64"""
     telnet = ImapServer(HELLO, HELLO, HELLO).selected()
