@@ -7,6 +7,7 @@ of HEADER.FIELDS are selected from the octets of a header section.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -113,7 +114,7 @@ def is_filtered(item: BodySection) -> bool:
 
 def selected_fields(item: BodySection, section: bytes) -> bytes:
     """Fields of a header section for HEADER.FIELDS, in their order, with an empty line at the end."""
-    names = {name.lower().encode("utf-8", "surrogateescape") for name in item.fields}
+    names = _wanted_names(item)
     is_inverse = item.text == "HEADER.FIELDS.NOT"
     kept = [
         field
@@ -123,6 +124,11 @@ def selected_fields(item: BodySection, section: bytes) -> bytes:
     if kept and not kept[-1].endswith(b"\r\n"):
         kept.append(b"\r\n")
     return b"".join([*kept, b"\r\n"])
+
+
+@lru_cache(64)  # a FETCH has the same items for thousands of messages
+def _wanted_names(item: BodySection) -> frozenset[bytes]:
+    return frozenset([name.lower().encode("utf-8", "surrogateescape") for name in item.fields])
 
 
 def binary_range(item: BinarySection, message: PartStructure) -> EncodedRange | None:
@@ -144,6 +150,7 @@ def binary_range(item: BinarySection, message: PartStructure) -> EncodedRange | 
     return EncodedRange(octets, encoding if encoding in {"base64", "quoted-printable"} else "")
 
 
+@lru_cache(64)
 def label(item: BodySection | BinarySection) -> bytes:
     """Name of the section in the response, with the origin octet of a partial fetch."""
     origin = b"<%d>" % item.partial[0] if item.partial else b""
