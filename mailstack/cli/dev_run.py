@@ -32,6 +32,8 @@ _DESCRIPTIONS = {
     "submissions": "send, with TLS and login",
     "pop3": "read, with STLS and login",
     "pop3s": "read, with TLS and login",
+    "imap": "read and file, with STARTTLS and login",
+    "imaps": "read and file, with TLS and login",
     "web": "inbox, HTTP API, client setup",
 }
 

@@ -17,7 +17,7 @@ from mailstack.config.values import read_web_url
 from mailstack.net.proxy_protocol import PROXIED
 from mailstack.store.postgresql import driver
 
-SERVED = ("submission", "submissions", "mx", "lmtp", "pop3", "pop3s", "web", "https")
+SERVED = ("submission", "submissions", "mx", "lmtp", "pop3", "pop3s", "imap", "imaps", "web", "https")
 """Listeners of this version in the order of binding. The web pages are last, because they list all listeners."""
 
 
@@ -42,6 +42,7 @@ def check(config: Config, source: ConfigSource) -> list[Problem]:
         *_outward(config, source),
         *_allowed_domains(config, source),
         *_schedule(config, source),
+        *_timeouts(config, source),
         *_relay(config, source),
         *_workers(config, source),
         *_postgresql(config, source),
@@ -76,9 +77,6 @@ def _names(config: Config, source: ConfigSource) -> Iterator[Problem]:
 def _listeners(config: Config, source: ConfigSource) -> Iterator[Problem]:
     used: dict[tuple[str, int], str] = {}
     for name, endpoints in structs.asdict(config.listen).items():
-        if endpoints and name not in SERVED:
-            problem = f"this version serves {', '.join(SERVED)}, and no {name}"
-            yield source.problem(("listen", name), problem, "leave the list empty")
         for number, endpoint in enumerate(endpoints):
             if endpoint.startswith(PROXIED) and not config.proxy.networks:
                 problem = f'"{endpoint}" accepts no client, since proxy.networks is empty'
@@ -230,15 +228,22 @@ def _schedule(config: Config, source: ConfigSource) -> Iterator[Problem]:
         yield source.problem((*key, "longest"), "must not be shorter than first")
     if schedule.give_up_after <= 0:
         yield source.problem((*key, "give_up_after"), "must be longer than 0", 'RFC 5321 §4.5.4.1 wants "4d" or more')
-    if config.proxy.timeout <= 0:
-        yield source.problem(("proxy", "timeout"), "must be longer than 0", "every wait has an end")
-    if config.web.request_timeout <= 0:
-        yield source.problem(("web", "request_timeout"), "must be longer than 0", "every wait has an end")
     if config.accounts.longest_delay < config.accounts.failure_delay:
         yield source.problem(("accounts", "longest_delay"), "must not be shorter than failure_delay")
-    for name in ("command_timeout", "data_timeout", "session_time", "pop3_idle", "busy_timeout"):
-        if getattr(config.limits, name) <= 0:
-            yield source.problem(("limits", name), "must be longer than 0", "every wait has an end")
+
+
+_TIMEOUTS = (
+    *[("limits", name) for name in ("command_timeout", "data_timeout", "session_time", "pop3_idle", "busy_timeout")],
+    *[("imap", name) for name in ("login_timeout", "idle_timeout", "write_timeout", "keep_alive")],
+    ("proxy", "timeout"),
+    ("web", "request_timeout"),
+)
+
+
+def _timeouts(config: Config, source: ConfigSource) -> Iterator[Problem]:
+    for section, name in _TIMEOUTS:
+        if getattr(getattr(config, section), name) <= 0:
+            yield source.problem((section, name), "must be longer than 0", "every wait has an end")
 
 
 def _relay(config: Config, source: ConfigSource) -> Iterator[Problem]:

@@ -7,6 +7,7 @@ from typing import Literal
 
 from msgspec import Struct, field
 
+from mailstack.config.imap_settings import ImapSettings
 from mailstack.config.mail_sections import (
     AuthenticationSettings,
     DeliverySettings,
@@ -283,6 +284,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     dkim: DkimSettings = field(default_factory=DkimSettings)
     relay: RelaySettings = field(default_factory=RelaySettings)
     delivery: DeliverySettings = field(default_factory=DeliverySettings)
+    imap: ImapSettings = field(default_factory=ImapSettings)
     limits: LimitsSettings = field(default_factory=LimitsSettings)
     clients: ClientsSettings = field(default_factory=ClientsSettings)
     web: WebSettings = field(default_factory=WebSettings)

@@ -91,6 +91,14 @@ class Owner(Struct, frozen=True):
     account: Address
 
 
+class ImapFolder(Struct, frozen=True):
+    """Folder that each account has from its first login on."""
+
+    path: str
+    use: str
+    """Special use such as "\\Sent" (RFC 6154); "" without one."""
+
+
 DNS_PORT = 53
 _HOOK_NAME = re.compile(r"[A-Za-z0-9_-]{1,40}\Z")
 _SCHEMA_NAME = re.compile(r"(?:[a-z_][a-z0-9_]{0,62})?\Z")
@@ -262,6 +270,21 @@ def read_owner(text: object) -> Owner:
     return Owner(digits, read_address(account.strip()))
 
 
+_SPECIAL_USES = ("All", "Archive", "Drafts", "Flagged", "Junk", "Sent", "Trash")
+
+
+def read_imap_folder(text: object) -> ImapFolder:
+    """Raises ValueError."""
+    path, _, use = (text if isinstance(text, str) else "").partition(":")
+    attribute = use.strip().capitalize()
+    levels = path.split("/")
+    if not all(levels) or not path.isprintable() or any(letter in path for letter in "%*") or path.upper() == "INBOX":
+        raise ValueError('a folder name and its special use, as "Sent:sent"')
+    if attribute and attribute not in _SPECIAL_USES:
+        raise ValueError(f'a folder name with one of the uses {", ".join(_SPECIAL_USES).lower()}, as "Sent:sent"')
+    return ImapFolder(path, f"\\{attribute}" if attribute else "")
+
+
 def read_address(text: object) -> Address:
     """Raises ValueError."""
     try:
@@ -317,6 +340,7 @@ READERS: dict[Any, Callable[[object], Any]] = {
     FieldName: read_field_name,
     Address: read_address,
     Owner: read_owner,
+    ImapFolder: read_imap_folder,
     Path: read_path,
 }
 """Parsers by type. The text of their ValueError follows "expected "."""

@@ -51,6 +51,16 @@ class ServerAddresses(ABC):
         return self._running.services["pop3s"]
 
     @property
+    def imap(self) -> HostPort:
+        """Address of the IMAP service, with STARTTLS."""
+        return self._running.services["imap"]
+
+    @property
+    def imaps(self) -> HostPort:
+        """Address of the IMAP service, with TLS from the start."""
+        return self._running.services["imaps"]
+
+    @property
     def web(self) -> str:
         """URL of the web inbox and of the HTTP API."""
         return str(self._running.facts()["web"])

@@ -19,10 +19,12 @@ BASE = 'hostname = "mx.home.test"\ndomains = ["home.test"]\n'
     [
         ('[postgresql]\nlost_after = "1s"\n', "4: postgresql.lost_after: is so short that a process would be taken"),
         ('[postgresql]\ntimeout = "0"\n', "4: postgresql.timeout: is less than a second"),
+        ('[imap]\nidle_timeout = "0"\n', "4: imap.idle_timeout: must be longer than 0"),
         (
-            '[listen]\nimap = ["tcp:143"]\n',
-            "4: listen.imap: this version serves submission, submissions, mx, lmtp, pop3, pop3s, web, https, and no imap",
+            '[imap]\nfolders = ["Sent:send"]\n',
+            "4: imap.folders[0]: expected a folder name with one of the uses all, archive",
         ),
+        ('[imap]\nfolders = ["a//b"]\n', "4: imap.folders[0]: expected a folder name and its special use"),
         ('[listen]\nlmtp = ["tcp:25"]\n', "4: listen.lmtp[0]: LMTP must never be on port 25"),
         ('[web]\nrequest_timeout = "0"\n', "4: web.request_timeout: must be longer than 0"),
         ('[listen]\nmx = ["tcp:25"]\npop3 = ["tcp:25"]\n', '5: listen.pop3[0]: "tcp:25" is listened on by mx too'),

@@ -17,7 +17,15 @@ STANDARD = {"smtp": 25, "smtps": 465, "pop3": 110, "pop3s": 995, "imap": 143, "i
 TEST_OFFSET = 3000
 """Offset of the test ports from the standard ones; the API has none."""
 
-_SERVICES = {"smtp": "capture", "smtps": "captures", "pop3": "pop3", "pop3s": "pop3s", "api": "web"}
+_SERVICES = {
+    "smtp": "capture",
+    "smtps": "captures",
+    "pop3": "pop3",
+    "pop3s": "pop3s",
+    "imap": "imap",
+    "imaps": "imaps",
+    "api": "web",
+}
 _USER = re.compile(r"([^:,]+):([^,]*?)(?:@([^,@]+))?")
 _PROPERTY = re.compile(r"--?D(greenmail\.[A-Za-z0-9.]+)(?:=(.*))?", re.DOTALL)
 
@@ -58,11 +66,8 @@ def _set_addresses(overrides: DevOverrides, properties: Mapping[str, str]) -> No
     for protocol, usual in ports.items():
         port = properties.get(f"greenmail.{protocol}.port", "") or str(usual)
         where = properties.get(f"greenmail.{protocol}.hostname", "") or host
-        if protocol in _SERVICES:
-            address = f"[{where}]:{port}" if ":" in where else f"{where}:{port}" if where else port
-            overrides.listen(f"-Dgreenmail.{protocol}.port", address, _SERVICES[protocol], usual)
-    if ports.keys() & {"imap", "imaps"}:
-        overrides.not_supported("imap", "read by POP3, or with GET /api/user/ADDRESS/messages/")
+        address = f"[{where}]:{port}" if ":" in where else f"{where}:{port}" if where else port
+        overrides.listen(f"-Dgreenmail.{protocol}.port", address, _SERVICES[protocol], usual)
 
 
 def _read_property(overrides: DevOverrides, name: str, value: str, *, by_name: bool) -> None:

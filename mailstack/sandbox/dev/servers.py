@@ -138,7 +138,7 @@ class Servers:
 
 
 def _server_of_mailbox(mailbox: str) -> str:
-    """Server that reports reading of a mailbox: the POP3 port of home opens the mailboxes of both."""
+    """Server that reports reading of a mailbox: the POP3 and IMAP ports of home open the mailboxes of both."""
     return HOME if mailbox.endswith(f"@{HOME_DOMAIN}") else WORLD
 
 
@@ -150,9 +150,7 @@ NO_TARPIT = LimitsSettings(tarpit=Duration(0))
 def home_config(settings: DevSettings, data: Path, world_port: int) -> Config:
     """Configuration of home, which relays to `world_port`."""
     at = {name: (endpoint_of(settings, name),) for name in PORTS}
-    listen = ListenSettings(
-        submission=at["submission"], submissions=at["submissions"], pop3=at["pop3"], pop3s=at["pop3s"], web=at["web"]
-    )
+    listen = ListenSettings(**{name: endpoints for name, endpoints in at.items() if name != "capture"})
     web = WebSettings(
         hosts=tuple(HostName(name) for name in settings.web_hosts),
         admins=tuple([Address(user, HOME_DOMAIN) for user in USERS]),

@@ -25,14 +25,23 @@ CAPTURE = HostName("capture.home.test")
 RELAY = HostName("relay.home.test")
 
 ABOUT = {
-    HOME: "Your mail server: accounts, submission and POP3.",
+    HOME: "Your mail server: accounts, submission, IMAP and POP3.",
     WORLD: "All other domains: accepts every message, and creates a mailbox for each recipient.",
     RELAY: "Sends released messages to the external relay of the options, outside this machine.",
     CAPTURE: "Capture port: accepts every message without a login, and delivers it unchanged.",
 }
 USERS = ("alice", "bob")
 """Local parts of the accounts at home, and their passwords."""
-PORTS = {"capture": 25, "submission": 587, "submissions": 465, "pop3": 110, "pop3s": 995, "web": 7025}
+PORTS = {
+    "capture": 25,
+    "submission": 587,
+    "submissions": 465,
+    "pop3": 110,
+    "pop3s": 995,
+    "imap": 143,
+    "imaps": 993,
+    "web": 7025,
+}
 """Port offsets of the services above the port base."""
 
 
