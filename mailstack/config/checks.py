@@ -234,7 +234,7 @@ def _schedule(config: Config, source: ConfigSource) -> Iterator[Problem]:
 
 _TIMEOUTS = (
     *[("limits", name) for name in ("command_timeout", "data_timeout", "session_time", "pop3_idle", "busy_timeout")],
-    *[("imap", name) for name in ("login_timeout", "idle_timeout", "write_timeout", "keep_alive")],
+    *[("imap", name) for name in ("login_timeout", "idle_timeout", "write_timeout", "search_timeout", "keep_alive")],
     ("proxy", "timeout"),
     ("web", "request_timeout"),
 )

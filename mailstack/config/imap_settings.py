@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from mailstack.config.syntax import Size
 from mailstack.config.values import Count, ImapFolder, read_imap_folder
 from mailstack.letter.times import Duration, read_duration
 
@@ -17,9 +18,12 @@ class ImapSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
             for text in ("Drafts:drafts", "Sent:sent", "Junk:junk", "Trash:trash", "Archive:archive")
         ]
     )
+    max_folders: Count = 10_000
+    max_size: Size = Size(52_428_800)
+    append_messages: Count = 1000
     sessions_per_account: Count = 50
     login_timeout: Duration = read_duration("1m")
     idle_timeout: Duration = read_duration("30m")
     write_timeout: Duration = read_duration("2m")
+    search_timeout: Duration = read_duration("1m")
     keep_alive: Duration = read_duration("2m")
-    """Seconds between untagged responses of IDLE, for the tables of address translators."""

@@ -54,8 +54,12 @@ class ListenerKit:
         *,
         implicit_tls: bool,
         connections: Admission | None = None,
+        lifetime: float | None = None,
     ) -> ServiceListener[Any]:
-        """Listener of one service. `connections` limits its clients in place of the limits of the server."""
+        """Listener of one service. `connections` limits its clients in place of the limits of the server.
+
+        `lifetime` is the maximum duration of a connection in seconds; None: as configured.
+        """
         context = self.runtime.tls.context(service)
         return ServiceListener(
             self.runtime.reactor,
@@ -65,7 +69,7 @@ class ListenerKit:
             turn_away=turn_away,
             limits=connections or self.connections,
             context=context,
-            lifetime=self.config.limits.session_time,
+            lifetime=lifetime or self.config.limits.session_time,
             queue=self._run_queue,
         )
 

@@ -28,6 +28,7 @@ from mailstack.protocols.pop3.commands import Pop3Event
 from mailstack.protocols.pop3.server import Code, Pop3ServerEngine
 from mailstack.protocols.smtp.receiving_rules import ReceivingRules
 from mailstack.protocols.smtp.replies import Reply
+from mailstack.server.imap_listeners import ImapListeners
 from mailstack.server.listener_kit import ListenerKit
 from mailstack.server.runtime import Observers, Storage
 from mailstack.server.smtp_listeners import SmtpListeners
@@ -156,13 +157,20 @@ class Listeners:
     """Bound by `listen`; sessions start with `open`, and end with `close`."""
 
     def __init__(
-        self, config: Config, kit: ListenerKit, smtp: SmtpListeners, pop3: Pop3Listeners, web: WebListeners
+        self,
+        config: Config,
+        kit: ListenerKit,
+        smtp: SmtpListeners,
+        pop3: Pop3Listeners,
+        imap: ImapListeners,
+        web: WebListeners,
     ) -> None:
         self.bound: dict[str, Listener] = {}
         """Listeners by their names in `[listen]`."""
         self.kit = kit
         self.smtp = smtp
         self.pop3 = pop3
+        self._imap = imap
         self._config = config
         self._makers: dict[str, Callable[[], Listener]] = {
             "submission": smtp.submission,
@@ -171,6 +179,8 @@ class Listeners:
             "lmtp": smtp.lmtp,
             "pop3": pop3.listener,
             "pop3s": lambda: pop3.listener(implicit_tls=True),
+            "imap": imap.listener,
+            "imaps": lambda: imap.listener(implicit_tls=True),
             "web": lambda: web.listener(self.bound),
             "https": lambda: web.listener(self.bound, implicit_tls=True),
         }

@@ -16,6 +16,7 @@ from mailstack.net.listening import is_own_listener
 from mailstack.policy.authentication.dkim import OutboundSigner, SigningKey
 from mailstack.server.delivery_pipeline import DeliveryPipeline, HistoryPruner
 from mailstack.server.listener_kit import ListenerKit
+from mailstack.server.imap_listeners import ImapListeners
 from mailstack.server.listeners import Listeners, Pop3Listeners, WebListeners
 from mailstack.server.runtime import Observers, Runtime, Storage, WorkerResources
 from mailstack.server.smtp_listeners import SmtpListeners
@@ -66,6 +67,7 @@ class MailServer:
             kit,
             SmtpListeners(kit, receiving, access.submitters, sessions),
             Pop3Listeners(kit, storage, access, journal, sessions),
+            ImapListeners(kit, storage, access, journal, sessions),
             WebListeners(kit, store, access, observers, self.submission, sessions, self._in_thread, web),
         )
         self._pruner = HistoryPruner(config, store, clock)

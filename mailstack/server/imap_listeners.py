@@ -1,0 +1,90 @@
+"""IMAP listeners of a server, and what their sessions share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Coroutine
+from typing import Any
+
+from mailstack import __version__
+from mailstack.accounts.authenticator import UserAccess
+from mailstack.accounts.session_registry import SessionRegistry
+from mailstack.config.imap_settings import ImapSettings
+from mailstack.letter.delivery import Journal
+from mailstack.mailbox.imap.mailbox_views import MailboxViews
+from mailstack.mailbox.imap.quota import AccountQuota
+from mailstack.mailbox.imap.service import ImapLimits, ImapService
+from mailstack.mailbox.imap.session import serve as read_folders
+from mailstack.net.listening import ServiceListener
+from mailstack.net.peer import NetPeer
+from mailstack.protocols.imap import responses
+from mailstack.protocols.imap.commands import ImapEvent
+from mailstack.protocols.imap.server import ImapServerEngine
+from mailstack.protocols.smtp.replies import Reply
+from mailstack.server.listener_kit import ListenerKit
+from mailstack.server.runtime import Storage
+from mailstack.store.folders import Folder
+
+
+class ImapListeners:
+    """Makes the listeners of one server."""
+
+    def __init__(
+        self, kit: ListenerKit, storage: Storage, access: UserAccess, journal: Journal, sessions: SessionRegistry
+    ) -> None:
+        self._kit = kit
+        config, clock, store = kit.config, kit.runtime.clock, storage.store
+        self._service = ImapService(
+            config.hostname,
+            access.readers,
+            store.mailboxes,
+            store.folders,
+            store.contents,
+            MailboxViews(store.mailboxes, clock, clock.pause),
+            clock,
+            clock.pause,
+            journal,
+            AccountQuota(store.accounts, store.folders, store.mailboxes, default=config.delivery.quota),
+            limits_of(config.imap, config.limits.errors),
+            sessions=sessions,
+            require_tls=config.accounts.require_tls,
+            default_folders=tuple([Folder(each.path, use=each.use, is_subscribed=True) for each in config.imap.folders]),
+            sessions_per_account=config.imap.sessions_per_account,
+            version=__version__,
+        )
+
+    def listener(self, *, implicit_tls: bool = False) -> ServiceListener[ImapEvent]:
+        """Listener for IMAP clients."""
+        kit, shared = self._kit, self._service
+        service = "imaps" if implicit_tls else "imap"
+
+        def converse(peer: NetPeer[ImapEvent], engine: ImapServerEngine) -> Coroutine[Any, Any, None]:
+            wrapped = kit.wrap_peer(peer, engine, service)
+            return kit.start_when_open(lambda: read_folders(wrapped, engine, shared, peer.log_out))
+
+        async def turn_away(peer: NetPeer[ImapEvent], engine: ImapServerEngine, reply: Reply) -> None:  # noqa: ARG001
+            peer.send(responses.bye(reply.text, "UNAVAILABLE"))
+
+        def engine() -> ImapServerEngine:
+            return ImapServerEngine(tls=implicit_tls)
+
+        return kit.listener(service, engine, converse, turn_away, implicit_tls=implicit_tls, lifetime=math.inf)
+
+    def close(self) -> None:
+        """Stop watching the store."""
+        self._service.views.close()
+
+
+def limits_of(settings: ImapSettings, errors: int) -> ImapLimits:
+    """Limits of one connection; `errors` is the number of BAD responses in a row."""
+    return ImapLimits(
+        login_timeout=settings.login_timeout,
+        idle_timeout=settings.idle_timeout,
+        write_timeout=settings.write_timeout,
+        errors=errors,
+        message_size=settings.max_size,
+        append_messages=settings.append_messages,
+        still_here=settings.keep_alive,
+        folders=settings.max_folders,
+        search_time=settings.search_timeout,
+    )
