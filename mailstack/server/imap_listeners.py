@@ -33,29 +33,39 @@ class ImapListeners:
         self, kit: ListenerKit, storage: Storage, access: UserAccess, journal: Journal, sessions: SessionRegistry
     ) -> None:
         self._kit = kit
-        config, clock, store = kit.config, kit.runtime.clock, storage.store
-        self._service = ImapService(
+        self._storage = storage
+        self._access = access
+        self._journal = journal
+        self._sessions = sessions
+        self._service: ImapService | None = None
+
+    def _start(self) -> ImapService:
+        """Parts of all sessions: only servers with IMAP watch the store."""
+        config, clock, store = self._kit.config, self._kit.runtime.clock, self._storage.store
+        folders = [Folder(each.path, use=each.use, is_subscribed=True) for each in config.imap.folders]
+        return ImapService(
             config.hostname,
-            access.readers,
+            self._access.readers,
             store.mailboxes,
             store.folders,
             store.contents,
             MailboxViews(store.mailboxes, clock, clock.pause),
             clock,
             clock.pause,
-            journal,
+            self._journal,
             AccountQuota(store.accounts, store.folders, store.mailboxes, default=config.delivery.quota),
             limits_of(config.imap, config.limits.errors),
-            sessions=sessions,
+            sessions=self._sessions,
             require_tls=config.accounts.require_tls,
-            default_folders=tuple([Folder(each.path, use=each.use, is_subscribed=True) for each in config.imap.folders]),
+            default_folders=tuple(folders),
             sessions_per_account=config.imap.sessions_per_account,
             version=__version__,
         )
 
     def listener(self, *, implicit_tls: bool = False) -> ServiceListener[ImapEvent]:
         """Listener for IMAP clients."""
-        kit, shared = self._kit, self._service
+        kit = self._kit
+        shared = self._service = self._service or self._start()
         service = "imaps" if implicit_tls else "imap"
 
         def converse(peer: NetPeer[ImapEvent], engine: ImapServerEngine) -> Coroutine[Any, Any, None]:
@@ -72,7 +82,8 @@ class ImapListeners:
 
     def close(self) -> None:
         """Stop watching the store."""
-        self._service.views.close()
+        if self._service is not None:
+            self._service.views.close()
 
 
 def limits_of(settings: ImapSettings, errors: int) -> ImapLimits:

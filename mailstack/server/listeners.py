@@ -211,3 +211,4 @@ class Listeners:
             await listener.stop_listening()
         waits = [listener.wait_until_empty(patience) for listener in self.bound.values()]
         await gatherResults([Deferred.fromCoroutine(each) for each in waits])
+        self._imap.close()
