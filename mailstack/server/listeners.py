@@ -13,7 +13,6 @@ from twisted.internet.defer import Deferred, gatherResults
 
 from mailstack.accounts.authenticator import UserAccess
 from mailstack.accounts.session_registry import SessionRegistry
-from mailstack.config import Config
 from mailstack.config.checks import SERVED
 from mailstack.letter.delivery import Journal
 from mailstack.letter.envelope import HostPort
@@ -158,7 +157,6 @@ class Listeners:
 
     def __init__(
         self,
-        config: Config,
         kit: ListenerKit,
         smtp: SmtpListeners,
         pop3: Pop3Listeners,
@@ -171,7 +169,7 @@ class Listeners:
         self.smtp = smtp
         self.pop3 = pop3
         self._imap = imap
-        self._config = config
+        self._config = kit.config
         self._makers: dict[str, Callable[[], Listener]] = {
             "submission": smtp.submission,
             "submissions": lambda: smtp.submission(implicit_tls=True),

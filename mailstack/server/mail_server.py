@@ -15,8 +15,8 @@ from mailstack.letter.envelope import HostPort
 from mailstack.net.listening import is_own_listener
 from mailstack.policy.authentication.dkim import OutboundSigner, SigningKey
 from mailstack.server.delivery_pipeline import DeliveryPipeline, HistoryPruner
-from mailstack.server.listener_kit import ListenerKit
 from mailstack.server.imap_listeners import ImapListeners
+from mailstack.server.listener_kit import ListenerKit
 from mailstack.server.listeners import Listeners, Pop3Listeners, WebListeners
 from mailstack.server.runtime import Observers, Runtime, Storage, WorkerResources
 from mailstack.server.smtp_listeners import SmtpListeners
@@ -63,7 +63,6 @@ class MailServer:
         kit = ListenerKit(config, runtime, observers, workers)
         sessions = SessionRegistry(store.accounts, reactor.callLater)
         self.listeners = Listeners(
-            config,
             kit,
             SmtpListeners(kit, receiving, access.submitters, sessions),
             Pop3Listeners(kit, storage, access, journal, sessions),
