@@ -70,7 +70,7 @@ class ImapListeners:
 
         def converse(peer: NetPeer[ImapEvent], engine: ImapServerEngine) -> Coroutine[Any, Any, None]:
             wrapped = kit.wrap_peer(peer, engine, service)
-            return kit.start_when_open(lambda: read_folders(wrapped, engine, shared, peer.log_out))
+            return kit.start_when_open(lambda: read_folders(wrapped, engine, shared, log_out=peer.log_out))
 
         async def turn_away(peer: NetPeer[ImapEvent], engine: ImapServerEngine, reply: Reply) -> None:  # noqa: ARG001
             peer.send(responses.bye(reply.text, "UNAVAILABLE"))
