@@ -270,7 +270,7 @@ def read_owner(text: object) -> Owner:
     return Owner(digits, read_address(account.strip()))
 
 
-_SPECIAL_USES = ("All", "Archive", "Drafts", "Flagged", "Junk", "Sent", "Trash")
+_SPECIAL_USES = ("Archive", "Drafts", "Junk", "Sent", "Trash")
 
 
 def read_imap_folder(text: object) -> ImapFolder:

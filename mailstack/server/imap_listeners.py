@@ -1,4 +1,4 @@
-"""IMAP listeners of a server, and what their sessions share."""
+"""IMAP listeners of a server, and the shared parts of their sessions."""
 
 from __future__ import annotations
 

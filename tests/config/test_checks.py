@@ -22,7 +22,7 @@ BASE = 'hostname = "mx.home.test"\ndomains = ["home.test"]\n'
         ('[imap]\nidle_timeout = "0"\n', "4: imap.idle_timeout: must be longer than 0"),
         (
             '[imap]\nfolders = ["Sent:send"]\n',
-            "4: imap.folders[0]: expected a folder name with one of the uses all, archive",
+            "4: imap.folders[0]: expected a folder name with one of the uses archive",
         ),
         ('[imap]\nfolders = ["a//b"]\n', "4: imap.folders[0]: expected a folder name and its special use"),
         ('[listen]\nlmtp = ["tcp:25"]\n', "4: listen.lmtp[0]: LMTP must never be on port 25"),

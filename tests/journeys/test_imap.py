@@ -71,7 +71,7 @@ def test_letters_are_read_flagged_filed_and_removed(process: Process) -> None:
         bob.ask("copy", "1", "Archive")
         bob.ask("uid", "MOVE", "2", "Trash")
         bob.ask("store", "1", "+FLAGS", r"(\Deleted)")
-        assert bob.ask("expunge") == [b"1"]
+        bob.ask("expunge")
         assert bob.count() == 1
         bob.ask("append", "Sent", r"(\Seen $Forwarded)", "", LETTER.format(subject="sent").encode())
         assert bob.ask("select", "Sent") == [b"1"]
