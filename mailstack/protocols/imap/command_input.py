@@ -36,6 +36,9 @@ from mailstack.protocols.line_buffer import BareLF, LineBuffer, LineTooLong
 CHUNK = 65536
 """Maximum octets of a message in one event."""
 
+MAX_LITERALS = 2000
+"""Maximum literals of one command; a search of 1,000 keys has as many."""
+
 _TAG = re.compile(rb'([^\x00-\x20\x7f-\xff(){%*"\\+]{1,64})(?: |\Z)')
 _HEAD = re.compile(rb'([^\x00-\x20\x7f-\xff(){%*"\\+]{1,64}) ([A-Za-z]{1,20})(?= |\Z)')
 _WITH_MESSAGE = re.compile(rb"[^ ]+ (?:APPEND|REPLACE|UID REPLACE) ", re.IGNORECASE)
@@ -127,7 +130,9 @@ class CommandInput:
     def next_event(self) -> ImapEvent | Signal:
         """The next event, or NEED_DATA."""
         try:
-            return self._command() if self.expected is Expectation.COMMAND else self._continued()
+            event: ImapEvent | Signal | None = None
+            while event is None:
+                event = self._command() if self.expected is Expectation.COMMAND else self._continued()
         except ImapGrammarError as error:
             return self._reject(str(error))
         except ImpossibleCommand as error:
@@ -138,6 +143,7 @@ class CommandInput:
         except LineTooLong as error:
             self._set_tag(error.start)
             return self._reject("the line is too long", code="TOOBIG", is_fatal=True)
+        return event
 
     # --- commands
 
@@ -164,23 +170,24 @@ class CommandInput:
             tag = _TAG.match(line)
             self._tag = tag[1].decode("ascii") if tag else "*"
 
-    def _command(self) -> ImapEvent | Signal:
+    def _command(self) -> ImapEvent | Signal | None:
+        """The event of a complete command, or of its next line; None when a literal follows unasked."""
         partial = self._partial
         line = self._next_line(self._limits.lines - (partial.line_octets if partial else 0))
         if line is None:
             return NEED_DATA
         if partial is None:
-            octets = line
             grammar, start = self._head(line)
             if self._literal is not None:
-                partial = PartialCommand(grammar, start)
+                return self._announced(
+                    PartialCommand(grammar, start, has_message=bool(_WITH_MESSAGE.match(line))), line
+                )
+            event = self._parsed(grammar, line, start)
+        elif self._literal is not None:
+            return self._announced(partial, line)
         else:
-            partial.octets += line
-            octets, grammar, start = bytes(partial.octets), partial.grammar, partial.start
-        if partial is not None and self._literal is not None:
-            return self._announced(partial, line, octets)
-        event = self._parsed(grammar, octets, start)
-        self._partial = None
+            event = self._parsed(partial.grammar, bytes(partial.octets + line), partial.start)
+            self._partial = None
         if event.__class__ is Logout:
             self.state = ImapState.LOGOUT
             self._end()
@@ -211,13 +218,13 @@ class CommandInput:
             reader.end()
         return event
 
-    def _announced(self, partial: PartialCommand, line: bytes, octets: bytes) -> ImapEvent | Signal:
+    def _announced(self, partial: PartialCommand, line: bytes) -> ImapEvent | None:
         """The literal at the end of a line of a command: a message, or an argument."""
         assert self._literal is not None
         binary, digits, plus = self._literal.groups()
-        if _WITH_MESSAGE.match(octets):
+        if partial.has_message:
             try:
-                event = self._parsed(partial.grammar, octets, partial.start)
+                event = self._parsed(partial.grammar, bytes(partial.octets + line), partial.start)
                 assert isinstance(event, Append | Replace)
             except LiteralMissing:
                 pass  # the folder is the literal
@@ -226,17 +233,18 @@ class CommandInput:
         size = int(digits)
         if binary or size > MAX_NUMBER:
             raise ImapGrammarError("a literal is not allowed here")
+        partial.literals += 1
+        if partial.literals > MAX_LITERALS:
+            return self._reject("the command has too many literals", is_fatal=True)
         partial.literal_octets += size
         is_login = self.state is ImapState.NOT_AUTHENTICATED
         if partial.literal_octets > (self._limits.login_literals if is_login else self._limits.literals):
             raise ImpossibleCommand("the literal is too long", "TOOBIG")
         partial.line_octets += len(line) + 2
-        if self._partial is None:
-            partial.octets += line
-            self._partial = partial
-        partial.octets += b"\r\n"
+        partial.octets += line + b"\r\n"
+        self._partial = partial
         self.expected, self._left, self._is_waiting = Expectation.LITERAL, size, not plus
-        return self._continued() if plus else LiteralWanted(self._tag, size)
+        return None if plus else LiteralWanted(self._tag, size)
 
     def _message(self, event: Append | Replace | AppendNext, line: bytes) -> ImapEvent:
         """The event of an announced message, which the session accepts or refuses."""
@@ -250,25 +258,20 @@ class CommandInput:
 
     # --- what follows the first line of a command
 
-    def _continued(self) -> ImapEvent | Signal:
-        event: ImapEvent | Signal | None = None
-        while event is None:
-            match self.expected:
-                case Expectation.COMMAND:
-                    event = self._command()
-                case Expectation.LITERAL:
-                    event = self._read_literal()
-                case Expectation.MESSAGE:
-                    event = self._read_message()
-                case Expectation.AFTER_MESSAGE:
-                    event = self._read_after_message()
-                case Expectation.RESPONSE | Expectation.DONE:
-                    event = self._read_line()
-                case Expectation.REFUSED:
-                    event = self._discard()
-                case _:
-                    return NEED_DATA
-        return event
+    def _continued(self) -> ImapEvent | Signal | None:
+        """The event of the next octets; None when they are read, and more may follow."""
+        match self.expected:
+            case Expectation.LITERAL:
+                return self._read_literal()
+            case Expectation.MESSAGE:
+                return self._read_message()
+            case Expectation.AFTER_MESSAGE:
+                return self._read_after_message()
+            case Expectation.RESPONSE | Expectation.DONE:
+                return self._read_line()
+            case Expectation.REFUSED:
+                return self._discard()
+        return NEED_DATA
 
     def _read_literal(self) -> Signal | None:
         assert self._partial is not None

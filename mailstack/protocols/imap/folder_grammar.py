@@ -19,7 +19,7 @@ from mailstack.protocols.imap.list_options import ListOptions, StatusItem
 from mailstack.protocols.imap.sequence_set import STAR, SequenceSet
 from mailstack.protocols.imap.tokenizer import MAX_MODSEQ, CommandReader, ImapGrammarError, ImpossibleCommand
 
-MAX_PATTERNS = 100
+MAX_PATTERNS = 32
 """Maximum patterns of one LIST."""
 
 _STATUS_ITEMS = frozenset(get_args(StatusItem))

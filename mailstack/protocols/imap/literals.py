@@ -10,15 +10,18 @@ from mailstack.protocols.line_buffer import BareLF, LineBuffer
 class PartialCommand:
     """Command with a literal, until it is complete."""
 
-    __slots__ = ("grammar", "line_octets", "literal_octets", "octets", "start")
+    __slots__ = ("grammar", "has_message", "line_octets", "literal_octets", "literals", "octets", "start")
 
-    def __init__(self, grammar: Grammar, start: int) -> None:
+    def __init__(self, grammar: Grammar, start: int, *, has_message: bool) -> None:
         self.grammar = grammar
         self.start = start
         """Offset of the arguments."""
+        self.has_message = has_message
+        """Whether its last literal is a message: APPEND and REPLACE."""
         self.octets = bytearray()
         self.line_octets = 0
         self.literal_octets = 0
+        self.literals = 0
 
 
 class RefusedLiterals:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mailstack.protocols.imap.commands import Expunge, ImapCopy, StoreFlags
-from mailstack.protocols.imap.tokenizer import MAX_MODSEQ, CommandReader, ImapGrammarError
+from mailstack.protocols.imap.tokenizer import MAX_FLAGS, MAX_MODSEQ, CommandReader, ImapGrammarError
 
 _MODES = {
     f"{mode}{suffix}": (mode, bool(suffix)) for mode in ("FLAGS", "+FLAGS", "-FLAGS") for suffix in ("", ".SILENT")
@@ -33,6 +33,8 @@ def store(reader: CommandReader, tag: str, *, by_uid: bool = False) -> StoreFlag
         named = [reader.flag()]
         while reader.skip_space():
             named.append(reader.flag())
+            if len(named) > MAX_FLAGS:
+                raise ImapGrammarError("there are too many flags")
         flags = tuple(named)
     return StoreFlags(tag, numbers, mode[0], flags, mode[1], by_uid, unchanged_since)
 

@@ -15,7 +15,7 @@ _MAX = 2**32 - 1
 _NUMBER = rb"(?:[1-9][0-9]{0,9}|\*)"
 _SET = re.compile(rb"%b(?::%b)?(?:,%b(?::%b)?)*+" % (_NUMBER, _NUMBER, _NUMBER, _NUMBER))
 
-_LONG = re.compile(rb"[0-9]{10}")
+_SINGLE = re.compile(rb"(?<![0-9:])[0-9]++(?!:)")
 
 
 class SequenceOutOfRange(Exception):
@@ -36,9 +36,15 @@ def parse_set(octets: bytes) -> SequenceSet:
         return SequenceSet((), is_saved=True)
     if not _SET.fullmatch(octets):
         raise ValueError("not a sequence set")
-    parts = [part.partition(b":") for part in octets.replace(b"*", b"0").split(b",")]
-    ranges = tuple([(int(first), int(last) if colon else int(first)) for first, colon, last in parts])
-    if _LONG.search(octets) and max(map(max, ranges)) > _MAX:
+    octets = octets.replace(b"*", b"0")
+    colons = octets.count(b":")
+    if colons and colons <= octets.count(b","):
+        octets = _SINGLE.sub(rb"\g<0>:\g<0>", octets)
+    numbers = [int(number) for number in octets.replace(b":", b",").split(b",")]
+    ranges = (
+        tuple(zip(numbers[::2], numbers[1::2], strict=True)) if colons else tuple(zip(numbers, numbers, strict=True))
+    )
+    if max(numbers) > _MAX:
         raise ValueError("a number of the set is out of range")
     return SequenceSet(ranges)
 

@@ -14,6 +14,12 @@ MAX_MODSEQ = 2**63 - 1
 UNMATCHED = "\0"
 """Pattern and reference that match no name: names have no control characters."""
 
+MAX_WORDS = 2500
+"""Maximum keywords of one command; a search of 1,000 keys has fewer."""
+
+MAX_FLAGS = 500
+"""Maximum flags of one STORE or message."""
+
 MAX_NESTING = 100
 """Maximum depth of nested search keys."""
 
@@ -44,7 +50,6 @@ _PATTERN = re.compile(rb'([^\x00-\x20\x7f-\xff(){"\\]++)|"((?:[^"\\\r\n\x00]++|\
 _LITERAL = re.compile(rb"\{([0-9]{1,10})\+?\}(?:\r\n|\Z)")
 _NUMBER = re.compile(rb"[0-9]{1,19}+(?![0-9])")
 _SET = re.compile(rb"[0-9:,*]++|\$")
-_ESCAPE = re.compile(rb"\\(.)")
 _FLAG = re.compile(rb'(\\?)([^\x00-\x20\x7f-\xff(){%*"\\\]]++)')
 
 _SYSTEM_FLAGS = {
@@ -52,10 +57,15 @@ _SYSTEM_FLAGS = {
 }
 
 
+def unescaped(quoted: bytes) -> bytes:
+    """Octets of a quoted string whose backslashes precede a backslash or a quotation mark."""
+    return b"\\".join([part.replace(b'\\"', b'"') for part in quoted.split(b"\\\\")])
+
+
 class CommandReader:
     """Octets of one command with its literals, consumed from the front. Methods raise ImapGrammarError."""
 
-    __slots__ = ("at", "octets", "utf8")
+    __slots__ = ("_words", "at", "octets", "utf8")
 
     def __init__(self, octets: bytes, at: int = 0, *, utf8: bool = False) -> None:
         """`utf8` is whether UTF8=ACCEPT or IMAP4rev2 is enabled (RFC 6855 §3)."""
@@ -63,6 +73,7 @@ class CommandReader:
         self.at = at
         """Offset of the next octet."""
         self.utf8 = utf8
+        self._words = 0
 
     # --- marks
 
@@ -113,6 +124,9 @@ class CommandReader:
 
     def word(self, what: str = "a keyword") -> str:
         """Atom in upper case: keywords have any case."""
+        self._words += 1
+        if self._words > MAX_WORDS:
+            raise ImapGrammarError("the command has too many keywords")
         return self.match(_ATOM, what)[0].upper().decode("ascii")
 
     def number(self, what: str = "a number", *, least: int = 0, most: int = MAX_NUMBER) -> int:
@@ -146,6 +160,8 @@ class CommandReader:
             if flags:
                 self.space()
             flags.append(self.flag())
+            if len(flags) > MAX_FLAGS:
+                raise ImapGrammarError("there are too many flags")
         return tuple(flags)
 
     # --- strings
@@ -196,7 +212,7 @@ class CommandReader:
         if found[1]:
             return found[1]
         quoted = found[2]
-        return _ESCAPE.sub(rb"\1", quoted) if b"\\" in quoted else quoted
+        return unescaped(quoted) if b"\\" in quoted else quoted
 
     def _literal(self, what: str) -> bytes:
         announced = self.match(_LITERAL, what)

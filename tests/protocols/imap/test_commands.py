@@ -226,8 +226,11 @@ def test_limits_of_lists() -> None:
     for line in (
         b"ID (" + b" ".join([b'"a" NIL'] * 31) + b")",
         b"ENABLE " + b" ".join([b"x"] * 102),
-        b'LIST "" (' + b" ".join([b"x"] * 102) + b")",
+        b'LIST "" (' + b" ".join([b"x"] * 34) + b")",
+        b"STATUS x (" + b" ".join([b"UIDNEXT"] * 3000) + b")",
+        b"STORE 1 FLAGS (" + b" ".join([b"x"] * 502) + b")",
+        b"STORE 1 FLAGS " + b" ".join([b"x"] * 502),
     ):
-        event = command(logged_in(), line)
+        event = command(selected(), line)
         assert isinstance(event, c.ImapRejected), line[:10]
         assert "too many" in event.text

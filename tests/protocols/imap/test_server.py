@@ -90,6 +90,18 @@ def test_too_large_a_literal_is_toobig() -> None:
     only_noop_after(engine)
 
 
+def test_hundreds_of_literals_are_no_recursion() -> None:
+    """IMAP-09: as many as a search of 1,000 keys has; more end the session."""
+    engine = selected()
+    event = command(engine, b"SEARCH " + b"HEADER {1+}\r\na {0+}\r\n " * 999 + b"ALL")
+    assert isinstance(event, c.Search)
+    only_noop_after(engine)
+    [event] = events(engine, b"a LIST " + b"{0+}\r\n" * 5000 + b"\r\n", NOOP)
+    assert event == c.ImapRejected("a", "the command has too many literals", is_fatal=True)
+    refused = b"a FROB " + b"{0+}\r\n" * 5000 + b"\r\n"
+    assert events(logged_in(), refused + NOOP)[1:] == [c.ImapNoop("n")]
+
+
 def test_refused_literals_beyond_the_limit_end_the_session() -> None:
     """IMAP-05"""
     engine = greeted(discarded=10)
