@@ -68,6 +68,13 @@ def first_bodies(section: bytes, names: Collection[bytes], max_octets: int) -> d
     return found
 
 
+def fields_of(section: bytes, name: bytes) -> list[bytes]:
+    """Octets of the fields with this lower-case name, from the top."""
+    if name not in section.lower():
+        return []
+    return [field for field_name, field in fields(section) if field_name == name]
+
+
 def count(section: bytes, name: bytes) -> int:
     """Number of fields with this name, in any case."""
     lines = b"\r\n" + section.lower()

@@ -63,7 +63,7 @@ def _field(name: str, text: str) -> Callable[[SearchedText], bool]:
 
 def _text(text: str, *, with_header: bool) -> Callable[[SearchedText], bool | None]:
     if with_header:
-        return lambda searched: searched.header_contains(text) or searched.body_contains(text)
+        return lambda searched: searched.header_contains(text) or searched.body_contains(text, with_part_headers=True)
     return lambda searched: searched.body_contains(text)
 
 

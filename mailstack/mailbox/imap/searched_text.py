@@ -24,7 +24,7 @@ MAX_TEXT = 16_777_216
 
 _MAX_DATE = 100
 _MAX_TAGS, _MAX_REFERENCES = 100_000, 500_000
-_ADDRESSES = frozenset([b"from", b"to", b"cc", b"bcc", b"sender", b"reply-to"])
+_ADDRESSES = frozenset(["from", "to", "cc", "bcc", "sender", "reply-to"])
 
 
 class SearchedText:
@@ -39,44 +39,43 @@ class SearchedText:
 
     def has_field(self, name: str) -> bool:
         """Whether a field has this name, in lower case."""
-        return name.encode("utf-8", "surrogateescape") in self._fields
+        return bool(self._fields(name))
 
     def field_contains(self, name: str, text: str) -> bool:
         """Whether a field of this name, in lower case, contains the folded text; "" is in each."""
-        key = name.encode("utf-8", "surrogateescape")
-        bodies = self._fields.get(key, ())
-        if any(text in folded(text_of_field(field)) for field in bodies):
+        fields = self._fields(name)
+        if any(text in folded(text_of_field(field)) for field in fields):
             return True
-        return key in _ADDRESSES and any(text in address for field in bodies for address in _addresses(field))
+        return name in _ADDRESSES and any(text in address for field in fields for address in _addresses(field))
 
     def header_contains(self, text: str) -> bool:
         """Whether the header section contains the folded text."""
         return text in self._header
 
-    def body_contains(self, text: str) -> bool | None:
-        """Whether a body contains the folded text; None if only the header section is there."""
+    def body_contains(self, text: str, *, with_part_headers: bool = False) -> bool | None:
+        """Whether a body contains the folded text; None if only the header section is there.
+
+        `with_part_headers` also searches the fields of MIME parts, such as names of attachments.
+        """
         if not text:
             return True
         if not self._is_whole:
             return None
-        return any(text in each for each in self._texts) or any(text in each for each in self._html_words)
+        headers = self._part_headers if with_part_headers else self._inner_headers
+        return any(text in each for searched in (headers, self._texts, self._html_words) for each in searched)
 
     @cached_property
     def sent_day(self) -> date | None:
         """Day of the Date field in its own zone; None without a valid one."""
-        field = next(iter(self._fields.get(b"date", ())), b"")
+        field = next(iter(self._fields("date")), b"")
         try:
             found = parsedate(text_of_field(field)[:_MAX_DATE])
             return date(*found[:3]) if found else None
         except (ValueError, TypeError, IndexError, OverflowError):
             return None
 
-    @cached_property
-    def _fields(self) -> dict[bytes, list[bytes]]:
-        found: dict[bytes, list[bytes]] = {}
-        for name, field in header.fields(self._section):
-            found.setdefault(name, []).append(field)
-        return found
+    def _fields(self, name: str) -> list[bytes]:
+        return header.fields_of(self._section, name.encode("utf-8", "surrogateescape"))
 
     @cached_property
     def _header(self) -> str:
@@ -87,11 +86,21 @@ class SearchedText:
         return structure_of(self._octets)[0]
 
     @cached_property
+    def _part_headers(self) -> list[str]:
+        """Header sections of inner messages and of MIME parts."""
+        parts = [part for part in self._structure.walk() if part is not self._structure]
+        return [_header_text(self._octets[part.head : part.start]) for part in parts]
+
+    @cached_property
+    def _inner_headers(self) -> list[str]:
+        """Header sections of inner messages."""
+        parts = [part for part in self._structure.walk() if part.is_letter and part is not self._structure]
+        return [_header_text(self._octets[part.head : part.start]) for part in parts]
+
+    @cached_property
     def _texts(self) -> list[str]:
-        """Header sections of inner messages, and texts as they are."""
-        inner = [part for part in self._structure.walk() if part.is_letter and part is not self._structure]
-        sections = [_header_text(self._octets[part.head : part.start]) for part in inner]
-        return sections + [folded(text) for text in self._bodies("")]
+        """Texts as they are."""
+        return [folded(text) for text in self._bodies("")]
 
     @cached_property
     def _html_words(self) -> list[str]:
@@ -100,11 +109,11 @@ class SearchedText:
         return [folded(hypertext.words(text, hidden=True)) for text in texts]
 
     def _bodies(self, of_type: str) -> Iterator[str]:
-        """Decoded texts of a type, or of all with ""."""
+        """Decoded texts of a type, or of all with ""; reports and encoded messages are texts."""
         remaining = MAX_TEXT
         for part in self._structure.walk():
             kind = part.described.type or "text/plain"
-            if part.kind is not Kind.LEAF or not kind.startswith(("text/", "multipart/")):
+            if part.kind is not Kind.LEAF or not kind.startswith(("text/", "multipart/", "message/")):
                 continue
             if of_type in {"", kind} and remaining > 0:
                 _, parameters = value_and_parameters(part.described.bodies.get(TYPE, b""))

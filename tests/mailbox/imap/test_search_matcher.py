@@ -72,6 +72,7 @@ def test_a_field_is_searched_decoded_and_in_any_case(name: str, text: str, expec
         ("nested", True, True),
         ("subject: inner", True, True),
         ("attached", False, False),
+        ("application/octet", False, True),
         ("YXR0YWNo", False, False),
         ("PHA+d29y", False, False),
         ("beautiful world", False, True),
@@ -80,7 +81,7 @@ def test_a_field_is_searched_decoded_and_in_any_case(name: str, text: str, expec
     ],
 )
 def test_bodies_are_searched_decoded_and_in_any_case(text: str, in_body: bool, in_text: bool) -> None:
-    """IMAP-101: BODY does not search the header section and what is no text; TEXT searches the header section too."""
+    """IMAP-101: BODY does not search the header section and what is no text; TEXT searches all header sections too."""
     assert matches(TextKey(text, with_header=False)) is in_body
     assert matches(TextKey(text, with_header=True)) is in_text
 
