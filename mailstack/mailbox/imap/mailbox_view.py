@@ -61,6 +61,8 @@ class MailboxView:
         self.is_gone = False
         self.wakers: set[Callable[[], None]] = set()
         """Sessions that wait for changes: in IDLE."""
+        self.announced = (0, 0)
+        """Serial and highest uid at the last time that the waiting sessions were woken."""
         self.users = 0
         """Number of sessions with this mailbox selected."""
         self._mailboxes = mailboxes

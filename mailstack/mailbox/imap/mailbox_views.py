@@ -94,7 +94,6 @@ class MailboxViews:
 
     async def _wake(self, view: MailboxView) -> None:
         """Refreshes a view until no change is left, and wakes its waiting sessions."""
-        serial, exists = view.serial, len(view.columns)
         try:
             while view.is_stale and not view.is_gone:
                 await view.refresh()
@@ -104,7 +103,10 @@ class MailboxViews:
             _log.error("can't read the changes of %s: %s", view.mailbox, error)
         finally:
             self._waking.discard(view.mailbox)
-        if view.is_gone or (serial, exists) != (view.serial, len(view.columns)):
+        # A session may have read the change, before the store published it.
+        state = view.serial, view.columns.top
+        if view.is_gone or state != view.announced:
+            view.announced = state
             for at, wake in enumerate(list(view.wakers)):
                 if at and at % WOKEN_AT_ONCE == 0:
                     await self._pause(0)

@@ -110,6 +110,19 @@ def test_idle_reports_news_at_once() -> None:
     assert telnet.read() == ""
 
 
+def test_idle_reports_a_change_that_another_session_read_before_the_store_published_it() -> None:
+    """IMAP-111"""
+    server = ImapServer(HELLO)
+    telnet, other = server.selected(), server.selected()
+    telnet.send("x IDLE\r\n")
+    server.service.views.close()
+    server.deliver(HELLO)
+    assert other.lines("NOOP")[0] == "* 2 EXISTS"
+    assert telnet.read() == ""
+    server.service.views.on_change(BOB)
+    assert telnet.read() == "* 2 EXISTS\r\n"
+
+
 def test_idle_shows_first_what_came_before_it() -> None:
     """IMAP-111"""
     server = ImapServer(HELLO)
