@@ -7,8 +7,8 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 TABLE = HERE.parent / "docs" / "reference" / "standards.md"
-ID = re.compile(r"\b[A-Z][A-Z0-9]{1,5}-[0-9]{2}\b")
-ROW = re.compile(r"^\| ([A-Z][A-Z0-9]+-[0-9]{2}) \|(.*)$", re.MULTILINE)
+ID = re.compile(r"\b[A-Z][A-Z0-9]{1,5}-[0-9]{2,3}\b")
+ROW = re.compile(r"^\| ([A-Z][A-Z0-9]+-[0-9]{2,3}) \|(.*)$", re.MULTILINE)
 SOURCE = re.compile(r"RFC [0-9]{3,5}( (§[0-9.]+|appendix [A-Z])(, (§[0-9.]+|appendix [A-Z]))*)?|practice")
 
 ROWS = [
