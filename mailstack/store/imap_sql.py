@@ -9,13 +9,13 @@ from functools import lru_cache
 
 from mailstack.store.sql import parameter_table, placeholders
 
-HELD_COLUMNS = ("id", "name", "validity", "next_uid", "modseq", "deleted")
+HELD_COLUMNS = ("id", "name", "validity", "next_uid", "modseq", "deleted", "recent_from")
 HELD = f"SELECT {', '.join(HELD_COLUMNS)} FROM mailboxes WHERE name = ?"
 """State of a mailbox with a locked row."""
 
 # --- reading
 
-STATUS = ("name", "validity", "next_uid", "messages", "unseen", "deleted", "octets", "modseq")
+STATUS = ("name", "validity", "next_uid", "messages", "unseen", "deleted", "octets", "modseq", "recent_from")
 KEYWORDS = ("mailbox", "number", "name")
 MESSAGE = ("uid", "size", "letter", "flags", "keywords", "modseq", "at", "saved")
 MESSAGES = f"""SELECT {", ".join(MESSAGE[:-1])}, COALESCE(saved, at) AS saved FROM entries
@@ -43,6 +43,14 @@ def keywords_of(count: int) -> str:
         WHERE m.name IN {placeholders(count)} ORDER BY k.number"""
 
 
+def recent_counts(count: int) -> str:
+    """Numbers of recent messages of several mailboxes: rows of name and number."""
+    return f"""SELECT m.name AS mailbox, COUNT(*) AS recent FROM mailboxes AS m
+        JOIN entries AS e ON e.mailbox = m.id AND e.uid >= m.recent_from
+        WHERE m.name IN {placeholders(count)} GROUP BY m.name"""
+
+
+CLAIM_RECENT = "UPDATE mailboxes SET recent_from = ? WHERE id = ?"
 KEYWORDS_IN = "SELECT number, name FROM keywords WHERE mailbox = ? ORDER BY number"
 
 # --- flags

@@ -72,6 +72,8 @@ class MailboxStatus(Struct, frozen=True):
     """Highest mod-sequence, at least 1 (RFC 7162 §3.1.2.1)."""
     keywords: tuple[str, ...]
     """Keywords by number; a number is never given to another keyword."""
+    recent_from: int = 1
+    r"""Lowest uid of the messages that are \Recent for the next session (RFC 3501 §2.3.2)."""
 
 
 class MailboxMessage(NamedTuple):
@@ -212,6 +214,15 @@ class MailboxStore(Protocol):
         """Change flags atomically, so that concurrent changes of other flags remain; missing uids are ignored.
 
         A message with a greater mod-sequence than `unchanged_since` is left as it is.
+        """
+
+    async def recent_counts(self, mailboxes: Sequence[str]) -> dict[str, int]:
+        r"""Numbers of messages that no session has claimed as \Recent, in one query; mailboxes without any are missing."""
+
+    async def claim_recent(self, mailbox: str, below: int) -> int:
+        r"""Claim messages with lower uids than `below` as \Recent, for one session of all processes.
+
+        Returns the lowest uid that the session gets; not below `below` if others have claimed all.
         """
 
     async def append(

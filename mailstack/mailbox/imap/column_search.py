@@ -82,10 +82,14 @@ class ColumnSearch:
             case IdKey("emailid", value):
                 test = _identified(columns, value)
             case RecentKey(present):
-                test = _never if present else _always
+                test = self._recent(present=present)
             case SaveDateKey():
                 test = _always
         return test
+
+    def _recent(self, *, present: bool) -> Test:
+        uids, recent = self._view.columns.uids, self._selected.recent
+        return lambda _, at: (uids[at] in recent) is present
 
     def _flag(self, flag: str, *, present: bool) -> Test:
         columns, mask = self._view.columns, self._view.mask([flag])

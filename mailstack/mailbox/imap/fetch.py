@@ -131,7 +131,7 @@ class Fetcher:
                 if position is None:
                     gone = True
                 else:
-                    yield plan.start(selected.view, index + 1, position) + b")\r\n"
+                    yield plan.start(selected, index + 1, position) + b")\r\n"
 
         await send_slices(self._dialogue, lines())
         return _GONE if gone else None
@@ -230,9 +230,9 @@ class _ContentFetch:
         if position is None:
             self._trouble = self._trouble or _GONE
             return
-        start = plan.start(selected.view, index + 1, position)
+        start = plan.start(selected, index + 1, position)
         if with_flags:
-            start += plan.new_flags(selected.view, position)
+            start += plan.new_flags(selected, position)
         self._output.begin(start)
         try:
             await text.load()

@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from mailstack.mailbox.imap.capabilities import EnabledExtensions
-from mailstack.mailbox.imap.mailbox_view import MailboxView
+from mailstack.mailbox.imap.selected import SelectedMailbox
 from mailstack.protocols.imap import responses
 from mailstack.protocols.imap.commands import Fetch
 from mailstack.protocols.imap.fetch_items import BinarySection, BodySection, FetchAttribute, FetchItem
 
-Attribute = Callable[[MailboxView, int], bytes]
+Attribute = Callable[[SelectedMailbox, int], bytes]
 """Writer of one item for the message at a position of the view."""
 
 ATTRIBUTES: dict[str, Attribute] = {
-    "UID": lambda view, at: b"UID %d" % view.columns.uids[at],
-    "FLAGS": lambda view, at: b"FLAGS " + view.flag_list(at),
-    "MODSEQ": lambda view, at: b"MODSEQ (%d)" % view.columns.modseqs[at],
-    "INTERNALDATE": lambda view, at: b"INTERNALDATE " + responses.internal_date(view.columns.dates[at]),
-    "RFC822.SIZE": lambda view, at: b"RFC822.SIZE %d" % view.columns.sizes[at],
-    "SAVEDATE": lambda view, at: b"SAVEDATE " + responses.internal_date(view.columns.saved[at]),
-    "EMAILID": lambda view, at: b"EMAILID (M%b)" % view.columns.letter(at).encode("ascii"),
-    "THREADID": lambda _view, _at: b"THREADID NIL",
+    "UID": lambda selected, at: b"UID %d" % selected.view.columns.uids[at],
+    "FLAGS": lambda selected, at: b"FLAGS " + selected.flag_list(at),
+    "MODSEQ": lambda selected, at: b"MODSEQ (%d)" % selected.view.columns.modseqs[at],
+    "INTERNALDATE": lambda selected, at: b"INTERNALDATE " + responses.internal_date(selected.view.columns.dates[at]),
+    "RFC822.SIZE": lambda selected, at: b"RFC822.SIZE %d" % selected.view.columns.sizes[at],
+    "SAVEDATE": lambda selected, at: b"SAVEDATE " + responses.internal_date(selected.view.columns.saved[at]),
+    "EMAILID": lambda selected, at: b"EMAILID (M%b)" % selected.view.columns.letter(at).encode("ascii"),
+    "THREADID": lambda _selected, _at: b"THREADID NIL",
 }
 """Items that need no content. Threads have no ids (RFC 8474 §5.2 permits NIL)."""
 
@@ -50,11 +50,11 @@ class FetchPlan:
         self.sets_seen = any(item.sets_seen for item in command.items if isinstance(item, BodySection | BinarySection))
         """Whether the command sets \\\\Seen."""
 
-    def start(self, view: MailboxView, number: int, at: int) -> bytes:
+    def start(self, selected: SelectedMailbox, number: int, at: int) -> bytes:
         """The response for a message up to its last item in memory."""
-        return b"* %d FETCH (" % number + b" ".join([attribute(view, at) for attribute in self.attributes])
+        return b"* %d FETCH (" % number + b" ".join([attribute(selected, at) for attribute in self.attributes])
 
-    def new_flags(self, view: MailboxView, at: int) -> bytes:
+    def new_flags(self, selected: SelectedMailbox, at: int) -> bytes:
         """Flags that the command has changed, to be added to `start` (RFC 3501 §6.4.5, RFC 7162 §3.1.4)."""
-        octets = b" ".join([attribute(view, at) for attribute in self._reports])
+        octets = b" ".join([attribute(selected, at) for attribute in self._reports])
         return b" " + octets if octets and self.attributes else octets

@@ -88,10 +88,11 @@ class FolderList:
     async def _send_statuses(self, folders: Sequence[Folder], items: Sequence[str]) -> None:
         """STATUS of all listed folders, by one query (RFC 5819 §2)."""
         found = await self._mailboxes.statuses([folder.mailbox for folder in folders])
+        recent = await self._folders.recent_counts(folders, items)
         for at, folder in enumerate(folders):
             if at % SLICE == 0:
                 await self._let_others_run(at)
-            self._folders.send_status(folder, found.get(folder.mailbox), items)
+            self._folders.send_status(folder, found.get(folder.mailbox), items, recent.get(folder.mailbox, 0))
 
 
 def _patterns(reference: str, patterns: Sequence[str]) -> list[ListPattern]:

@@ -86,14 +86,21 @@ class FolderCommands:
             self._enabled.enable(["CONDSTORE"])
         folder = await self.find(command.folder)
         status = await self._service.mailboxes.status(folder.mailbox) or _NO_STATUS
-        self.send_status(folder, status, command.items)
+        recent = await self.recent_counts([folder], command.items)
+        self.send_status(folder, status, command.items, recent.get(folder.mailbox, 0))
 
-    def send_status(self, folder: Folder, status: MailboxStatus | None, items: Sequence[str]) -> None:
+    async def recent_counts(self, folders: Sequence[Folder], items: Sequence[str]) -> dict[str, int]:
+        """Numbers of recent messages by mailbox, if RECENT is among the items of STATUS."""
+        if "RECENT" not in items:
+            return {}
+        return await self._service.mailboxes.recent_counts([folder.mailbox for folder in folders])
+
+    def send_status(self, folder: Folder, status: MailboxStatus | None, items: Sequence[str], recent: int) -> None:
         """Sends STATUS; a mailbox without a status never had a message."""
         counted = status or _NO_STATUS
         values: dict[str, object] = {
             "MESSAGES": counted.messages,
-            "RECENT": 0,
+            "RECENT": recent,
             "UIDNEXT": counted.next_uid,
             "UIDVALIDITY": counted.validity,
             "UNSEEN": counted.unseen,

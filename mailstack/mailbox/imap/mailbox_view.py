@@ -53,6 +53,8 @@ class MailboxView:
         self.validity = status.validity
         self.status = status
         """Counters at the last refresh."""
+        self.recent_from = status.recent_from
+        r"""Lowest uid that no session has claimed as \\Recent."""
         self.columns = MessageColumns()
         self.modseq = 0
         """Mod-sequence up to which all changes are in the view."""
@@ -93,6 +95,7 @@ class MailboxView:
             status = await self._mailboxes.status(self.mailbox)
             self._check(status)
             assert status is not None
+            self.recent_from = max(self.recent_from, status.recent_from)
             self.learn_keywords({name: number for number, name in enumerate(status.keywords)})
             if status.modseq != self.modseq:
                 await self._read_changes(status)

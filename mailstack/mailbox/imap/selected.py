@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from mailstack.mailbox.imap.capabilities import EnabledExtensions
 from mailstack.mailbox.imap.dialogue import CommandRefused, ImapDialogue
 from mailstack.mailbox.imap.mailbox_view import SYSTEM_FLAGS, MailboxView
+from mailstack.mailbox.imap.recent import RecentMessages
 from mailstack.protocols.imap import responses
 from mailstack.protocols.imap.commands import (
     Fetch,
@@ -69,6 +70,7 @@ class SelectedMailbox:
         """Number of messages that the client knows."""
         self.saved: array[int] = array("I")
         """Uids of the saved search result (RFC 5182)."""
+        self.recent = RecentMessages(view, enabled, read_only=read_only)
         self._enabled = enabled
         self._serial = view.serial
         self._modseq = view.modseq
@@ -136,10 +138,17 @@ class SelectedMailbox:
         if len(self.view.keyword_names) > self._keywords:
             yield self.flag_lines()
 
+    def flag_list(self, position: int) -> bytes:
+        r"""Flags of the message at a position of the view, in parentheses; \Recent is the session's own."""
+        octets = self.view.flag_list(position)
+        if self.recent.uids and self.view.columns.uids[position] in self.recent:
+            return b"(\\Recent)" if octets == b"()" else b"(\\Recent " + octets[1:]
+        return octets
+
     def flag_line(self, index: int, position: int) -> bytes:
         """FETCH with the flags of a message, its uid, and its mod-sequence if CONDSTORE is enabled."""
         view = self.view
-        octets = b"* %d FETCH (UID %d FLAGS %b" % (index + 1, self.uids[index], view.flag_list(position))
+        octets = b"* %d FETCH (UID %d FLAGS %b" % (index + 1, self.uids[index], self.flag_list(position))
         if "CONDSTORE" in self._enabled:
             octets += b" MODSEQ (%d)" % view.columns.modseqs[position]
         return octets + b")\r\n"
@@ -200,6 +209,7 @@ class SelectedMailbox:
         removed = sorted(self._removed)
         positions = [at for uid in removed if (at := self.index(uid)) is not None]
         self._removed = set()
+        self.recent.remove(removed)
         last = self.last_uid
         self.uids = self.view.columns.uids
         self.count = bisect_right(self.uids, last)

@@ -60,6 +60,7 @@ class Selection:
         view = await self._service.views.open(folder.mailbox)
         self._selected = selected = SelectedMailbox(view, folder, self._enabled, read_only=command.read_only)
         self._dialogue.engine.selected()
+        await selected.recent.claim(self._service.mailboxes, selected.known)
         self._send_state(selected)
         if command.qresync is not None:
             await self._resynchronize(selected, command.qresync)
@@ -72,7 +73,7 @@ class Selection:
             # RFC 9051 §6.3.2: the name of the mailbox, and neither RECENT nor UNSEEN.
             octets.append(responses.list_line([], selected.folder.path, utf8=True))
         else:
-            octets.append(responses.recent(0))
+            octets.append(selected.recent.report())
         if REV2 not in self._enabled and (unseen := view.first_unseen) is not None:
             octets.append(responses.untagged_ok("first unseen message", f"UNSEEN {unseen + 1}"))
         octets += [

@@ -163,6 +163,8 @@ class ImapSession:
             _log.error("can't read the changes of %s: %s", selected.view.mailbox, error)
         if selected.has_news:
             await send_slices(self._dialogue, selected.news(expunges=may_expunge(command)))
+            await selected.recent.claim(self._service.mailboxes, selected.known)
+            self._dialogue.send(selected.recent.report())
 
 
 Handler = Callable[[ImapSession, Any], Awaitable[str | None]]

@@ -14,6 +14,9 @@ ALTER TABLE mailboxes ADD COLUMN deleted INTEGER NOT NULL DEFAULT 0;
 -- Since this mod-sequence all changes are known. A client that knows an older one gets all messages.
 ALTER TABLE mailboxes ADD COLUMN known_from INTEGER NOT NULL DEFAULT 1;
 
+-- Messages from this uid on were reported to no IMAP session yet: they are \Recent.
+ALTER TABLE mailboxes ADD COLUMN recent_from INTEGER NOT NULL DEFAULT 1;
+
 -- System flags: 1 \Seen, 2 \Answered, 4 \Flagged, 8 \Deleted, 16 \Draft.
 ALTER TABLE entries ADD COLUMN flags INTEGER NOT NULL DEFAULT 0;
 

@@ -98,6 +98,14 @@ def _few_ranges(uids: Sequence[int]) -> list[UidRange] | None:
     return ranges if len(ranges) <= _FEW else None
 
 
+def claim_recent(transaction: Transaction, name: str, below: int) -> int:
+    """See `MailboxStore.claim_recent`. No client sees a change by it."""
+    held = hold_existing(transaction, name)
+    if below > held.recent_from:
+        transaction.execute(imap_sql.CLAIM_RECENT, (min(below, held.next_uid), held.id))
+    return held.recent_from
+
+
 def expunge(transaction: Transaction, name: str, uids: Sequence[int] | None) -> Expunged:
     """See `MailboxStore.expunge`."""
     held = hold_existing(transaction, name)

@@ -41,8 +41,16 @@ def statuses(connection: Connection, names: Sequence[str]) -> dict[str, MailboxS
 
 
 def _status(numbers: Sequence[object], keywords: Sequence[str]) -> MailboxStatus:
-    validity, next_uid, messages, unseen, deleted, octets, modseq = map(rows.number, numbers)
-    return MailboxStatus(validity, next_uid, messages, unseen, deleted, octets, modseq, tuple(keywords))
+    validity, next_uid, messages, unseen, deleted, octets, modseq, recent_from = map(rows.number, numbers)
+    return MailboxStatus(validity, next_uid, messages, unseen, deleted, octets, modseq, tuple(keywords), recent_from)
+
+
+def recent_counts(connection: Connection, names: Sequence[str]) -> dict[str, int]:
+    """See `MailboxStore.recent_counts`."""
+    found: dict[str, int] = {}
+    for part in pieces(list(dict.fromkeys(names)), 1):
+        found.update(connection.fetch(imap_sql.recent_counts(len(part)), ("mailbox", "recent"), part))
+    return found
 
 
 def messages(connection: Connection, name: str, after: int, changed_since: int, limit: int) -> list[MailboxMessage]:

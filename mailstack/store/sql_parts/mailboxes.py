@@ -164,6 +164,14 @@ class SqlMailboxes:
         )
         return stored
 
+    async def recent_counts(self, mailboxes: Sequence[str]) -> dict[str, int]:
+        names = tuple(mailboxes)
+        return await self._readers.do(lambda connection: imap_reads.recent_counts(connection, names)) if names else {}
+
+    async def claim_recent(self, mailbox: str, below: int) -> int:
+        first: int = await self._writer.do(lambda transaction: imap_flags.claim_recent(transaction, mailbox, below))
+        return first
+
     async def append(
         self,
         mailbox: str,

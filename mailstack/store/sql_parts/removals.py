@@ -28,6 +28,8 @@ class HeldMailbox(NamedTuple):
     modseq: int
     deleted: int
     """Messages with \\Deleted."""
+    recent_from: int
+    """See `MailboxStatus.recent_from`."""
 
 
 def hold(transaction: Transaction, name: str) -> HeldMailbox | None:

@@ -54,11 +54,17 @@ class TroubledMailboxes:
         return getattr(self._mailboxes, name)
 
 
+_RECENT = re.compile(r"^\* \d+ RECENT\r\n|\\Recent ?", re.MULTILINE)
+
+
 class ImapServer:
     """An IMAP port: every session shares the store, the views and the clock."""
 
-    def __init__(self, *letters: bytes, limits: ImapLimits | None = None, **settings: Any) -> None:
-        """`letters` are in bob's INBOX."""
+    def __init__(
+        self, *letters: bytes, limits: ImapLimits | None = None, shows_recent: bool = False, **settings: Any
+    ) -> None:
+        """`letters` are in bob's INBOX. Without `shows_recent`, clients leave out RECENT and the flag Recent."""
+        self.shows_recent = shows_recent
         self.clock = HandClock()
         self.store = InMemoryStore()
         run(self.store.open())
@@ -114,6 +120,7 @@ class ImapTelnet:
         self.server = server
         self.received = b""
         self.closed = False
+        self.shows_recent = server.shows_recent
         self._tags = 0
         engine = ImapServerEngine(tls=tls is not None)
         self.peer: MemoryPeer[Any] = MemoryPeer(
@@ -138,7 +145,8 @@ class ImapTelnet:
         self.server.clock.advance(0)
         received, self.received = self.received, b""
         assert not self.server.clock.bugs, self.server.clock.bugs[0].getTraceback()
-        return received.decode("utf-8", "surrogateescape")
+        text = received.decode("utf-8", "surrogateescape")
+        return text if self.shows_recent else _RECENT.sub("", text)
 
     def send(self, text: str | bytes) -> str:
         """Sends octets as they are; what was answered."""
