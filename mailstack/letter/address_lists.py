@@ -169,7 +169,7 @@ def _display_name(phrase: bytes) -> str:
 def read_address_list(
     body: bytes, max_mailboxes: int = _MAX_MAILBOXES, *, names_have_commas: bool = False
 ) -> AddressList:
-    """Mailboxes in the body of any field, in linear time.
+    """Mailboxes in the body of any field, in linear time, up to a number of them or of groups.
 
     With `names_have_commas`, words before a comma are part of the next display name: "Smith, John <j@x.test>". In a list
     of recipients they are a separate item.
@@ -196,7 +196,7 @@ def read_address_list(
             if octets == b";" and group:
                 groups.append(MailboxGroup(*group, len(mailboxes)))
                 group = None
-            if len(mailboxes) >= max_mailboxes:
+            if max(len(mailboxes), len(groups)) >= max_mailboxes:
                 open_group = [MailboxGroup(*group, len(mailboxes))] if group else []
                 return AddressList(tuple(mailboxes[:max_mailboxes]), is_whole=False, groups=(*groups, *open_group))
             item = _Item(names_have_commas)

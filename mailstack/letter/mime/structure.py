@@ -13,7 +13,6 @@ from msgspec import Struct
 from mailstack.letter.mime.fields import MIME_FIELDS, MimeFields
 from mailstack.letter.mime.parts import (
     MAX_NESTING,
-    MAX_PARTS,
     Delimiter,
     Head,
     Kind,
@@ -22,8 +21,10 @@ from mailstack.letter.mime.parts import (
 )
 from mailstack.letter.transfer_encoding import AT_ONCE
 
-__all__ = ["ENVELOPE_FIELDS", "MAX_NESTING", "Kind", "PartStructure", "StructureParser", "structure_of"]
+__all__ = ["ENVELOPE_FIELDS", "MAX_NESTING", "MAX_PARTS", "Kind", "PartStructure", "StructureParser", "structure_of"]
 
+MAX_PARTS = 1000
+"""Maximum parts of a structure; the last has all octets behind it. They take ten milliseconds."""
 MAX_FIELDS = 4_194_304
 """Maximum octets of fields in a structure; the parts behind them have none."""
 

@@ -11,6 +11,9 @@ from mailstack.protocols.imap.responses import nstring, string
 NO_ENVELOPE = b"(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)"
 """Envelope of a message without a header section."""
 
+MAX_ADDRESSES = 2000
+"""Maximum addresses of a field, and maximum groups; they take ten milliseconds."""
+
 _GROUP_END = b"(NIL NIL NIL NIL)"
 _QUOTED = re.compile(rb'"((?:[^"\\]|\\.)*+)"?', re.DOTALL)
 _ESCAPE = re.compile(rb"\\(.)", re.DOTALL)
@@ -47,7 +50,7 @@ def addresses(body: bytes, *, utf8: bool = False) -> bytes:
     """
     if not body:
         return b"NIL"
-    listed = read_address_list(body)
+    listed = read_address_list(body, MAX_ADDRESSES)
     written: list[bytes] = []
     at = 0
     for group in listed.groups:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailstack.letter.mime.structure import MAX_NESTING, structure_of
+from mailstack.letter.mime.structure import MAX_NESTING, MAX_PARTS, structure_of
 from mailstack.protocols.imap.body_structure import body_structure
 from tests.aid import examples
 from tests.parsers.mutation import octets_like
@@ -120,6 +120,16 @@ def test_a_part_that_is_nested_too_deep_is_a_leaf() -> None:
         found = structure(one * 2 * MAX_NESTING)
         check(found, extended=True)
         assert depth(found) == MAX_NESTING + 1
+
+
+def test_the_last_of_too_many_parts_is_all_that_remains() -> None:
+    """IMAP-130: BODYSTRUCTURE of a hostile message is limited, and no octet is lost."""
+    part = b"--x\r\n\r\na\r\n"
+    found = structure(b"Content-Type: multipart/mixed; boundary=x\r\n\r\n" + part * 2 * MAX_PARTS)
+    parts = found[: MAX_PARTS - 1]
+    assert found[MAX_PARTS - 1] == b"mixed"
+    assert [each[6] for each in parts[:-1]] == [1] * (MAX_PARTS - 2)
+    assert parts[-1][6] == len(part) * (MAX_PARTS + 2) - len(b"--x\r\n\r\n")
 
 
 def depth(part: list) -> int:

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailstack.letter.mime.structure import structure_of
-from mailstack.protocols.imap.envelope import NO_ENVELOPE, envelope
+from mailstack.protocols.imap.envelope import MAX_ADDRESSES, NO_ENVELOPE, envelope
 from tests.aid import examples
 from tests.parsers.mutation import octets_like
 from tests.protocols.imap.response_values import values
@@ -92,6 +92,14 @@ def test_utf_8_is_quoted_for_clients_that_take_it_and_a_literal_for_others() -> 
     fields = structure_of(section)[0].described.bodies
     assert b"{" in envelope(fields)
     assert b"{" not in envelope(fields, utf8=True)
+
+
+@pytest.mark.parametrize("item", [b"a@b,", b"a:;", b'"a\\"" <b@c>,', b"a:b@c;"])
+def test_a_field_has_a_limited_number_of_addresses(item: bytes) -> None:
+    """IMAP-130: a hostile field takes some milliseconds."""
+    listed = envelope_of(b"To: " + item * (60_000 // len(item)) + b"\r\n\r\n")["to"]
+    addresses = sum(1 for address in listed if address[3] is not None)
+    assert max(addresses, (len(listed) - addresses) // 2) == MAX_ADDRESSES
 
 
 SEEDS = (
