@@ -37,6 +37,7 @@ CAPABILITY_SELECTED = (
     "SAVEDATE",
     "PREVIEW",
     "REPLACE",
+    "INPROGRESS",
     "UTF8=ACCEPT",
 )
 """Capabilities after login that have no value."""

@@ -13,7 +13,8 @@ from mailstack.mailbox.imap.column_search import ColumnSearch
 from mailstack.mailbox.imap.dialogue import CommandRefused, ImapDialogue
 from mailstack.mailbox.imap.fetch import MAX_MESSAGES, MAX_OCTETS
 from mailstack.mailbox.imap.message_text import IN_MEMORY, MessageText
-from mailstack.mailbox.imap.search_matcher import ContentTests, Test
+from mailstack.mailbox.imap.search_matcher import ContentTests
+from mailstack.mailbox.imap.search_progress import SearchProgress
 from mailstack.mailbox.imap.searched_text import SearchedText
 from mailstack.mailbox.imap.selected import SelectedMailbox
 from mailstack.protocols.connection import Clock
@@ -39,9 +40,12 @@ class MessageSearch:
         self._mailboxes = mailboxes
         self._clock = clock
 
-    async def find(self, key: SearchKey, selected: SelectedMailbox) -> array[int]:
-        """Returns the positions of all matches, in order. Raises CommandRefused after too long, StoreError."""
-        end = self._clock.steady() + self._dialogue.limits.search_time
+    async def find(self, key: SearchKey, selected: SelectedMailbox, tag: str) -> array[int]:
+        """Returns the positions of all matches, in order. Raises CommandRefused after too long, StoreError.
+
+        `tag` is that of the command.
+        """
+        progress = SearchProgress(self._dialogue, self._clock, tag)
         contents = ContentTests()
         test = ColumnSearch(selected, self._clock.now(), contents.compile).compile(key)
         found: array[int] = array("I")
@@ -49,7 +53,7 @@ class MessageSearch:
         step = max(20, TESTS_AT_ONCE // _size(key))
         for start in range(0, selected.count, step):
             if start:
-                await self._let_others_run(end)
+                await progress.turn(start, selected.count)
             for index in range(start, min(start + step, selected.count)):
                 position = selected.position(index)
                 matches = position is not None and test(index, position)
@@ -57,51 +61,43 @@ class MessageSearch:
                     found.append(index)
                 elif matches is None:
                     undecided.append(index)
-        for batch in _batches(undecided, selected):
-            await self._let_others_run(end)
-            found.extend(await self._matching(batch, test, contents, selected))
+        if undecided:
+            async for index, position, content in self._contents(undecided, selected, progress):
+                if content is not None and await self._matches(content, contents, partial(test, index, position)):
+                    found.append(index)
         return array("I", sorted(found)) if undecided else found
 
     async def fields(
-        self, indexes: Sequence[int], selected: SelectedMailbox, *, with_content: bool = True
+        self, indexes: Sequence[int], selected: SelectedMailbox, tag: str
     ) -> AsyncIterator[tuple[int, Mapping[bytes, bytes]]]:
-        """Unfolded fields of messages, by position. A removed message is left out.
-
-        A message that can't be read has no fields; without `with_content` none has.
+        """Unfolded fields of messages, by position; a message that can't be read has none, a removed one is left out.
 
         Raises CommandRefused after too long.
         """
-        end = self._clock.steady() + self._dialogue.limits.search_time
+        progress = SearchProgress(self._dialogue, self._clock, tag)
+        async for index, _, content in self._contents(indexes, selected, progress):
+            fields: Mapping[bytes, bytes] = {}
+            if content is not None:
+                text = MessageText(content, self._dialogue.pause)
+                with suppress(StoreError):
+                    await text.load()
+                    fields = await text.fields()
+            yield index, fields
+
+    async def _contents(
+        self, indexes: Sequence[int], selected: SelectedMailbox, progress: SearchProgress
+    ) -> AsyncIterator[tuple[int, int, Content | None]]:
+        """Positions and contents of messages that are still there; None for one that can't be read."""
+        done = 0
         for batch in _batches(indexes, selected):
-            await self._let_others_run(end)
-            contents = dict(await self._read(batch, selected)) if with_content else {}
+            await progress.turn(done, len(indexes))
+            contents = dict(await self._read(batch, selected))
             for index in batch:
-                fields: Mapping[bytes, bytes] = {}
-                if (content := contents.get(index)) is not None:
-                    text = MessageText(content, self._dialogue.pause)
-                    with suppress(StoreError):
-                        await text.load()
-                        fields = await text.fields()
-                yield index, fields
-
-    async def _let_others_run(self, end: float) -> None:
-        await self._dialogue.pause(0)
-        if self._clock.steady() > end:
-            raise CommandRefused("the search takes too long", "LIMIT")
-
-    async def _matching(
-        self, batch: Sequence[int], test: Test, contents: ContentTests, selected: SelectedMailbox
-    ) -> list[int]:
-        """Those messages of a batch that match by their content; a message that can't be read does not match."""
-        found = []
-        for index, content in await self._read(batch, selected):
-            position = selected.position(index)
-            if position is None:
-                continue
-            if await self._matches(content, contents, partial(test, index, position)):
-                found.append(index)
-        contents.text = None
-        return found
+                content, position = contents.get(index), selected.position(index)
+                if position is not None:
+                    yield index, position, content
+                done += 1
+                await progress.read(min(content.size, MAX_OCTETS) if content else 0, done, len(indexes))
 
     async def _matches(self, content: Content, contents: ContentTests, test: Callable[[], bool | None]) -> bool:
         """Whether a message matches by its content: of a large one, the header section and the first octets."""
@@ -147,7 +143,7 @@ class Searcher:
         if finds_modseqs:
             self._enabled.enable(["CONDSTORE"])
         try:
-            found = await self._messages.find(command.key, selected)
+            found = await self._messages.find(command.key, selected, command.tag)
         except (CommandRefused, StoreError):
             if saves:
                 selected.saved = array("I")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 from mailstack.mailbox.imap.dialogue import CommandRefused, ImapDialogue
-from mailstack.mailbox.imap.search import MessageSearch, esearch, has_modseq, highest_modseq, numbers_of
+from mailstack.mailbox.imap.search import TESTS_AT_ONCE, MessageSearch, esearch, has_modseq, highest_modseq, numbers_of
 from mailstack.mailbox.imap.selected import SelectedMailbox
 from mailstack.mailbox.imap.sort_order import needs_fields, sort_order, sort_values
 from mailstack.mailbox.imap.threads import ALGORITHMS, ThreadedMessage, thread_response, threaded_message, threads
@@ -22,7 +22,7 @@ class Sorter:
 
     async def sort(self, command: Sort, selected: SelectedMailbox) -> None:
         """SORT. Raises CommandRefused, StoreError."""
-        found = await self._messages.find(command.key, selected)
+        found = await self._messages.find(command.key, selected, command.tag)
         ordered = await self._ordered(command, found, selected)
         numbers = numbers_of(ordered, selected, by_uid=command.by_uid)
         modseq = highest_modseq(found, selected) if has_modseq(command.key) else None
@@ -36,7 +36,11 @@ class Sorter:
     async def _ordered(self, command: Sort, found: Sequence[int], selected: SelectedMailbox) -> list[int]:
         columns = selected.view.columns
         kept, values = [], []
-        async for index, fields in self._messages.fields(found, selected, with_content=needs_fields(command.order)):
+        if needs_fields(command.order):
+            read = self._messages.fields(found, selected, command.tag)
+        else:
+            read = self._without_fields(found)
+        async for index, fields in read:
             position = selected.position(index)
             if position is not None:
                 kept.append(index)
@@ -44,13 +48,21 @@ class Sorter:
                 values.append(sort_values(command.order, fields, at=at, size=size))
         return [kept[place] for place in sort_order(command.order, values)]
 
+    async def _without_fields(self, found: Sequence[int]) -> AsyncIterator[tuple[int, Mapping[bytes, bytes]]]:
+        """Messages for an order by columns alone."""
+        nothing: Mapping[bytes, bytes] = {}
+        for count, index in enumerate(found, 1):
+            yield index, nothing
+            if count % TESTS_AT_ONCE == 0:
+                await self._dialogue.pause(0)
+
     async def thread(self, command: Thread, selected: SelectedMailbox) -> None:
         """THREAD. Raises CommandRefused, StoreError."""
         if command.algorithm not in ALGORITHMS:
             raise CommandRefused("the threading algorithm is unknown", status="BAD")
-        found = await self._messages.find(command.key, selected)
+        found = await self._messages.find(command.key, selected, command.tag)
         messages: list[ThreadedMessage] = []
-        async for index, fields in self._messages.fields(found, selected):
+        async for index, fields in self._messages.fields(found, selected, command.tag):
             position = selected.position(index)
             if position is not None:
                 (number,) = numbers_of([index], selected, by_uid=command.by_uid)

@@ -140,6 +140,26 @@ def test_a_search_ends_after_a_time() -> None:
     assert server.selected().ask("SEARCH BODY nothing").startswith("NO [LIMIT]")
 
 
+def test_a_long_search_reports_its_progress() -> None:
+    """IMAP-90, IMAP-107"""
+    server = ImapServer(*[HELLO] * 200)
+    pause = server.clock.pause
+
+    async def slow(_: float) -> None:
+        await pause(4)
+
+    server.service.pause = slow
+    telnet = server.selected()
+    telnet.send("xy SEARCH BODY nothing\r\n")
+    server.clock.advance(59)
+    lines = telnet.read().splitlines()
+    assert [line.split("]")[0] for line in lines if "INPROGRESS" in line][:2] == [
+        '* OK [INPROGRESS ("xy" 64 200)',
+        '* OK [INPROGRESS ("xy" 128 200)',
+    ]
+    assert lines[-1] == "xy OK SEARCH completed"
+
+
 def test_quota_commands() -> None:
     """IMAP-55"""
     server = ImapServer(HELLO * 20)
