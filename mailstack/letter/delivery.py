@@ -95,6 +95,7 @@ StepName = Literal[
     "delivered",
     "bounced",
     "collected",
+    "appended",
     "held",
     "released",
     "redirected",

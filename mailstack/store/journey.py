@@ -117,7 +117,9 @@ def recipient_texts(record: Record) -> list[str]:
 
 
 def state_of(record: Record) -> str | dict[str, str]:
-    """One word when all recipients agree, else one for each of them."""
+    """One word when all recipients agree, else one for each of them; of a letter without recipients that it is appended."""
+    if not record.deliveries:
+        return APPENDED
     states = {str(delivery.recipient.address): str(delivery.state) for delivery in record.deliveries}
     words = set(states.values())
     return words.pop() if len(words) == 1 else states
@@ -168,6 +170,9 @@ def step_json(step: Step) -> dict[str, Any]:
     return always | {name: fact for name, fact in step.facts.items() if name not in always}
 
 
+APPENDED = "appended"
+"""State of a letter that an IMAP client put into a folder: it has no recipients and no deliveries."""
+
 PHRASES = {
     "recipient": "for {}",
     "recipients": "for {}",
@@ -178,6 +183,7 @@ PHRASES = {
     "copy_of": "a copy of letter {}",
     "host": "at {}",
     "mailbox": "into the mailbox of {}",
+    "folder": "to the folder {}",
     "targets": "to {}",
     "status": "{}",
     "reply": "{}",
@@ -219,10 +225,10 @@ def headline(told: Journey) -> str:
     """Which letter this is."""
     letter = told.source.letter
     sender = sender_text(letter.envelope) or "<>"
-    return clean(
-        f"Letter {letter.id} from {sender} to {names_text(recipient_texts(told.source))},"
-        f" {size_text(letter.content.size)}, {local_text(letter.arrival.at)}"
-    )
+    way = f"from {sender} to {names_text(recipient_texts(told.source))}"
+    if not told.source.deliveries:
+        way = f"appended by {letter.arrival.account}"
+    return clean(f"Letter {letter.id} {way}, {size_text(letter.content.size)}, {local_text(letter.arrival.at)}")
 
 
 def journey_lines(steps: Sequence[Step], *, dialogue: bool = False) -> Iterator[str]:

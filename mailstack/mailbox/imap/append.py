@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from mailstack.letter import Arrival, Content, Envelope, Letter, new_letter_id
+from mailstack.letter.delivery import Step
 from mailstack.mailbox.imap.dialogue import CommandRefused, ImapDialogue
 from mailstack.mailbox.imap.flags import flags_for
 from mailstack.mailbox.imap.folders import FolderCommands
@@ -79,12 +81,25 @@ class Appender:
         writers: list[ContentWriter] = []
         try:
             letters = await self._receive_all(command.message, folder, writers)
-            appended = await self._service.mailboxes.append(folder.mailbox, letters, replaced=replaced)
+            steps = [self._step(each.letter, folder) for each in letters]
+            appended = await self._service.mailboxes.append(folder.mailbox, letters, steps, replaced=replaced)
         except BaseException:
             for writer in writers:
                 writer.discard()
             raise
         return f"APPENDUID {appended.validity} {format_set(appended.uids)}"
+
+    def _step(self, letter: Letter, folder: Folder) -> Step:
+        """Step of the journey, which begins and ends here."""
+        remote, tls = self._dialogue.remote, self._dialogue.tls
+        facts: dict[str, Any] = {
+            "by": self._account,
+            "folder": folder.path,
+            "client": remote.host if remote is not None else "",
+        }
+        if tls is not None:
+            facts["tls"] = {"version": tls.version, "cipher": tls.cipher}
+        return Step(letter.id, letter.arrival.at, letter.arrival.server, "appended", facts)
 
     async def _receive_all(
         self, message: AppendedMessage, folder: Folder, writers: list[ContentWriter]

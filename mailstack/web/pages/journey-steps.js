@@ -15,6 +15,7 @@ const NAMES = {
     delivered: "Delivered",
     bounced: "Returned",
     collected: "Collected",
+    appended: "Appended",
     held: "Held",
     released: "Released",
     redirected: "Redirected",
@@ -137,6 +138,8 @@ function sentence(step) {
                 step.protocol ? ` over ${step.protocol}` : "",
                 secured(step),
             ];
+        case "appended":
+            return ["to the folder ", userText(step.folder || ""), " by ", userText(step.by || "its owner"), secured(step)];
         case "redirected":
             return [names(), " to ", userText(step.to || "")];
         case "copied":
