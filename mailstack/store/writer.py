@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
-from mailstack.store import Damaged, StoreError, StoreFull
+from mailstack.store import Conflict, Damaged, StoreError, StoreFull
 from mailstack.store.batch import Batch, Operation, Transaction
 from mailstack.store.folders import FolderRefused
 from mailstack.store.mailbox_changes import MailboxChanges
@@ -297,8 +297,13 @@ def joined(group: list[Job]) -> Batch:
 
 
 def outcome(operation: Operation, transaction: Transaction) -> Any:
-    """Result of an operation; a refusal fails that operation alone, since it has changed nothing."""
+    """Result of an operation; a refusal fails that operation alone, since it has changed nothing.
+
+    A conflict is raised: rows may have been written before, so the transaction is rolled back.
+    """
     try:
         return operation(transaction)
+    except Conflict:
+        raise
     except _REFUSALS as refusal:
         return Failed(refusal)

@@ -81,6 +81,10 @@ def test_letters_are_appended_together_or_not_at_all(subject: Subject) -> None:
     assert [each.letter for each in messages(subject, mailbox)] == [first.letter.id]
     assert status(subject, mailbox).messages == 1
     assert octets_of(subject, second.letter.id) is None
+    twice = replace(appended().letter, id=second.letter.id)
+    with pytest.raises(Conflict):
+        subject.run(subject.store.mailboxes.append(mailbox, [second, AppendedLetter(twice, Flags(0, 0), 1.0)]))
+    assert octets_of(subject, second.letter.id) is None
     with pytest.raises(NoSuchFolder):
         subject.run(subject.store.mailboxes.append("bob@home.test/none", [second]))
     assert octets_of(subject, second.letter.id) is None
