@@ -56,15 +56,16 @@ def describe(section: bytes, names: frozenset[bytes] = MIME_FIELDS) -> MimeField
     bodies = first_bodies(section, names, _MAX_FIELD)
     content_type = bodies.get(TYPE, b"")
     match = _TYPE.match(content_type)
+    of_type = b"/".join(match.groups()).decode("ascii").lower() if match else ""
     boundary = b""
-    if b"=" in content_type:
+    if of_type.startswith("multipart/"):
         plain_boundary = (b"boundary", None, False)
         boundary = next((written for *key, written in _parameters(content_type) if tuple(key) == plain_boundary), b"")
     # Text after an unquoted boundary is a comment or invalid.
     boundary = _unquoted(boundary) if boundary.startswith(b'"') else boundary.partition(b" ")[0].partition(b"\t")[0]
     encoding = bodies.get(ENCODING, b"").partition(b"(")[0].strip().lower()
     return MimeFields(
-        b"/".join(match.groups()).decode("ascii").lower() if match else "",
+        of_type,
         encoding.decode("ascii", "replace"),
         boundary.rstrip(b" \t"),
         bodies,
