@@ -7,6 +7,7 @@ from typing import Any
 
 from mailstack.letter import Arrival, Content, Envelope, Letter, new_letter_id
 from mailstack.letter.delivery import Step
+from mailstack.letter.mime.conversion import Domain, Unconvertible, convert
 from mailstack.mailbox.imap.dialogue import CommandRefused, ImapDialogue
 from mailstack.mailbox.imap.flags import flags_for
 from mailstack.mailbox.imap.folders import FolderCommands
@@ -115,12 +116,26 @@ class Appender:
             self._dialogue.send(self._dialogue.engine.accept_literal())
             following = await self._receive(writer, message)
             content = await writer.finish()
+            if message.is_binary:
+                content = await self._converted(content, writers)
             now = self._service.clock.now()
             at = now if message.internal_date is None else message.internal_date
-            letters.append(AppendedLetter(self._letter(content, message, now), flags, at))
+            letters.append(AppendedLetter(self._letter(content, now), flags, at))
             if isinstance(following, AppendEnd):
                 return letters
             message = following.message
+
+    async def _converted(self, content: Content, writers: list[ContentWriter]) -> Content:
+        """A binary message in 8bit, as BODY[] sends it; BINARY decodes it (RFC 3516 §4.2). Raises CommandRefused."""
+        try:
+            converted = await convert(content, Domain.EIGHT)
+        except Unconvertible as error:
+            raise CommandRefused(f"the message can't be converted: {error}", "CANNOT") from None
+        writer = self._service.contents.new()
+        writers.append(writer)
+        async for octets in converted.chunks():
+            await writer.write(octets)
+        return await writer.finish()
 
     async def _check(self, message: AppendedMessage, octets: int, count: int) -> None:
         """Raises CommandRefused for a message beyond the limits, OverQuota, StoreError."""
@@ -152,8 +167,8 @@ class Appender:
                 case _:
                     raise AssertionError(f"unexpected {type(event).__name__} in APPEND")
 
-    def _letter(self, content: Content, message: AppendedMessage, now: float) -> Letter:
-        envelope = Envelope(None, (), "BINARYMIME" if message.is_binary else "8BITMIME")
+    def _letter(self, content: Content, now: float) -> Letter:
+        envelope = Envelope(None, (), "8BITMIME")
         tls, remote = self._dialogue.tls, self._dialogue.remote
         arrival = Arrival(now, self._service.hostname, "IMAP", remote, account=self._account, tls=tls)
         return Letter(new_letter_id(now), envelope, content, arrival)

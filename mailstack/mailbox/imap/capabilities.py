@@ -74,6 +74,8 @@ class EnabledExtensions:
 
     def __init__(self) -> None:
         self._names: set[str] = set()
+        self.is_condstore_new = False
+        """Whether the present command has enabled CONDSTORE; HIGHESTMODSEQ is sent then (RFC 7162 §3.1)."""
 
     def __contains__(self, name: str) -> bool:
         return name in self._names
@@ -85,5 +87,6 @@ class EnabledExtensions:
             for implied in ENABLED_TOGETHER.get(name, ()):
                 if implied not in self._names:
                     self._names.add(implied)
+                    self.is_condstore_new = self.is_condstore_new or implied == "CONDSTORE"
                     added.append(implied)
         return added

@@ -26,6 +26,8 @@ class ListEntry(Struct):
     folder: Folder
     attributes: list[str]
     child_info: tuple[str, ...] = ()
+    is_parent_only: bool = False
+    """Whether it is there for names below it alone (RECURSIVEMATCH)."""
 
 
 class FolderList:
@@ -45,12 +47,19 @@ class FolderList:
         folders = await self._folders.all()
         entries = _entries(folders, command.options)
         listed: list[Folder] = []
+        parents: list[ListEntry] = []
         while batch := list(islice(entries, SLICE)):
             for entry in batch:
                 if any(pattern.matches(entry.folder.path) for pattern in patterns):
+                    if entry.is_parent_only:
+                        parents.append(entry)
+                        continue
                     listed.append(entry.folder)
                     self._send(entry.attributes, entry.folder.path, child_info=entry.child_info)
             await self._let_others_run(len(batch) == SLICE)
+        for entry in _needed(parents, folders, {folder.path for folder in listed}):
+            listed.append(entry.folder)
+            self._send(entry.attributes, entry.folder.path, child_info=entry.child_info)
         if command.options.status:
             await self._send_statuses([folder for folder in listed if folder.mailbox], command.options.status)
 
@@ -113,12 +122,24 @@ def _entries(folders: Sequence[Folder], options: ListOptions) -> Iterator[ListEn
     for folder in folders:
         names.add(folder.path)
         has_child = is_recursive and folder.path in with_subscribed
-        if _is_selected(folder, options) or (has_child and folder.mailbox):
+        is_selected = _is_selected(folder, options)
+        if is_selected or (has_child and folder.mailbox):
             attributes = _attributes(folder, has_children=folder.path in parents, shows_subscribed=shows_subscribed)
-            yield ListEntry(folder, attributes, ("SUBSCRIBED",) if has_child else ())
+            yield ListEntry(folder, attributes, ("SUBSCRIBED",) if has_child else (), not is_selected)
     if is_recursive:
         for path in sorted(with_subscribed - names):
-            yield ListEntry(Folder(path), ["\\NonExistent", "\\HasChildren"], ("SUBSCRIBED",))
+            yield ListEntry(Folder(path), ["\\NonExistent", "\\HasChildren"], ("SUBSCRIBED",), True)
+
+
+def _needed(parents: Sequence[ListEntry], folders: Sequence[Folder], listed: set[str]) -> Iterator[ListEntry]:
+    """Parents of subscribed names that are not listed themselves (RFC 5258 §3.5)."""
+    hidden = {
+        parent
+        for folder in folders
+        if folder.is_subscribed and folder.path not in listed
+        for parent in _parents(folder.path)
+    }
+    return (entry for entry in parents if entry.folder.path in hidden)
 
 
 def _is_selected(folder: Folder, options: ListOptions) -> bool:

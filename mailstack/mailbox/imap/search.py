@@ -148,13 +148,14 @@ class Searcher:
             if saves:
                 selected.saved = array("I")
             raise
-        modseq = highest_modseq(found, selected) if finds_modseqs else None
+        reported = found if returns is None else reported_results(found, returns)
+        modseq = highest_modseq(reported, selected) if finds_modseqs else None
         numbers = numbers_of(found, selected, by_uid=command.by_uid)
         if returns is None:
             self._dialogue.send(responses.numbers("SEARCH", numbers, modseq))
             return
         if saves:
-            selected.saved = selected.uids_of([range(index, index + 1) for index in _saved(found, returns)])
+            selected.saved = selected.uids_of([range(index, index + 1) for index in reported])
         if set(returns.options) - {"SAVE"} or returns.partial is not None:
             self._dialogue.send(esearch(command.tag, numbers, returns, by_uid=command.by_uid, modseq=modseq))
 
@@ -184,7 +185,7 @@ def esearch(
     window = None
     if returns.partial is not None:
         part = _part(numbers, returns.partial)
-        window = returns.partial, format_set(part) if is_sorted else ",".join(map(str, part))
+        window = returns.partial, format_set(part) if is_sorted else responses.format_ordered(part)
     return responses.esearch(
         tag,
         by_uid=by_uid,
@@ -206,10 +207,10 @@ def _part(numbers: Sequence[int], partial: tuple[int, int]) -> Sequence[int]:
     return numbers[max(0, len(numbers) + low) : max(0, len(numbers) + high + 1)]
 
 
-def _saved(found: Sequence[int], returns: SearchReturn) -> Sequence[int]:
-    """Results that SAVE keeps: with MIN and MAX alone only these (RFC 5182 §2.1)."""
+def reported_results(found: Sequence[int], returns: SearchReturn) -> Sequence[int]:
+    """Results that count for SAVE and MODSEQ: with MIN and MAX alone only these (RFC 5182 §2.1, RFC 4731 §3.2)."""
     options = set(returns.options) - {"SAVE"}
-    if not options or options & {"ALL", "COUNT"} or not found:
+    if not options or options & {"ALL", "COUNT"} or returns.partial is not None or not found:
         return found
     ends = ([found[0]] if "MIN" in options else []) + ([found[-1]] if "MAX" in options else [])
     return sorted(set(ends))

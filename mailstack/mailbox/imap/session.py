@@ -152,6 +152,7 @@ class ImapSession:
         """Sends what has changed in the selected mailbox, as far as the command permits it. Raises SessionEnded."""
         selected = self.selection.mailbox
         if selected is None or isinstance(command, Select):
+            self._enabled.is_condstore_new = False
             return
         try:
             if selected.view.is_stale or isinstance(command, ImapNoop):
@@ -161,6 +162,10 @@ class ImapSession:
             raise SessionEnded from None
         except StoreError as error:
             _log.error("can't read the changes of %s: %s", selected.view.mailbox, error)
+        if self._enabled.is_condstore_new:
+            self._enabled.is_condstore_new = False
+            code = f"HIGHESTMODSEQ {max(1, selected.view.modseq)}"
+            self._dialogue.send(responses.untagged_ok("CONDSTORE is enabled", code))
         if selected.has_news:
             await send_slices(self._dialogue, selected.news(expunges=may_expunge(command)))
             await selected.recent.claim(self._service.mailboxes, selected.known)

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 
 from mailstack.mailbox.imap.dialogue import CommandRefused, ImapDialogue
-from mailstack.mailbox.imap.search import TESTS_AT_ONCE, MessageSearch, esearch, has_modseq, highest_modseq, numbers_of
+from mailstack.mailbox.imap.search import (
+    TESTS_AT_ONCE,
+    MessageSearch,
+    esearch,
+    has_modseq,
+    highest_modseq,
+    numbers_of,
+    reported_results,
+)
 from mailstack.mailbox.imap.selected import SelectedMailbox
 from mailstack.mailbox.imap.sort_order import needs_fields, sort_order, sort_values
 from mailstack.mailbox.imap.threads import ALGORITHMS, ThreadedMessage, thread_response, threaded_message, threads
@@ -25,7 +33,8 @@ class Sorter:
         found = await self._messages.find(command.key, selected, command.tag)
         ordered = await self._ordered(command, found, selected)
         numbers = numbers_of(ordered, selected, by_uid=command.by_uid)
-        modseq = highest_modseq(found, selected) if has_modseq(command.key) else None
+        reported = ordered if command.returns is None else reported_results(ordered, command.returns)
+        modseq = highest_modseq(reported, selected) if has_modseq(command.key) else None
         if command.returns is None:
             self._dialogue.send(responses.numbers("SORT", numbers, modseq))
         else:

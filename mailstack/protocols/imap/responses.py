@@ -210,6 +210,20 @@ def numbers(name: str, found: Sequence[int], modseq: int | None = None) -> bytes
     return (line if modseq is None or not found else f"{line} (MODSEQ {modseq})").encode("ascii") + b"\r\n"
 
 
+def format_ordered(numbers: Sequence[int]) -> str:
+    """Numbers in their order, with ranges for runs of ascending ones, such as "5,1:3"."""
+    parts: list[str] = []
+    first = last = 0
+    for number in (*numbers, 0):
+        if first and number == last + 1:
+            last = number
+            continue
+        if first:
+            parts.append(str(first) if first == last else f"{first}:{last}")
+        first = last = number
+    return ",".join(parts)
+
+
 def esearch(
     tag: str,
     *,
@@ -232,7 +246,7 @@ def esearch(
     results = (("MIN", minimum), ("MAX", maximum), ("COUNT", count))
     parts += [f"{name} {value}" for name, value in results if value is not None]
     if all_numbers:
-        parts.append(f"ALL {format_set(all_numbers) if is_sorted else ','.join(map(str, all_numbers))}")
+        parts.append(f"ALL {format_set(all_numbers) if is_sorted else format_ordered(all_numbers)}")
     if partial is not None:
         (first, last), found = partial
         parts.append(f"PARTIAL ({first}:{last} {found or 'NIL'})")

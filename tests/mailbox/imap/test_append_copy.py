@@ -76,7 +76,16 @@ def test_bare_lf_becomes_crlf_and_nul_is_refused() -> None:
     answer = telnet.ask("FETCH 1 (RFC822.SIZE BODY[])")
     assert "RFC822.SIZE 11 FLAGS (\\Seen) BODY[] {11}\r\na: b\r\n\r\nc\r\n)" in answer
     assert telnet.ask("APPEND INBOX {3+}\r\na\0b").startswith("BAD ")
-    assert telnet.ask("APPEND INBOX ~{3+}\r\na\0b").startswith("* 2 EXISTS")
+    assert telnet.ask("APPEND INBOX ~{3+}\r\na\0b").startswith("NO [CANNOT]")
+
+
+def test_a_binary_message_is_converted_and_binary_gives_its_octets() -> None:
+    """IMAP-60, IMAP-87"""
+    telnet = ImapServer().selected()
+    message = "Content-Transfer-Encoding: binary\r\nContent-Type: application/x\r\n\r\n\0\1\n\2"
+    assert telnet.ask(f"APPEND INBOX ~{{{len(message)}+}}\r\n{message}").startswith("* 1 EXISTS")
+    assert "\0" not in telnet.ask("FETCH 1 BODY.PEEK[]")
+    assert "BINARY[1] ~{4}\r\n\0\1\n\2 BINARY.SIZE[1] 4)" in telnet.ask("FETCH 1 (BINARY.PEEK[1] BINARY.SIZE[1])")
 
 
 @given(st.lists(st.binary(max_size=4).map(lambda octets: octets.replace(b"\1", b"\r").replace(b"\2", b"\n"))))

@@ -123,9 +123,12 @@ def test_list_with_selection_and_return_options() -> None:
     telnet.ask("CREATE a/b")
     telnet.ask("SUBSCRIBE a/b")
     assert set(names(telnet, 'LIST (SPECIAL-USE) "" *')) == {"Archive", "Drafts", "Junk", "Sent", "Trash"}
-    lines = telnet.lines('LIST (SUBSCRIBED RECURSIVEMATCH) "" (a %/b)')
-    assert '* LIST (\\HasChildren) "/" a ("CHILDINFO" ("SUBSCRIBED"))' in lines
-    assert '* LIST (\\HasNoChildren \\Subscribed) "/" a/b' in lines
+    assert telnet.lines('LIST (SUBSCRIBED RECURSIVEMATCH) "" a%')[:-1] == [
+        '* LIST (\\HasChildren) "/" a ("CHILDINFO" ("SUBSCRIBED"))'
+    ]
+    assert telnet.lines('LIST (SUBSCRIBED RECURSIVEMATCH) "" (a %/b)')[:-1] == [
+        '* LIST (\\HasNoChildren \\Subscribed) "/" a/b'
+    ]
     assert names(telnet, 'LIST "" a/b RETURN (SUBSCRIBED CHILDREN)') == {"a/b": "\\HasNoChildren \\Subscribed"}
     assert telnet.ask('LIST (RECURSIVEMATCH) "" *').startswith("BAD ")
 

@@ -17,7 +17,7 @@ HELLO_UTF8 = (
 
 def found(telnet: ImapTelnet, key: str) -> list[int]:
     """Numbers in the answer to a SEARCH."""
-    line, last = telnet.lines(f"SEARCH {key}")
+    line, *_, last = telnet.lines(f"SEARCH {key}")
     assert last == "OK SEARCH completed", last
     return [int(number) for number in line.removeprefix("* SEARCH").split()]
 
@@ -124,7 +124,12 @@ def test_saved_result(telnet: ImapTelnet) -> None:
 def test_modseq_is_in_the_answer(telnet: ImapTelnet) -> None:
     """IMAP-104"""
     telnet.ask("STORE 2 +FLAGS.SILENT (\\Seen)")
-    (modseq,) = [line.split("(")[2].split(")")[0] for line in telnet.lines("FETCH 2 MODSEQ") if "MODSEQ" in line]
+    (modseq,) = [
+        line.split("(")[2].split(")")[0]
+        for line in telnet.lines("FETCH 2 MODSEQ")
+        if "FETCH" in line and "(MODSEQ" in line
+    ]
+    assert telnet.lines("SEARCH RETURN (MIN) OR 1 2 MODSEQ 1")[0].startswith('* ESEARCH (TAG "a6") MIN 1 MODSEQ ')
     assert telnet.lines(f"SEARCH MODSEQ {modseq}")[0] == f"* SEARCH 2 (MODSEQ {modseq})"
     assert telnet.lines("SEARCH MODSEQ 999")[0] == "* SEARCH"
 
@@ -184,7 +189,7 @@ def test_sort() -> None:
     assert telnet.lines("SORT (SIZE) UTF-8 ALL")[0] == "* SORT 1 2 3"
     assert (
         telnet.lines("SORT RETURN (MIN COUNT ALL) (SUBJECT) UTF-8 ALL")[0]
-        == '* ESEARCH (TAG "a7") MIN 2 COUNT 3 ALL 2,3,1'
+        == '* ESEARCH (TAG "a7") MIN 2 COUNT 3 ALL 2:3,1'
     )
 
 

@@ -105,8 +105,17 @@ def test_results_of_search_and_sort() -> None:
     )
     assert responses.esearch("a1", by_uid=False, count=0, all_numbers=[]) == b'* ESEARCH (TAG "a1") COUNT 0\r\n'
     assert responses.esearch("a1", by_uid=False, all_numbers=[9, 2, 3], is_sorted=False) == (
-        b'* ESEARCH (TAG "a1") ALL 9,2,3\r\n'
+        b'* ESEARCH (TAG "a1") ALL 9,2:3\r\n'
     )
     assert responses.esearch("a1", by_uid=True, partial=((1, 5), "")) == (
         b'* ESEARCH (TAG "a1") UID PARTIAL (1:5 NIL)\r\n'
     )
+
+
+@given(st.lists(st.integers(1, 9), unique=True))
+def test_numbers_in_their_order_are_ranges_where_they_ascend(numbers: list[int]) -> None:
+    """IMAP-105"""
+    written = responses.format_ordered(numbers)
+    ranges = [part.partition(":") for part in written.split(",") if part]
+    assert [number for low, _, high in ranges for number in range(int(low), int(high or low) + 1)] == numbers
+    assert all(int(high) > int(low) for low, _, high in ranges if high)
