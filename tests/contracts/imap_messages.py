@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from mailstack.letter.delivery import Step
 from mailstack.store import Filter
 from mailstack.store.folders import NoSuchFolder
 from mailstack.store.mailboxes import (
@@ -201,6 +202,24 @@ def test_what_pop3_retrieves_is_seen(subject: Subject) -> None:
     assert (status(subject).unseen, status(subject).modseq) == (1, since + 2)
     subject.run(subject.store.mailboxes.update(BOB.key, collected=[1], deleted=[], steps=[]))
     assert status(subject).modseq == since + 2
+
+
+def test_an_open_maildrop_keeps_no_imap_client_out(subject: Subject) -> None:
+    """IMAP-121."""
+    mailboxes = subject.store.mailboxes
+    letters = [place(subject) for _ in range(3)]
+    add(subject, [1], DELETED)
+    drop = subject.run(mailboxes.open(BOB.key, "pop3"))
+    assert [entry.letter for entry in drop.entries] == letters
+    add(subject, [2], DELETED)
+    assert subject.run(mailboxes.expunge(BOB.key, [2])).uids == [2]
+    with pytest.raises(KeyError):
+        subject.run(mailboxes.read(BOB.key, 2))
+    step = Step(letters[0], 3000.0, SERVER, "collected", {"by": BOB.key})
+    assert subject.run(mailboxes.update(BOB.key, collected=[1, 2], deleted=[2, 3], steps=[step])) == [step]
+    subject.run(mailboxes.release(BOB.key, "pop3"))
+    assert [(each.uid, each.flags) for each in messages(subject)] == [(1, Flags(SEEN | DELETED, 0))]
+    status(subject)
 
 
 def test_a_mailbox_that_is_not_there_has_no_flags(subject: Subject) -> None:

@@ -19,7 +19,7 @@ from mailstack.store.hold_rules import HoldRule, Suppression
 from mailstack.store.locks import lock_server_file
 from mailstack.store.outbox import OutboxSubscriptions
 from mailstack.store.postgresql import process_leases, schema
-from mailstack.store.postgresql.change_notices import AnnouncedChanges, names_in
+from mailstack.store.postgresql.change_notices import AnnouncedChanges
 from mailstack.store.postgresql.connection import PostgresConnection, trouble
 from mailstack.store.postgresql.database import Connections, Database
 from mailstack.store.postgresql.large_contents import ContentRows
@@ -47,6 +47,7 @@ class PostgresStore(SqlStore):
     contents. Each has its own connection; one more connection is for notifications of other processes.
     """
 
+    changes: AnnouncedChanges
     _readers: Connections
     _writer: PostgresWriter
 
@@ -127,6 +128,7 @@ class PostgresStore(SqlStore):
 
     async def close(self) -> None:
         """Closes the writer before the registration, so that its last removals succeed."""
+        self.changes.close()
         await self._readers.close()
         await self._writer.close()
         await self._large.close()
@@ -171,9 +173,7 @@ class PostgresStore(SqlStore):
         """Handles a notification of another process."""
         if payload == ADDRESSES:
             self.accounts.invalidate()
-        elif (names := names_in(payload, self._lease_id)) is not None:
-            self.changes.call(names)
-        else:
+        elif not self.changes.on_payload(payload):
             for callback in self._on_external_change:
                 callback()
 

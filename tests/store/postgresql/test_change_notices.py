@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.aid import Pump
 from tests.contracts.store import BOB, Subject, place
+from tests.store.sqlite.test_change_watch import PumpedClock
 
 pytest.importorskip("psycopg", exc_type=ImportError)
 
@@ -45,13 +46,51 @@ def test_a_command_notifies_before_it_ends(pump: Pump, open_store: Any) -> None:
 def test_names_are_read_back_from_a_payload(names: set[str]) -> None:
     from mailstack.store.postgresql.change_notices import names_in, payload_of
 
-    assert set(names_in(payload_of("a 1", names), "b") or ()) == names
-    assert names_in(payload_of("a 1", names), "a 1") == []
+    assert set(names_in(payload_of("a 1", names))) == names
 
 
 def test_a_payload_without_space_for_the_names_has_none() -> None:
     from mailstack.store.postgresql.change_notices import names_in, payload_of
+
+    assert names_in(payload_of("a 1", [f"{'x' * 100}{number}" for number in range(80)])) == [None]
+
+
+def test_a_process_without_notifications_polls() -> None:
+    """It polls until an echo of its own notices comes, and again when no more comes."""
+    from mailstack.store.postgresql.change_notices import ECHO_S, INTERVAL_S, POLL_S, AnnouncedChanges
     from mailstack.store.postgresql.process_registration import WORK
 
-    assert names_in(payload_of("a 1", [f"{'x' * 100}{number}" for number in range(80)]), "b") == [None]
-    assert names_in(WORK, "b") is None
+    clock = PumpedClock()
+    sent: list[str] = []
+
+    async def notify(payload: str) -> None:
+        sent.append(payload)
+
+    changes = AnnouncedChanges(clock, "a 1", notify)
+    seen: list[str | None] = []
+    end = changes.subscribe(seen.append)
+    clock.advance(POLL_S)
+    clock.advance(POLL_S)
+    assert (seen, sent) == ([None, None], ["echo a 1"] * 2)
+    assert changes.on_payload(sent[0])
+    clock.advance(POLL_S)
+    assert changes.on_payload(sent[0])
+    clock.advance(ECHO_S)
+    assert seen == [None, None]
+    clock.advance(ECHO_S)
+    clock.advance(POLL_S)
+    assert seen == [None] * 4
+    assert changes.on_payload("mailboxes b 1\nbob@home.test")
+    assert changes.on_payload("echo b 1")
+    assert not changes.on_payload(WORK)
+    assert seen[4:] == ["bob@home.test"]
+    changes.publish(["x"])
+    changes.publish(["y", "x"])
+    clock.advance(INTERVAL_S)
+    assert sent[-1] == "mailboxes a 1\nx\ny"
+    end()
+    clock.advance(ECHO_S)
+    assert not clock.getDelayedCalls()
+    changes.subscribe(seen.append)
+    changes.close()
+    assert not clock.getDelayedCalls()
