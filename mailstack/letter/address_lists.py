@@ -33,7 +33,7 @@ _SIMPLE_ITEM = re.compile(
     rb'[ \t]*+(?:((?:%b[ \t]++)*+|"[^"\\\0]*+"[ \t]*+)<(%b@[A-Za-z0-9.-]++)>|(%b@[A-Za-z0-9.-]++))[ \t]*+(?:(,)|\Z)'
     % (_ATOM, _ATOM, _ATOM)
 )
-"""Most items, which need no tokens: an address, or words or a quoted string before one in angle brackets."""
+"""Item that needs no tokens: an address, or words or a quoted string before one in angle brackets."""
 _ATOMS = re.compile(r"[^\s@<>(),;:\\\"\[\]\x00-\x20\x7f]{1,255}\Z")
 """Local part with misplaced dots or beyond the length of RFC 5321, as real senders have."""
 _MAX_FIELD = 65536

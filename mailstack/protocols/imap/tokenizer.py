@@ -58,7 +58,7 @@ _SYSTEM_FLAGS = {
 
 
 def unescaped(quoted: bytes) -> bytes:
-    """Octets of a quoted string whose backslashes precede a backslash or a quotation mark."""
+    """Octets of a quoted string; each backslash precedes a backslash or a quotation mark."""
     return b"\\".join([part.replace(b'\\"', b'"') for part in quoted.split(b"\\\\")])
 
 
