@@ -22,13 +22,13 @@ MESSAGES = f"""SELECT {", ".join(MESSAGE[:-1])}, COALESCE(saved, at) AS saved FR
     WHERE mailbox = ? AND uid > ? ORDER BY uid LIMIT ?"""
 CHANGED_MESSAGES = f"""SELECT {", ".join(MESSAGE[:-1])}, COALESCE(saved, at) AS saved FROM entries
     WHERE mailbox = ? AND modseq > ? AND uid > ? ORDER BY uid LIMIT ?"""
-"""By uid: for many changed messages."""
+"""Search in the order of uids, for many changed messages."""
 FEW_CHANGED = 1000
 ARE_MANY_CHANGED = f"""SELECT COUNT(*) FROM (SELECT 1 FROM entries WHERE mailbox = ? AND modseq > ?
     LIMIT {FEW_CHANGED}) AS counted"""
 FEW_CHANGED_MESSAGES = f"""SELECT {", ".join(MESSAGE[:-1])}, COALESCE(saved, at) AS saved FROM entries
     WHERE mailbox = ? AND modseq > ? AND uid + 0 > ? ORDER BY uid + 0 LIMIT ?"""
-"""By mod-sequence: for FEW_CHANGED messages at most, among any number. The sum keeps the other index away."""
+"""Search by mod-sequence, for fewer than FEW_CHANGED messages among any number. The sum excludes the other index."""
 HISTORY = "SELECT id, modseq, known_from FROM mailboxes WHERE name = ?"
 EXPUNGED = "SELECT uids FROM expunged WHERE mailbox = ? AND modseq > ? ORDER BY modseq"
 
