@@ -17,6 +17,7 @@ from mailstack.protocols.imap.fetch_items import BodySection
 from mailstack.protocols.imap.preview import MAX_CHARACTERS, preview, preview_part, preview_range
 from mailstack.protocols.imap.search_keys import SortKey
 from mailstack.protocols.imap.sections import body_section
+from tests.aid import run
 from tests.parsers.parser import Parser, Pieces, same_in_every_cut
 from tests.protocols.imap.messages import NESTED, TREE
 from tests.protocols.imap.response_values import values
@@ -92,8 +93,12 @@ def _ordering(octets: bytes) -> None:
         sort_values([SortKey(name) for name in names], each, at=0.0, size=1)
         messages.append(threaded_message(number, each, 0.0))
     for algorithm in ALGORITHMS:
-        response = thread_response(threads(algorithm, messages))
+        response = b"".join(thread_response(run(threads(algorithm, messages, _never))))
         assert sorted(map(int, re.findall(rb"\d+", response))) == list(range(1, len(messages) + 1))
+
+
+async def _never(_: float) -> None:
+    """A pause that lets no other run."""
 
 
 PARSERS = (

@@ -14,7 +14,7 @@ from mailstack.mailbox.imap.search import (
     numbers_of,
     reported_results,
 )
-from mailstack.mailbox.imap.selected import SelectedMailbox
+from mailstack.mailbox.imap.selected import SelectedMailbox, send_slices
 from mailstack.mailbox.imap.sort_order import needs_fields, sort_order, sort_values
 from mailstack.mailbox.imap.threads import ALGORITHMS, ThreadedMessage, thread_response, threaded_message, threads
 from mailstack.protocols.imap import responses
@@ -76,4 +76,5 @@ class Sorter:
             if position is not None:
                 (number,) = numbers_of([index], selected, by_uid=command.by_uid)
                 messages.append(threaded_message(number, fields, selected.view.columns.dates[position]))
-        self._dialogue.send(thread_response(threads(command.algorithm, messages)) + b"\r\n")
+        roots = await threads(command.algorithm, messages, self._dialogue.pause)
+        await send_slices(self._dialogue, thread_response(roots))

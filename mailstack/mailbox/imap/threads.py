@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from operator import attrgetter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -12,6 +11,7 @@ from mailstack.letter.charsets import text_of
 from mailstack.mailbox.imap.base_subject import base_subject
 from mailstack.mailbox.imap.casemap import casemap
 from mailstack.mailbox.imap.sort_order import sent_time
+from mailstack.mailbox.imap.turns import Pause, in_turns, sorted_in_turns
 
 ALGORITHMS = ("ORDEREDSUBJECT", "REFERENCES")
 
@@ -72,24 +72,17 @@ class ThreadNode(Struct, eq=False):
         assert message is not None
         return message
 
-    @property
-    def order(self) -> tuple[float, int]:
-        first = self.first
-        return first.sent, first.number
 
-
-_by_date = attrgetter("order")
-
-
-def threads(algorithm: str, messages: Sequence[ThreadedMessage]) -> list[ThreadNode]:
+async def threads(algorithm: str, messages: Sequence[ThreadedMessage], pause: Pause) -> list[ThreadNode]:
     """Threads of the messages, which are in the order of their numbers. `algorithm` is one of ALGORITHMS."""
-    return _by_references(messages) if algorithm == "REFERENCES" else _by_subject(messages)
+    return await (_by_references if algorithm == "REFERENCES" else _by_subject)(messages, pause)
 
 
-def _by_subject(messages: Iterable[ThreadedMessage]) -> list[ThreadNode]:
+async def _by_subject(messages: Sequence[ThreadedMessage], pause: Pause) -> list[ThreadNode]:
     """ORDEREDSUBJECT: the earliest message of a subject is the parent of all others."""
     roots: dict[str, ThreadNode] = {}
-    for message in sorted(messages, key=lambda message: (message.sent, message.number)):
+    ordered = await sorted_in_turns([(message.sent, message.number, message) for message in messages], pause)
+    async for message in in_turns(ordered, pause):
         node = ThreadNode(message)
         if message.subject in roots:
             roots[message.subject].children.append(node)
@@ -98,26 +91,31 @@ def _by_subject(messages: Iterable[ThreadedMessage]) -> list[ThreadNode]:
     return list(roots.values())
 
 
-def _by_references(messages: Iterable[ThreadedMessage]) -> list[ThreadNode]:
+async def _by_references(messages: Sequence[ThreadedMessage], pause: Pause) -> list[ThreadNode]:
     """REFERENCES, by its numbered steps."""
-    roots = _pruned(_linked(messages))
+    roots = await _pruned(await _linked(messages, pause), pause)
     for root in roots:
         if root.message is None:
-            root.children.sort(key=_by_date)
-    roots = _merged(sorted(roots, key=_by_date))
+            root.children = await _by_date(root.children, pause)
+    roots = await _merged(await _by_date(roots, pause), pause)
     pending = list(roots)
-    while pending:
-        node = pending.pop()
-        node.children.sort(key=_by_date)
+    async for node in in_turns(pending, pause):  # which grows
+        if len(node.children) > 1:
+            node.children = await _by_date(node.children, pause)
         pending += node.children
-    return sorted(roots, key=_by_date)
+    return await _by_date(roots, pause)
 
 
-def _linked(messages: Iterable[ThreadedMessage]) -> list[ThreadNode]:
+async def _by_date(nodes: Iterable[ThreadNode], pause: Pause) -> list[ThreadNode]:
+    firsts = [(node.first, node) for node in nodes]
+    return await sorted_in_turns([(first.sent, first.number, node) for first, node in firsts], pause)
+
+
+async def _linked(messages: Sequence[ThreadedMessage], pause: Pause) -> list[ThreadNode]:
     """Step 1: all messages and dummies, linked by references; only those without a parent are returned."""
     nodes: dict[str, ThreadNode] = {}
     others: list[ThreadNode] = []  # messages without a Message-ID of their own
-    for message in messages:
+    async for message in in_turns(messages, pause):
         node = nodes.setdefault(message.message_id, ThreadNode()) if message.message_id else ThreadNode()
         if node.message is not None or not message.message_id:
             node = ThreadNode()
@@ -133,7 +131,7 @@ def _linked(messages: Iterable[ThreadedMessage]) -> list[ThreadNode]:
         if before is not None:
             _link(before, node)
     every = [*nodes.values(), *others]
-    for node in every:
+    async for node in in_turns(every, pause):
         if node.parent is not None:
             node.parent.children.append(node)
     return [node for node in every if node.parent is None]
@@ -152,13 +150,13 @@ def _link(parent: ThreadNode, child: ThreadNode) -> None:
         parent.is_parent = True
 
 
-def _pruned(roots: Iterable[ThreadNode]) -> list[ThreadNode]:
+async def _pruned(roots: Iterable[ThreadNode], pause: Pause) -> list[ThreadNode]:
     """Steps 2 and 3: dummies are replaced by their children, but for one that is a root with several children."""
     order: list[ThreadNode] = list(roots)
     count = len(order)
-    for node in order:  # which grows: parents come before their children
+    async for node in in_turns(order, pause):  # which grows: parents come before their children
         order += node.children
-    for node in reversed(order):
+    async for node in in_turns(reversed(order), pause):
         node.children = _without_dummies(node.children)
     return [
         each
@@ -181,10 +179,10 @@ def _without_dummies(children: list[ThreadNode]) -> list[ThreadNode]:
     return kept
 
 
-def _merged(roots: Sequence[ThreadNode]) -> list[ThreadNode]:
+async def _merged(roots: Sequence[ThreadNode], pause: Pause) -> list[ThreadNode]:
     """Step 5: roots of the same base subject are one thread; the result is not in order."""
     table: dict[str, ThreadNode] = {}
-    for root in roots:
+    async for root in in_turns(roots, pause):
         subject = root.first.subject
         known = table.get(subject)
         if subject and (
@@ -195,7 +193,7 @@ def _merged(roots: Sequence[ThreadNode]) -> list[ThreadNode]:
             table[subject] = root
     # A root that becomes a child is left out; a dummy takes the place of the root in the table.
     result: dict[int, ThreadNode] = {id(root): root for root in roots}
-    for root in roots:
+    async for root in in_turns(roots, pause):
         known = table.get(root.first.subject)
         if known is None or known is root or not root.first.subject:
             continue
@@ -215,21 +213,19 @@ def _is_reply(root: ThreadNode) -> bool:
     return root.message is not None and root.message.is_reply
 
 
-def thread_response(roots: Sequence[ThreadNode]) -> bytes:
-    """Untagged THREAD response without its CRLF (RFC 5256 §4)."""
-    written: list[str] = ["* THREAD "] if roots else ["* THREAD"]
-    pending: list[ThreadNode | str] = [each for root in reversed(roots) for each in (")", root, "(")]
+def thread_response(roots: Sequence[ThreadNode]) -> Iterator[bytes]:
+    """Untagged THREAD response with its CRLF, in pieces (RFC 5256 §4)."""
+    yield b"* THREAD " if roots else b"* THREAD"
+    pending: list[ThreadNode | bytes] = [b"\r\n"]
+    pending += [each for root in reversed(roots) for each in (b")", root, b"(")]
     while pending:
         node = pending.pop()
-        if isinstance(node, str):
-            written.append(node)
+        if isinstance(node, bytes):
+            yield node
             continue
         if node.message is not None:
-            written.append(str(node.message.number))
-            if node.children:
-                written.append(" ")
+            yield b"%d " % node.message.number if node.children else b"%d" % node.message.number
         if len(node.children) == 1:
             pending.append(node.children[0])
         else:
-            pending += [each for child in reversed(node.children) for each in (")", child, "(")]
-    return "".join(written).encode("ascii")
+            pending += [each for child in reversed(node.children) for each in (b")", child, b"(")]

@@ -10,7 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailstack.mailbox.imap.threads import ALGORITHMS, ThreadedMessage, thread_response, threaded_message, threads
-from tests.aid import examples
+from tests.aid import examples, run
+
+
+async def never(_: float) -> None:
+    """A pause that lets no other run."""
+
+
+def response_of(algorithm: str, messages: list[ThreadedMessage] | tuple[ThreadedMessage, ...]) -> bytes:
+    written = b"".join(thread_response(run(threads(algorithm, messages, never))))
+    assert written.endswith(b"\r\n")
+    return written[:-2]
 
 
 def message(number: int, subject: str = "", own: str = "", references: str = "", sent: float = 0) -> ThreadedMessage:
@@ -20,7 +30,7 @@ def message(number: int, subject: str = "", own: str = "", references: str = "",
 
 
 def written(algorithm: str, *messages: ThreadedMessage) -> str:
-    return thread_response(threads(algorithm, messages)).decode("ascii").removeprefix("* THREAD ")
+    return response_of(algorithm, messages).decode("ascii").removeprefix("* THREAD ")
 
 
 @pytest.mark.parametrize(
@@ -68,7 +78,7 @@ def test_subjects_make_threads() -> None:
 
 def test_no_messages_make_no_threads() -> None:
     for algorithm in ALGORITHMS:
-        assert thread_response(threads(algorithm, [])) == b"* THREAD"
+        assert response_of(algorithm, []) == b"* THREAD"
 
 
 def test_a_message_is_read_from_its_fields() -> None:
@@ -101,15 +111,16 @@ def test_each_message_is_in_one_thread(described: list[tuple], algorithm: str) -
         message(number, subject, own, " ".join(references), sent)
         for number, (subject, own, references, sent) in enumerate(described, 1)
     ]
-    roots = threads(algorithm, messages)
-    response = thread_response(roots).decode("ascii")
+    roots = run(threads(algorithm, messages, never))
+    response = b"".join(thread_response(roots)).decode("ascii")
     assert sorted(map(int, re.findall(r"\d+", response))) == list(range(1, len(messages) + 1))
     assert response.count("(") == response.count(")")
     assert "()" not in response
     siblings = [roots]
     while siblings:
         nodes = siblings.pop()
-        assert [node.order for node in nodes] == sorted(node.order for node in nodes)
+        order = [(node.first.sent, node.first.number) for node in nodes]
+        assert order == sorted(order)
         siblings += [node.children for node in nodes]
 
 
@@ -126,6 +137,14 @@ def test_each_message_is_in_one_thread(described: list[tuple], algorithm: str) -
 def test_hostile_references_cost_time_in_proportion(references) -> None:
     """IMAP-130."""
     messages = [message(number, "", f"{number}", references(number)) for number in range(1, 20_001)]
-    began = time.process_time()
-    thread_response(threads("REFERENCES", messages))
+    began = turn = time.process_time()
+    longest = 0.0
+
+    async def pause(_: float) -> None:
+        nonlocal turn, longest
+        longest = max(longest, time.process_time() - turn)
+        turn = time.process_time()
+
+    run(threads("REFERENCES", messages, pause))
     assert time.process_time() - began < 4
+    assert longest < 0.5, "a turn takes some milliseconds"
