@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import zlib
 from typing import Any
 
 from mailstack.letter.envelope import HostPort
@@ -15,7 +16,7 @@ from mailstack.protocols.imap.client_session import ImapClientSession, ImapConne
 from mailstack.protocols.imap.command_input import InputLimits
 from mailstack.protocols.imap.list_patterns import ListPattern
 from mailstack.protocols.imap.server import ImapServerEngine
-from tests.parsers.parser import Parser, Pieces, same_in_every_cut
+from tests.parsers.parser import Parser, Pieces, cuts, same_in_every_cut
 from tests.protocols.smtp.hosts import ScriptedEngine
 from tests.protocols.smtp.pair import Wire
 
@@ -101,6 +102,19 @@ def _sets(octets: bytes) -> None:
         assert not positions or (positions[0] >= 0 and positions[-1] < 24)
         found = [number for low, high in sequence_set.number_ranges(numbers, 9) for number in range(low, high + 1)]
         assert found == sorted(set(found) & set(range(1, 10)))
+
+
+def _compressed(octets: bytes) -> None:
+    """Compressed input is events, or ends the session."""
+    for pieces in cuts(octets):
+        engine = ImapServerEngine(limits=_LIMITS)
+        engine.greeting("ready")
+        engine.compression_started()
+        for piece in pieces:
+            engine.receive(piece)
+            while (event := engine.next_event()) is not NEED_DATA:
+                if not isinstance(event, imap.MessageOctets):
+                    _answer(engine, event)
 
 
 def _client(octets: bytes) -> None:
@@ -200,6 +214,12 @@ PARSERS = (
         ("protocols.imap.mailbox_names", "protocols.imap.list_patterns"),
         _names,
         (b"inbox/&ZeVnLIqe-/a&-b", b"a/%/*b", "é&日/🐟".encode(), b"&2D3cHw-", b"e\xcc\x81/"),
+    ),
+    Parser(
+        "imap-compression",
+        ("protocols.imap.compression", "protocols.imap.server"),
+        _compressed,
+        (zlib.compress(b"a LOGIN a b\r\nb APPEND x {3+}\r\nabc\r\n", wbits=-15), b"\0\1\0\xfe\xffx", b"\xff"),
     ),
     Parser(
         "imap-client",

@@ -101,11 +101,14 @@ class CommandInput:
 
     def tls_started(self) -> None:
         """Discard all input, and return to the first state."""
-        self._lines.clear()
+        self.discard_received()
         self.state = ImapState.NOT_AUTHENTICATED
         self.tls = True
         self.expected = Expectation.COMMAND
         self._partial = None
+
+    def discard_received(self) -> None:
+        self._lines.clear()
 
     def accept(self) -> bool:
         """Accept the announced literal; whether the client waits for a continuation request."""
@@ -190,7 +193,7 @@ class CommandInput:
             self._partial = None
         if event.__class__ is Logout:
             self.state = ImapState.LOGOUT
-            self._end()
+            self.end()
         return event
 
     def _head(self, line: bytes) -> tuple[Grammar, int]:
@@ -330,19 +333,18 @@ class CommandInput:
             if self._refused.is_beyond_limit:
                 is_fatal, code = True, "TOOBIG"
         if is_fatal:
-            self._end()
+            self.end()
         return ImapRejected(self._tag, text, is_fatal, code, status)
 
     def _discard(self) -> ImapEvent | Signal | None:
         if self._refused.is_beyond_limit:
-            self._end()
-            return ImapRejected(self._tag, "the refused literal is too long", is_fatal=True, code="TOOBIG")
+            return self._reject("the refused literal is too long", code="TOOBIG", is_fatal=True)
         if not self._refused.discard(self._lines, self._limits.lines):
             return NEED_DATA
         if not self._refused.is_active:
             self.expected = Expectation.COMMAND
         return None
 
-    def _end(self) -> None:
+    def end(self) -> None:
         self.expected = Expectation.NOTHING
         self._lines.clear()

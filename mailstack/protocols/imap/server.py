@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from mailstack.protocols.connection import NEED_DATA, PAUSED, Signal
 from mailstack.protocols.imap import responses
-from mailstack.protocols.imap.command_input import CommandInput, Expectation, InputLimits
+from mailstack.protocols.imap.command_input import CHUNK, CommandInput, Expectation, InputLimits
 from mailstack.protocols.imap.command_table import ImapState
-from mailstack.protocols.imap.commands import ImapEvent, MessageOctets
+from mailstack.protocols.imap.commands import ImapEvent, ImapRejected, MessageOctets
+from mailstack.protocols.imap.compression import MAX_PENDING, InflatedInput, InvalidCompression
 
 
 class ImapServerEngine:
@@ -21,15 +22,19 @@ class ImapServerEngine:
         """`tls` is implicit TLS (RFC 8314 §3)."""
         self._input = CommandInput(limits, tls=tls)
         self._is_reply_due = True  # the greeting
+        self._compressed: InflatedInput | None = None
 
     # --- called by the network
 
     def receive(self, octets: bytes) -> None:
-        self._input.receive(octets)
+        if self._compressed is None:
+            self._input.receive(octets)
+        else:
+            self._compressed.receive(octets)
 
     @property
     def buffered(self) -> int:
-        return self._input.buffered
+        return self._input.buffered + (0 if self._compressed is None else len(self._compressed))
 
     def tls_started(self) -> None:
         """Discard input after STARTTLS (RFC 3501 §6.2.1)."""
@@ -39,9 +44,32 @@ class ImapServerEngine:
         if self._is_reply_due:
             return PAUSED
         event = self._input.next_event()
+        if self._compressed is not None and event is NEED_DATA and self._input.expected is not Expectation.NOTHING:
+            event = self._inflated_event(self._compressed)
         if event is not NEED_DATA and event.__class__ is not MessageOctets:
             self._is_reply_due = True
         return event
+
+    def _inflated_event(self, compressed: InflatedInput) -> ImapEvent | Signal:
+        """The next event of compressed input."""
+        pending = 0
+        try:
+            while pending <= MAX_PENDING:
+                octets = compressed.read(CHUNK)
+                if not octets:
+                    return NEED_DATA
+                pending += len(octets)
+                self._input.receive(octets)
+                event = self._input.next_event()
+                if event is not NEED_DATA:
+                    return event
+        except InvalidCompression as error:
+            reason = str(error)
+        else:
+            reason = "the compressed input expands too much"
+        self._input.end()
+        self._compressed = None
+        return ImapRejected("*", reason, is_fatal=True)
 
     # --- called by the session
 
@@ -72,6 +100,15 @@ class ImapServerEngine:
         """Note an extension that the session has enabled (RFC 5161)."""
         if extension.upper() in {"UTF8=ACCEPT", "IMAP4REV2"}:
             self._input.utf8 = True
+
+    @property
+    def is_compressed(self) -> bool:
+        return self._compressed is not None
+
+    def compression_started(self) -> None:
+        """Inflate input from now on, after the OK to COMPRESS; discards what the client sent too early (RFC 4978 §3)."""
+        self._input.discard_received()
+        self._compressed = InflatedInput()
 
     def greeting(self, text: str, code: str = "", *, is_preauth: bool = False) -> bytes:
         """Greeting OK or PREAUTH (RFC 3501 §7.1.4)."""
