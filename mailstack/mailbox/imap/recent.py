@@ -51,7 +51,8 @@ class RecentMessages:
                 first = max(first, await mailboxes.claim_recent(self._view.mailbox, below))
             except (StoreError, NoSuchFolder) as error:
                 _log.error("can't claim recent messages of %s: %s", self._view.mailbox, error)
-        self.uids.extend(known[bisect_left(known, first) :])
+        # `known` may be the view's own array, which has grown meanwhile.
+        self.uids.extend(known[bisect_left(known, first) : bisect_left(known, below)])
 
     def remove(self, uids: Collection[int]) -> None:
         """Drops removed messages."""
