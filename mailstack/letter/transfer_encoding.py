@@ -16,6 +16,8 @@ _LINE = 57
 _TOO_LONG = re.compile(rb"^[^\r\n]{77,}", re.MULTILINE)
 AT_ONCE = 262_144
 """Approximate encoded octets of a piece."""
+_LINE_BLANKS = re.compile(rb"(?<![ \t])[ \t]+(?=\r?\n)")
+"""Blanks before a line end, found in linear time."""
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _NOT_BASE64 = bytes(sorted(set(range(256)) - set(_ALPHABET) - set(b"=")))
 
@@ -127,11 +129,12 @@ class QuotedPrintableDecoder:
             escape = octets.rfind(b"=", len(octets) - 2)
             whole = escape if escape >= 0 else len(octets)
         self._line = octets[whole:]
-        return binascii.a2b_qp(octets[:whole]) if whole else b""
+        # Blanks at the end of a line were added on its way (RFC 2045 §6.7, rule 3), also behind a soft break.
+        return binascii.a2b_qp(_LINE_BLANKS.sub(b"", octets[:whole])) if whole else b""
 
     def finish(self) -> bytes:
         line, self._line = self._line, b""
-        return binascii.a2b_qp(line)
+        return binascii.a2b_qp(line.rstrip(b" \t"))
 
 
 class _Identity:
