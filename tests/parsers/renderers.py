@@ -7,6 +7,7 @@ import re
 from mailstack.letter.mime.parts import header_end
 from mailstack.letter.mime.structure import Kind, structure_of
 from mailstack.letter.transfer_encoding import decoded
+from mailstack.mailbox.imap.append import LineEnds
 from mailstack.mailbox.imap.searched_text import SearchedText
 from mailstack.mailbox.imap.sort_order import sort_values
 from mailstack.mailbox.imap.threads import ALGORITHMS, ThreadedMessage, thread_response, threaded_message, threads
@@ -70,6 +71,18 @@ def _binary(octets: bytes) -> None:
         assert part.feed(octets) + part.finish() == found[2:5]
 
 
+def _line_ends(octets: bytes) -> None:
+    """IMAP-60: every line of an appended message ends in CRLF, and nothing else changes."""
+
+    def play(pieces: Pieces) -> bytes:
+        lines = LineEnds()
+        return b"".join(map(lines.feed, pieces))
+
+    found = same_in_every_cut(octets, play)
+    assert found.count(b"\n") == found.count(b"\r\n") == octets.count(b"\n")
+    assert found.replace(b"\r\n", b"\n") == octets.replace(b"\r\n", b"\n")
+
+
 def _finding(octets: bytes) -> None:
     """IMAP-101, IMAP-106: what the header section decides stays so, and the text that is searched has its own words."""
     whole = SearchedText(octets, is_whole=True)
@@ -117,6 +130,7 @@ PARSERS = (
         _binary,
         (b"YQBi\r\nYWJj", b"YWI=\r\n-- \r\nlist", b"gr=C3=BCn =\r\nx=3", b"=00 a=\r\n", b"=\r\n=\r"),
     ),
+    Parser("imap-line-ends", ("mailbox.imap.append",), _line_ends, (b"a\nb\r\nc\rd\n\n", b"\r\r\n\n\r")),
     Parser("imap-search", ("mailbox.imap.searched_text",), _finding, (TREE, NESTED, _ODD)),
     Parser(
         "imap-order",

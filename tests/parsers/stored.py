@@ -11,7 +11,7 @@ from mailstack.letter import Envelope, Recipient
 from mailstack.letter.delivery import Delivery
 from mailstack.letter.letter import Octets
 from mailstack.protocols.smtp.commands import Mail, Rcpt
-from mailstack.store import Damaged, StoreError, rows
+from mailstack.store import Damaged, StoreError, rows, uid_ranges
 from mailstack.store.sql_parts import accounts
 from tests.parsers.parser import Parser, text, unless
 from tests.protocols.smtp.dialogue import Dialogue
@@ -143,7 +143,18 @@ def _check_said_again(envelope: Envelope) -> None:
     assert said == [(each.address, each.parameters) for each in envelope.recipients]
 
 
+@unless(ValueError)
+def _uid_ranges(octets: bytes) -> None:
+    """Ranges that were parsed are written as the same, and joined ones hold the same uids."""
+    ranges = uid_ranges.parse_ranges(text(octets))
+    if all(0 < first < last < 1000 for first, last in ranges):
+        assert uid_ranges.parse_ranges(uid_ranges.text_of(ranges)) == ranges
+        uids = {uid for first, last in ranges for uid in range(first, last + 1)}
+        assert uid_ranges.merged(ranges) == uid_ranges.ranges_of(uids)
+
+
 PARSERS = (
+    Parser("uid-ranges", ("store.uid_ranges",), _uid_ranges, (b"1:3,7", b"9", b"1:2,2:5,4:6", b"1:x")),
     Parser(
         "envelope",
         ("store.rows", "letter.time_parameters"),
