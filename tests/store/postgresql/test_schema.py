@@ -12,6 +12,7 @@ import pytest
 from mailstack.store import StoreError
 from tests.aid import Pump
 from tests.contracts.store import BOB
+from tests.store.test_imap_migration import OLD, check
 
 pytest.importorskip("psycopg", exc_type=ImportError)
 
@@ -193,3 +194,23 @@ def test_unsafe_settings_are_reported_and_commits_are_synchronous(other: Any) ->
         name for name in ("fsync", "full_page_writes") if other.execute(f"SHOW {name}").fetchall() == [("off",)]
     ]
     assert other.execute("SHOW synchronous_commit").fetchall() == [("on",)]
+
+
+def test_a_mailbox_of_the_first_schema_gets_counters(pump: Pump, postgresql_url: str) -> None:
+    """IMAP-120."""
+    from mailstack.store.connection import DatabaseAddress
+    from mailstack.store.postgresql import schema
+    from mailstack.store.postgresql.database import Database
+    from mailstack.store.postgresql.store import PostgresStore
+
+    database = Database(DatabaseAddress(postgresql_url))
+    connection = database.connect()
+    schema.migrate(connection, "", schema.migrations()[:1])
+    for statement in OLD:
+        connection.execute(statement)
+    connection.close()
+    database.watch.close()
+    store = PostgresStore(pump, DatabaseAddress(postgresql_url))
+    pump.run(store.open())
+    check(pump, store)
+    pump.run(store.close())
