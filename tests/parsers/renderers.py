@@ -131,7 +131,7 @@ PARSERS = (
         (b"YQBi\r\nYWJj", b"YWI=\r\n-- \r\nlist", b"gr=C3=BCn =\r\nx=3", b"=00 a=\r\n", b"=\r\n=\r"),
     ),
     Parser("imap-line-ends", ("mailbox.imap.append",), _line_ends, (b"a\nb\r\nc\rd\n\n", b"\r\r\n\n\r")),
-    Parser("imap-search", ("mailbox.imap.searched_text",), _finding, (TREE, NESTED, _ODD)),
+    Parser("imap-search", ("mailbox.imap.searched_text", "letter.parsed.html_text"), _finding, (TREE, NESTED, _ODD)),
     Parser(
         "imap-order",
         ("mailbox.imap.base_subject", "mailbox.imap.sort_order", "mailbox.imap.threads"),

@@ -207,7 +207,7 @@ def _tokens(html: str, *, raw: bool = False) -> Iterator[tuple[str, bool, str, s
                 preformatted = max(0, preformatted + (1 if opens else -1))
             yield tag, opens, attributes, ""
         elif (content := match["text"]) is not None:
-            content = _unescaped(content)
+            content = unescaped(content)
             yield "", False, "", content if preformatted else _BLANKS.sub(" ", content)
 
 
@@ -231,14 +231,15 @@ def _behind(html: str, at: int, tag: str) -> int:
 def _attributes(attributes: str) -> Iterator[tuple[str, str]]:
     for match in _ATTRIBUTE.finditer(attributes):
         value = match[2] or ""
-        yield match[1].lower(), _unescaped(value[1:] if value[:1] in ("'", '"') else value)
+        yield match[1].lower(), unescaped(value[1:] if value[:1] in ("'", '"') else value)
 
 
 def _is_hidden(attributes: Mapping[str, str]) -> bool:
     return "hidden" in attributes or bool(_HIDDEN.search(attributes.get("style", "")[:_MAX_STYLE]))
 
 
-def _unescaped(text: str) -> str:
+def unescaped(text: str) -> str:
+    """The text with characters in place of references; a very long one is unchanged."""
     if "&" not in text or len(text) > _MAX_VALUE:
         return text
     return unescape(_HUGE.sub("\ufffd", text)).replace("\0", "\ufffd")

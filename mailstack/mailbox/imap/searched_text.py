@@ -14,7 +14,7 @@ from mailstack.letter.header import text_of_field
 from mailstack.letter.mime.fields import TYPE, value_and_parameters
 from mailstack.letter.mime.parts import header_end
 from mailstack.letter.mime.structure import Kind, PartStructure, structure_of
-from mailstack.letter.parsed import html as hypertext
+from mailstack.letter.parsed.html_text import searched_words
 from mailstack.letter.transfer_encoding import decoded
 from mailstack.mailbox.imap.casemap import folded
 from mailstack.protocols.imap.envelope import split_address
@@ -23,7 +23,6 @@ MAX_TEXT = 16_777_216
 """Maximum decoded octets of a message's bodies that are searched."""
 
 _MAX_DATE = 100
-_MAX_TAGS, _MAX_REFERENCES = 100_000, 500_000
 _ADDRESSES = frozenset(["from", "to", "cc", "bcc", "sender", "reply-to"])
 
 
@@ -105,8 +104,7 @@ class SearchedText:
     @cached_property
     def _html_words(self) -> list[str]:
         """Words of HTML texts, which may be parted by tags."""
-        texts = [hypertext.beginning(text, _MAX_TAGS, _MAX_REFERENCES) for text in self._bodies("text/html")]
-        return [folded(hypertext.words(text, hidden=True)) for text in texts]
+        return [folded(searched_words(text)) for text in self._bodies("text/html")]
 
     def _bodies(self, of_type: str) -> Iterator[str]:
         """Decoded texts of a type, or of all with ""; reports and encoded messages are texts."""
