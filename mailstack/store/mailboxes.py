@@ -106,6 +106,8 @@ class FlagsStored(Struct, frozen=True):
     """Uids of all messages that exist and were not refused, with the flags after the change."""
     refused: list[int]
     """Uids of messages that were changed after `unchanged_since`."""
+    is_new: bool = True
+    """Whether `modseq` is the number of this change; False if nothing was changed."""
 
 
 class AppendedLetter(Struct, frozen=True):

@@ -70,7 +70,8 @@ class MessageCopies:
 def _remove(selected: SelectedMailbox, expunged: Expunged) -> None:
     """Removes messages from the view; the news of the command have their EXPUNGE responses."""
     selected.view.log_removal(expunged.uids)
-    selected.view.advance(expunged.modseq)
+    if expunged.uids:
+        selected.view.advance(expunged.modseq)
 
 
 def _copy_uid(copied: Copied) -> str:

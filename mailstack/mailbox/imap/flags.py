@@ -82,7 +82,8 @@ class FlagStorage:
             if start:
                 await self._dialogue.pause(0)
             view.store_flags(stored.changed[start : start + APPLIED_AT_ONCE], stored.modseq, origin)
-        view.advance(stored.modseq)
+        if stored.is_new:
+            view.advance(stored.modseq)
 
     async def _change(self, command: StoreFlags, view: MailboxView) -> FlagChange:
         if command.mode == "-FLAGS":

@@ -66,7 +66,7 @@ def store_flags(
     for uid, flags, keywords, modseq in _flagged(transaction, held, uids):
         store.add(uid, Flags(flags, unsigned(keywords)), modseq)
     if not store.changed:
-        return FlagsStored(held.modseq, store.flags, store.refused)
+        return FlagsStored(held.modseq, store.flags, store.refused, is_new=False)
     modseq = held.modseq + 1
     values = (*store.values(), modseq, held.id)
     ranges = _few_ranges(store.changed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -139,3 +140,14 @@ def test_all_clients_have_the_same_messages_in_the_end(steps: list[tuple[int, st
     fresh = ClientModel(server.logged_in(), qresync=False)
     for client in clients:
         assert client.messages == fresh.messages
+
+
+@pytest.mark.parametrize("command", ["STORE 1 -FLAGS (\\Flagged)", "EXPUNGE", "UID EXPUNGE 1", "CLOSE"])
+def test_a_command_that_changes_nothing_hides_no_change_of_another_process(command: str) -> None:
+    """IMAP-110, IMAP-112: its mod-sequence is that of the other process's change, which the view does not have yet."""
+    server = ImapServer(HELLO)
+    telnet, witness = server.selected(), server.selected()
+    server.service.views.close()
+    server.deliver(HELLO)
+    telnet.ask(command)
+    assert "* 2 EXISTS" in witness.lines("NOOP")
