@@ -149,7 +149,10 @@ def one_server() -> Server:
         **{table.name: [] for table in tables()},
         "letters": [(f"l{n}", "mx.home.test", "", 1.5, 3, "{}", "{}") for n in range(3)],
         "steps": [(f"l{n}", 2**62 + n, 1.5, "mx.home.test", "submitted", "{}") for n in range(3)],
-        "mailboxes": [(1, "alice@home.test", 7, 3, 6, 4, 2, 1, 1, 1), (2, "bob@home.test", 9, 2, 3, 2, 1, 1, 0, 1)],
+        "mailboxes": [
+            (1, "alice@home.test", 7, 3, 6, 4, 2, 1, 1, 1, 2),
+            (2, "bob@home.test", 9, 2, 3, 2, 1, 1, 0, 1, 1),
+        ],
         "entries": [
             (1, 1, "l0", 0, 3, 1.5, b"", 9, -(2**63), 3, 2.5),
             (1, 2, "l1", 0, 3, 1.5, b"", *UNFLAGGED),
