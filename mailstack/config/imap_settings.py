@@ -27,3 +27,4 @@ class ImapSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     write_timeout: Duration = read_duration("2m")
     search_timeout: Duration = read_duration("1m")
     keep_alive: Duration = read_duration("2m")
+    compression: bool = False

@@ -98,4 +98,5 @@ def limits_of(settings: ImapSettings, errors: int) -> ImapLimits:
         still_here=settings.keep_alive,
         folders=settings.max_folders,
         search_time=settings.search_timeout,
+        compression=settings.compression,
     )

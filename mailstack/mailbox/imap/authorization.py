@@ -153,7 +153,7 @@ class ImapAuthorization:
         self._login.open(login)
         self._engine.logged_in()
         self._dialogue.timeout = service.limits.idle_timeout
-        names = capabilities_after_login(service.limits.message_size)
+        names = capabilities_after_login(service.limits)
         self._dialogue.ok(tag, "logged in", " ".join(("CAPABILITY", *names)))
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from mailstack.mailbox.imap.service import ImapLimits
+
 CAPABILITY_BASE = ("IMAP4rev1", "IMAP4rev2", "LITERAL+", "SASL-IR", "ID", "ENABLE", "IDLE")
 """Capabilities before and after login."""
 
@@ -64,9 +66,10 @@ def capabilities_before_login(*, can_start_tls: bool, mechanisms: Sequence[str],
     return names + [f"AUTH={mechanism}" for mechanism in mechanisms]
 
 
-def capabilities_after_login(message_size: int) -> list[str]:
-    """Capabilities of a logged-in session; `message_size` is the limit of APPEND in octets (RFC 7889)."""
-    return [*CAPABILITY_BASE, *CAPABILITY_SELECTED, f"APPENDLIMIT={message_size}"]
+def capabilities_after_login(limits: ImapLimits) -> list[str]:
+    """Capabilities of a logged-in session, with the limit of APPEND in octets (RFC 7889)."""
+    names = [*CAPABILITY_BASE, *CAPABILITY_SELECTED, f"APPENDLIMIT={limits.message_size}"]
+    return [*names, "COMPRESS=DEFLATE"] if limits.compression else names
 
 
 class EnabledExtensions:

@@ -13,7 +13,8 @@ from mailstack.mailbox.imap.service import ImapLimits
 from mailstack.mailbox.login import SessionEnded
 from mailstack.protocols.connection import Clock, Ending, LoggedOut, Peer, ShuttingDown, TimedOut, Woken
 from mailstack.protocols.imap import responses
-from mailstack.protocols.imap.commands import ImapEvent, ImapRejected, LiteralWanted
+from mailstack.protocols.imap.commands import Compress, ImapEvent, ImapRejected, LiteralWanted
+from mailstack.protocols.imap.compression import DeflatingPeer
 from mailstack.protocols.imap.server import ImapServerEngine
 from mailstack.protocols.sasl import Channel
 from mailstack.store import Damaged, StoreError, StoreFull
@@ -165,6 +166,17 @@ class ImapDialogue:
 
     def bye(self, text: str, code: str = "") -> None:
         self.send(responses.bye(text, code))
+
+    def compress(self, command: Compress) -> None:
+        """COMPRESS: compresses what follows its OK (RFC 4978 §3)."""
+        if self.engine.is_compressed:
+            self.refuse(command.tag, CommandRefused("the connection is compressed already", "COMPRESSIONACTIVE"))
+        elif command.mechanism != "DEFLATE" or not self.limits.compression:
+            self.refuse(command.tag, CommandRefused("the compression is not offered"))
+        else:
+            self.ok(command.tag, "DEFLATE active")
+            self.engine.compression_started()
+            self._peer = DeflatingPeer(self._peer)
 
     async def start_tls(self, tag: str) -> None:
         """STARTTLS (RFC 3501 §6.2.1). Raises SessionEnded when TLS fails."""

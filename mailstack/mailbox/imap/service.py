@@ -46,6 +46,8 @@ class ImapLimits(Struct, frozen=True):
     """Maximum folders and subscribed names of an account."""
     search_time: float = 60.0
     """Maximum seconds of one SEARCH, SORT or THREAD."""
+    compression: bool = False
+    """Whether COMPRESS=DEFLATE is offered; a session that uses it takes 100 KB more (RFC 4978)."""
 
 
 class ImapService(Struct):

@@ -30,6 +30,7 @@ from mailstack.protocols.imap.commands import (
     Append,
     Capability,
     Close,
+    Compress,
     Create,
     Delete,
     Enable,
@@ -109,6 +110,8 @@ class ImapSession:
             event = await self._dialogue.next()
             if isinstance(event, ImapRejected):
                 self._dialogue.reject(event)
+            elif isinstance(event, Compress):
+                self._dialogue.compress(event)
             elif isinstance(event, ImapNoop | Id | Logout):
                 if isinstance(event, ImapNoop):
                     await self._send_news(event)
@@ -138,7 +141,7 @@ class ImapSession:
             self._dialogue.ok(tag, f"{name} completed", code or "")
 
     async def send_capabilities(self) -> None:
-        names = capabilities_after_login(self._dialogue.limits.message_size)
+        names = capabilities_after_login(self._dialogue.limits)
         self._dialogue.send(responses.words("CAPABILITY", names))
 
     async def enable(self, command: Enable) -> None:

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from mailstack.protocols.connection import NEED_DATA, Signal
 from mailstack.protocols.imap import responses
+from mailstack.protocols.imap.compression import InflatedInput, InvalidCompression
 from mailstack.protocols.imap.response_values import MalformedResponse, Value, parse_values
 from mailstack.protocols.line_buffer import BareLF, LineBuffer, LineTooLong
 
@@ -60,6 +61,9 @@ class CommandString(Struct, frozen=True):
     octets: bytes
 
 
+CHUNK = 65536
+"""Octets of compressed input that are inflated at a time."""
+
 _STATUS = re.compile(rb"(?i:(OK|NO|BAD|BYE|PREAUTH))(?: |\Z)(?:\[([^\]\r\n]*+)\] ?)?")
 _TAG = re.compile(rb"([^ ]{1,64}) ")
 _DATA = re.compile(rb"(?:([0-9]{1,20}) )?([A-Za-z][A-Za-z0-9.=+-]{0,63})(?= |\Z)")
@@ -87,6 +91,7 @@ class ImapClientEngine:
         self._left: int | None = None
         self._size = 0
         self._violation: ImapViolation | None = None
+        self._compressed: InflatedInput | None = None
 
     # --- commands
 
@@ -147,11 +152,16 @@ class ImapClientEngine:
 
     def receive(self, octets: bytes) -> None:
         if self._violation is None:
-            self._input.receive(octets)
+            (self._input if self._compressed is None else self._compressed).receive(octets)
 
     @property
     def buffered(self) -> int:
-        return len(self._input)
+        return len(self._input) + (0 if self._compressed is None else len(self._compressed))
+
+    def compression_started(self) -> None:
+        """Inflate what follows the OK to COMPRESS (RFC 4978 §3)."""
+        self._compressed = InflatedInput()
+        self._compressed.receive(self._input.read(len(self._input)))
 
     def tls_started(self) -> None:
         """Discard responses sent in the clear, and expected ones."""
@@ -167,13 +177,19 @@ class ImapClientEngine:
         if self._violation is not None:
             return self._violation
         try:
-            while (event := self._next()) is None:
+            while (event := self._next()) is None or (event is NEED_DATA and self._inflate()):
                 pass
         except (LineTooLong, BareLF) as error:
             return self._violate(f"a response is not a valid line: {type(error).__name__}")
-        except MalformedResponse as error:
+        except (MalformedResponse, InvalidCompression) as error:
             return self._violate(str(error))
         return event
+
+    def _inflate(self) -> bool:
+        """Inflate the next piece of compressed input; whether there was one."""
+        octets = b"" if self._compressed is None else self._compressed.read(CHUNK)
+        self._input.receive(octets)
+        return bool(octets)
 
     def _next(self) -> ImapClientEvent | Signal | None:
         """The next event; None when a line or literal was read, and more may follow."""

@@ -29,6 +29,7 @@ from mailstack.protocols.imap.client_results import (
     status_numbers,
     words,
 )
+from mailstack.protocols.imap.compression import DeflatingPeer
 from mailstack.protocols.imap.mailbox_names import encode_utf7
 from mailstack.protocols.imap.responses import internal_date
 
@@ -112,6 +113,12 @@ class ImapClientSession:
 
     async def enable(self, *extensions: str) -> None:
         await self.command(b"ENABLE", *[name.encode("ascii") for name in extensions])
+
+    async def compress(self) -> None:
+        """COMPRESS: both directions use DEFLATE from now on (RFC 4978)."""
+        await self.command(b"COMPRESS DEFLATE")
+        self._engine.compression_started()
+        self._peer = DeflatingPeer(self._peer)
 
     async def logout(self) -> None:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from mailstack.letter.envelope import HostPort
 from mailstack.mailbox.imap.session import serve
@@ -35,6 +36,42 @@ def talk(server: ImapServer, errand: Any, cut: Cut = whole) -> Any:
         client.close()
         cable.carry()
         assert not server.clock.bugs
+
+
+@pytest.mark.parametrize("cut", CUTS.values(), ids=list(CUTS))
+def test_a_compressed_session(cut: Cut) -> None:
+    """IMAP-29"""
+    server = ImapServer(HELLO)
+    server.service.limits = replace(server.service.limits, compression=True)
+
+    async def errand(session: ImapClientSession) -> None:
+        await logged_in(session)
+        assert "COMPRESS=DEFLATE" in session.capabilities
+        with pytest.raises(ImapRefused):
+            await session.command(b"COMPRESS LZ4")
+        await session.compress()
+        await session.select("INBOX")
+        assert [message.items["BODY[]"] for message in await session.fetch("1", "BODY.PEEK[]")] == [HELLO]
+        await session.append("Sent", HELLO * 100)
+        with pytest.raises(ImapRefused) as refused:
+            await session.compress()
+        assert refused.value.code == "COMPRESSIONACTIVE"
+        await session.logout()
+
+    talk(server, errand, cut)
+
+
+def test_compression_is_refused_where_it_is_not_offered() -> None:
+    """IMAP-29"""
+
+    async def errand(session: ImapClientSession) -> None:
+        await logged_in(session)
+        assert "COMPRESS=DEFLATE" not in session.capabilities
+        with pytest.raises(ImapRefused):
+            await session.compress()
+        await session.noop()
+
+    talk(ImapServer(HELLO), errand)
 
 
 async def logged_in(session: ImapClientSession) -> None:
