@@ -68,11 +68,26 @@ def first_bodies(section: bytes, names: Collection[bytes], max_octets: int) -> d
     return found
 
 
+def select_fields(section: bytes, names: Collection[bytes], *, others: bool = False) -> bytes:
+    """Fields with these lower-case names, or all `others` and invalid lines; each ends in CRLF, without the empty line."""
+    kept = []
+    for field in _FIELD_END.split(section):
+        name, colon, _ = field.partition(b":")
+        if (colon != b"" and name.rstrip(_WSP).lower() in names) is not others and (field or not others):
+            kept.append(field)
+    return b"\r\n".join([*kept, b""]) if kept else b""
+
+
 def fields_of(section: bytes, name: bytes) -> list[bytes]:
-    """Octets of the fields with this lower-case name, from the top."""
+    """Fields with this lower-case name, from the top, without the CRLF at their ends."""
     if name not in section.lower():
         return []
-    return [field for field_name, field in fields(section) if field_name == name]
+    found = []
+    for field in _FIELD_END.split(section):
+        field_name, colon, _ = field.partition(b":")
+        if colon and field_name.rstrip(_WSP).lower() == name:
+            found.append(field)
+    return found
 
 
 def count(section: bytes, name: bytes) -> int:

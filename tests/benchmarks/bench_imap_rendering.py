@@ -16,7 +16,9 @@ from mailstack.mailbox.imap.sort_order import sort_values
 from mailstack.mailbox.imap.threads import threaded_message
 from mailstack.protocols.imap.body_structure import body_structure
 from mailstack.protocols.imap.envelope import envelope
+from mailstack.protocols.imap.fetch_items import BodySection
 from mailstack.protocols.imap.search_keys import SortKey
+from mailstack.protocols.imap.sections import selected_fields
 
 MESSAGE = (
     b"Received: from a.example.test (a.example.test [192.0.2.1]) by b.example.test with ESMTPS id 12345;\r\n"
@@ -44,11 +46,14 @@ def _rendered() -> None:
     body_structure(structure, extended=True)
 
 
+OF_A_LIST = BodySection((), "HEADER.FIELDS", ("From", "To", "Cc", "Bcc", "Subject", "Date", "Message-ID", "References"))
+
 ROWS: dict[str, Callable[[], object]] = {
     "structure, ENVELOPE and BODYSTRUCTURE": _rendered,
     "structure": lambda: structure_of(MESSAGE),
     "ENVELOPE": lambda: envelope(FIELDS),
     "BODYSTRUCTURE": lambda: body_structure(STRUCTURE, extended=True),
+    "HEADER.FIELDS": lambda: selected_fields(OF_A_LIST, HEADER),
     "SEARCH SUBJECT": lambda: SearchedText(HEADER, is_whole=False).field_contains("subject", "rare"),
     "SEARCH FROM": lambda: SearchedText(HEADER, is_whole=False).field_contains("from", "rare"),
     "SEARCH TEXT": lambda: SearchedText(MESSAGE, is_whole=True).body_contains("rare", with_part_headers=True),

@@ -243,3 +243,17 @@ def test_a_multipart_has_all_its_parts() -> None:
 def test_twice_as_much_takes_twice_as_many_steps(write: Callable[[int], object]) -> None:
     once, twice = lines_of(lambda: write(4000)), lines_of(lambda: write(8000))
     assert twice < 2.2 * once + 100
+
+
+SECTION = b"From: a\r\n\tb\r\nTo : c\r\nstray\r\nfrom:d\r\n: e\r\n\r\n"
+
+
+def test_fields_are_selected_by_name_or_without_names() -> None:
+    """IMAP-85."""
+    assert header.select_fields(SECTION, {b"from"}) == b"From: a\r\n\tb\r\nfrom:d\r\n"
+    assert header.select_fields(SECTION, {b"from", b"stray"}, others=True) == b"To : c\r\nstray\r\n: e\r\n"
+    assert header.select_fields(SECTION, {b"cc"}) == b""
+    assert header.fields_of(SECTION, b"to") == [b"To : c"]
+    assert header.fields_of(SECTION, b"stray") == header.fields_of(SECTION, b"cc") == []
+    assert header.first_bodies(SECTION, {b"from", b"to", b"stray"}, 4) == {b"from": b"", b"to": b""}
+    assert header.first_bodies(SECTION, {b"from", b"cc"}, 99) == {b"from": b"a\tb"}

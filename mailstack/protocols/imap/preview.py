@@ -18,7 +18,7 @@ MAX_CHARACTERS = 200
 MAX_OCTETS = 32_768
 """Maximum octets of the part that are read."""
 
-_MAX_TAGS, _MAX_REFERENCES = 2000, 10_000
+_MAX_TAGS, _MAX_REFERENCES = 1000, 1000
 _QUOTE = re.compile(r"^[ \t]*>.*$\n?", re.MULTILINE)
 _INTRODUCTION = re.compile(r"^[^\n>]{1,200}:[ \t]*\n(?=(?:[ \t]*\n)?[ \t]*>)", re.MULTILINE)
 """Line before a quote, such as "On Monday Jane wrote:"."""

@@ -114,16 +114,8 @@ def is_filtered(item: BodySection) -> bool:
 
 def selected_fields(item: BodySection, section: bytes) -> bytes:
     """Fields of a header section for HEADER.FIELDS, in their order, with an empty line at the end."""
-    names = _wanted_names(item)
     is_inverse = item.text == "HEADER.FIELDS.NOT"
-    kept = [
-        field
-        for name, field in header.fields(section)
-        if (name in names) is not is_inverse and (name or is_inverse) and field != b"\r\n"
-    ]
-    if kept and not kept[-1].endswith(b"\r\n"):
-        kept.append(b"\r\n")
-    return b"".join([*kept, b"\r\n"])
+    return header.select_fields(section, _wanted_names(item), others=is_inverse) + b"\r\n"
 
 
 @lru_cache(64)  # a FETCH has the same items for thousands of messages
