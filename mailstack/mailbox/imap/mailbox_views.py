@@ -30,10 +30,13 @@ class MailboxViews:
         self._clock = clock
         self._pause = pause
         self._views: dict[str, MailboxView] = {}
-        """Views in the order of their last use."""
+        self._unused: dict[str, MailboxView] = {}
+        """Views without a session, in the order of their last use."""
         self._waking: set[str] = set()
         self._is_unknown = False
-        """Whether another process has changed something, and the waiting sessions have not been woken yet."""
+        """Whether another process has changed something since the last query for it."""
+        self._is_searching = False
+        """Whether a query for changed mailboxes is under way: there is one at a time."""
         self.close = mailboxes.on_change(self.on_change)
 
     async def open(self, mailbox: str) -> MailboxView:
@@ -44,8 +47,8 @@ class MailboxViews:
                 raise MailboxGone
             # Another session may have opened it meanwhile.
             view = self._usable(mailbox) or MailboxView(self._mailboxes, mailbox, status, self._pause)
-        self._views.pop(mailbox, None)
         self._views[mailbox] = view
+        self._unused.pop(mailbox, None)
         view.users += 1
         try:
             await view.refresh()
@@ -57,22 +60,23 @@ class MailboxViews:
     def release(self, view: MailboxView) -> None:
         """Ends the use of a view by one session."""
         view.users -= 1
-        if view.is_gone and self._views.get(view.mailbox) is view:
-            del self._views[view.mailbox]
-        self._evict()
+        if view.is_gone:
+            if self._views.get(view.mailbox) is view:
+                del self._views[view.mailbox]
+        elif not view.users:
+            self._unused[view.mailbox] = view
+            self._evict()
 
     def _usable(self, mailbox: str) -> MailboxView | None:
         view = self._views.get(mailbox)
         return None if view is None or view.is_gone else view
 
     def _evict(self) -> None:
-        unused = [view for view in self._views.values() if not view.users]
-        messages = sum([len(view.columns) for view in unused])
-        for at, view in enumerate(unused):
-            if len(unused) - at <= MAX_UNUSED and messages <= MAX_UNUSED_MESSAGES:
-                break
-            messages -= len(view.columns)
-            del self._views[view.mailbox]
+        messages = sum([len(view.columns) for view in self._unused.values()])
+        while len(self._unused) > MAX_UNUSED or messages > MAX_UNUSED_MESSAGES:
+            mailbox = next(iter(self._unused))
+            messages -= len(self._unused.pop(mailbox).columns)
+            del self._views[mailbox]
 
     # --- changes
 
@@ -80,8 +84,9 @@ class MailboxViews:
         if mailbox is None:
             for view in self._views.values():
                 view.is_stale = True
-            if not self._is_unknown and any(view.wakers for view in self._views.values()):
-                self._is_unknown = True
+            self._is_unknown = True
+            if not self._is_searching:
+                self._is_searching = True
                 self._clock.spawn(self._find_changed())
         elif (changed := self._views.get(mailbox)) is not None:
             changed.is_stale = True
@@ -115,14 +120,19 @@ class MailboxViews:
 
     async def _find_changed(self) -> None:
         """Wakes the sessions of those mailboxes that another process has changed: one query for all of them."""
-        self._is_unknown = False
-        waiting = [view for view in self._views.values() if view.wakers]
         try:
-            found = await self._mailboxes.statuses([view.mailbox for view in waiting])
+            while self._is_unknown:
+                self._is_unknown = False
+                waiting = [view for view in self._views.values() if view.wakers]
+                if not waiting:
+                    return
+                found = await self._mailboxes.statuses([view.mailbox for view in waiting])
+                for view in waiting:
+                    status = found.get(view.mailbox)
+                    if status is None or (status.validity, status.modseq) != (view.validity, view.modseq):
+                        self._wake_soon(view)
+                await self._pause(0)
         except StoreError as error:
             _log.error("can't read the changes of mailboxes: %s", error)
-            return
-        for view in waiting:
-            status = found.get(view.mailbox)
-            if status is None or (status.validity, status.modseq) != (view.validity, view.modseq):
-                self._wake_soon(view)
+        finally:
+            self._is_searching = False

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from mailstack.mailbox.imap.mailbox_views import MAX_UNUSED
 from mailstack.mailbox.imap.service import ImapLimits
 from mailstack.protocols.connection import TimedOut
+from mailstack.store import StoreError
 from mailstack.store.mailboxes import DELETED
 from tests.aid import run
 from tests.mailbox.imap.sessions import BOB, HELLO, ImapServer
@@ -205,3 +207,36 @@ def test_expunges_of_a_session_that_was_expunged_twice() -> None:
     server.deliver(HELLO)
     assert one.lines("NOOP")[:3] == ["* 4 EXPUNGE", "* 2 EXPUNGE", "* 3 EXISTS"]
     assert other.lines("EXPUNGE")[:5] == ["* 4 EXPUNGE", "* 3 EXPUNGE", "* 2 EXPUNGE", "* 1 EXPUNGE", "* 1 EXISTS"]
+
+
+def test_views_without_a_session_are_kept_up_to_a_limit() -> None:
+    """IMAP-116"""
+    server = ImapServer()
+    telnet = server.logged_in()
+    for number in range(MAX_UNUSED + 5):
+        telnet.ask(f"CREATE f{number}")
+        telnet.ask(f"SELECT f{number}")
+    telnet.ask("UNSELECT")
+    views = server.service.views
+    assert len(views._views) == len(views._unused) == MAX_UNUSED
+    telnet.ask("SELECT f3")
+    telnet.ask("SELECT f68")
+    assert "* 0 EXISTS" in telnet.ask("SELECT f4")
+    telnet.ask("LOGOUT")
+    assert len(views._views) == MAX_UNUSED
+    assert all(view.users == 0 for view in views._views.values())
+
+
+def test_changes_of_other_processes_are_read_by_one_query_at_a_time() -> None:
+    """IMAP-116"""
+    server = ImapServer(HELLO)
+    telnet = server.selected()
+    telnet.send("x IDLE\r\n")
+    server.service.views.close()
+    server.faults["statuses"] = StoreError("the disk is slow")
+    server.service.views.on_change(None)
+    server.faults.clear()
+    server.deliver(HELLO)
+    for _ in range(3):
+        server.service.views.on_change(None)
+    assert telnet.read() == "* 2 EXISTS\r\n"
