@@ -1,4 +1,4 @@
-"""Text of HTML for searches, without tags: in a fraction of the time of `words`."""
+"""Text of HTML for searches, without tags."""
 
 from __future__ import annotations
 
