@@ -106,8 +106,8 @@ class FlagsStored(Struct, frozen=True):
     """Uids of all messages that exist and were not refused, with the flags after the change."""
     refused: list[int]
     """Uids of messages that were changed after `unchanged_since`."""
-    is_new: bool = True
-    """Whether `modseq` is the number of this change; False if nothing was changed."""
+    updated: Sequence[int] = ()
+    """Uids among `changed` that have got `modseq`; the others had these flags before, and keep their mod-sequence."""
 
 
 class AppendedLetter(Struct, frozen=True):

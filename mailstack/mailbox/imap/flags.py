@@ -78,11 +78,13 @@ class FlagStorage:
 
     async def apply(self, stored: FlagsStored, view: MailboxView, origin: SelectedMailbox) -> None:
         """Changes the flags in the view, for all its sessions."""
+        updated = set(stored.updated)
         for start in range(0, len(stored.changed), APPLIED_AT_ONCE):
             if start:
                 await self._dialogue.pause(0)
-            view.store_flags(stored.changed[start : start + APPLIED_AT_ONCE], stored.modseq, origin)
-        if stored.is_new:
+            changed = stored.changed[start : start + APPLIED_AT_ONCE]
+            view.store_flags([each for each in changed if each[0] in updated], stored.modseq, origin)
+        if stored.updated:
             view.advance(stored.modseq)
 
     async def _change(self, command: StoreFlags, view: MailboxView) -> FlagChange:

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 
 from msgspec import Struct
+from twisted.internet.defer import DeferredLock
 
 from mailstack.mailbox.imap.message_columns import MessageColumns
 from mailstack.store import MailboxStore
@@ -55,6 +56,8 @@ class MailboxView:
         """Counters at the last refresh."""
         self.recent_from = status.recent_from
         r"""Lowest uid that no session has claimed as \\Recent."""
+        self.recent_lock = DeferredLock()
+        """Held while a session claims recent messages in the store."""
         self.columns = MessageColumns()
         self.modseq = 0
         """Mod-sequence up to which all changes are in the view."""
@@ -153,12 +156,13 @@ class MailboxView:
         if removed := self.columns.remove(uids):
             self._append(ViewChange(array("I", removed), is_removal=True))
 
-    def store_flags(self, changed: Sequence[tuple[int, Flags]], modseq: int, origin: object) -> None:
-        """Applies the result of a STORE of the session `origin`."""
+    def store_flags(self, updated: Iterable[tuple[int, Flags]], modseq: int, origin: object) -> None:
+        """Applies the result of a STORE of the session `origin`: messages that have got `modseq` by it."""
         columns, uids = self.columns, []
-        for uid, flags in changed:
+        for uid, flags in updated:
             at = columns.position(uid)
-            if at is not None and modseq > columns.modseqs[at] and columns.set_flags(at, flags):
+            if at is not None and modseq > columns.modseqs[at]:
+                columns.set_flags(at, flags)
                 columns.modseqs[at] = modseq
                 uids.append(uid)
         self.log_flags(uids, origin)

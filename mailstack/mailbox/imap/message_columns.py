@@ -54,7 +54,7 @@ class MessageColumns:
         return LetterId(self._letters[start : start + ID_OCTETS].rstrip(b" ").decode("ascii"))
 
     def merge(self, messages: Sequence[MailboxMessage]) -> list[int]:
-        """Adds new messages and updates the flags of others; returns the uids of those with other flags.
+        """Adds new messages and updates the flags of others; returns the uids of those with a new mod-sequence.
 
         `messages` are in the order of their uids.
         """
@@ -64,18 +64,15 @@ class MessageColumns:
             self._add(messages[new:])
         for message in messages[:new]:
             if (at := self.position(message.uid)) is not None and message.modseq > self.modseqs[at]:
+                # Flags that were changed there and back are reported too: clients keep mod-sequences (RFC 7162 §3.2).
                 self.modseqs[at] = message.modseq
-                if self.set_flags(at, message.flags):
-                    changed.append(message.uid)
+                self.set_flags(at, message.flags)
+                changed.append(message.uid)
         return changed
 
-    def set_flags(self, at: int, flags: Flags) -> bool:
-        """Sets the flags of a message; returns whether they were different."""
-        if self.system[at] == flags.system and self.keywords[at] == flags.keywords:
-            return False
+    def set_flags(self, at: int, flags: Flags) -> None:
         self.system[at] = flags.system
         self.keywords[at] = flags.keywords
-        return True
 
     def remove(self, uids: Iterable[int]) -> list[int]:
         """Removes messages; returns the uids of those that were there, in order."""

@@ -41,18 +41,28 @@ class RecentMessages:
         """Claims new ones among the uids that the client knows; EXAMINE claims none (RFC 3501 §6.3.2)."""
         below = known[-1] + 1 if known else 1
         start, self._below = self._below, max(self._below, below)
-        first = max(start, self._view.recent_from)
-        if first >= below or REV2 in self._enabled:
+        if below <= start or REV2 in self._enabled:
             return
-        if not self._read_only:
-            # Before the store is asked, so that no other session of the process claims them as well.
-            self._view.recent_from = below
-            try:
-                first = max(first, await mailboxes.claim_recent(self._view.mailbox, below))
-            except (StoreError, NoSuchFolder) as error:
-                _log.error("can't claim recent messages of %s: %s", self._view.mailbox, error)
+        view = self._view
+        # One claim of the process at a time: a later one would take the messages that an earlier one is about to get.
+        await view.recent_lock.acquire()
+        try:
+            first = max(start, view.recent_from)
+            if first < below and not self._read_only:
+                first = max(start, await self._first_of(mailboxes, below))
+                view.recent_from = max(view.recent_from, below)
+        finally:
+            view.recent_lock.release()
         # `known` may be the view's own array, which has grown meanwhile.
         self.uids.extend(known[bisect_left(known, first) : bisect_left(known, below)])
+
+    async def _first_of(self, mailboxes: MailboxStore, below: int) -> int:
+        """Lowest uid that the store gives; without the store, all that this process has not given yet."""
+        try:
+            return await mailboxes.claim_recent(self._view.mailbox, below)
+        except (StoreError, NoSuchFolder) as error:
+            _log.error("can't claim recent messages of %s: %s", self._view.mailbox, error)
+            return self._view.recent_from
 
     def remove(self, uids: Collection[int]) -> None:
         """Drops removed messages."""

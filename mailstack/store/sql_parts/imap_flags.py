@@ -66,7 +66,7 @@ def store_flags(
     for uid, flags, keywords, modseq in _flagged(transaction, held, uids):
         store.add(uid, Flags(flags, unsigned(keywords)), modseq)
     if not store.changed:
-        return FlagsStored(held.modseq, store.flags, store.refused, is_new=False)
+        return FlagsStored(held.modseq, store.flags, store.refused)
     modseq = held.modseq + 1
     values = (*store.values(), modseq, held.id)
     ranges = _few_ranges(store.changed)
@@ -76,7 +76,7 @@ def store_flags(
         transaction.execute(imap_sql.change_flags(len(part)), (*values, *part))
     transaction.execute(imap_sql.COUNT_FLAGS, (modseq, store.unseen, store.deleted, held.id))
     transaction.changed.add(name)
-    return FlagsStored(modseq, store.flags, store.refused)
+    return FlagsStored(modseq, store.flags, store.refused, store.changed)
 
 
 def _flagged(transaction: Transaction, held: HeldMailbox, uids: Sequence[int]) -> list[tuple[int, int, int, int]]:

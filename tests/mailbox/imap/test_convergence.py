@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.aid import examples
-from tests.mailbox.imap.sessions import HELLO, ImapServer, ImapTelnet
+from mailstack.store.mailboxes import SEEN, FlagChange, Flags
+from tests.aid import examples, run
+from tests.mailbox.imap.sessions import BOB, HELLO, ImapServer, ImapTelnet
 
 _SET = re.compile(r"(\d+)(?::(\d+))?")
 
@@ -151,3 +152,21 @@ def test_a_command_that_changes_nothing_hides_no_change_of_another_process(comma
     server.deliver(HELLO)
     telnet.ask(command)
     assert "* 2 EXISTS" in witness.lines("NOOP")
+
+
+def test_a_store_without_effect_gives_a_message_no_mod_sequence() -> None:
+    """IMAP-74, IMAP-112: and flags that others change there and back are reported, with the last mod-sequence."""
+    server = ImapServer(HELLO, HELLO)
+    telnet = server.logged_in()
+    telnet.ask("SELECT INBOX (CONDSTORE)")
+    server.service.views.close()
+    mailboxes, seen = server.store.mailboxes, Flags(SEEN, 0)
+    run(mailboxes.store_flags(BOB, [1], FlagChange(added=seen)))
+    telnet.ask("STORE 1:2 +FLAGS (\\Seen)")
+    telnet.ask("NOOP")
+    modseqs = {message.uid: message.modseq for message in run(mailboxes.messages(BOB, limit=9))}
+    lines = telnet.lines("FETCH 1:2 (MODSEQ)")[:2]
+    assert lines == [f"* {uid} FETCH (MODSEQ ({modseq}))" for uid, modseq in modseqs.items()]
+    for change in (FlagChange(removed=seen), FlagChange(added=seen)):
+        stored = run(mailboxes.store_flags(BOB, [1], change))
+    assert f"* 1 FETCH (UID 1 FLAGS (\\Seen) MODSEQ ({stored.modseq}))" in telnet.lines("NOOP")

@@ -2,6 +2,8 @@ r"""\Recent between sessions (IMAP-72)."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.mailbox.imap.sessions import HELLO, ImapServer
 
 
@@ -46,3 +48,35 @@ def test_copies_are_recent_and_recent_can_not_be_set() -> None:
     assert telnet.ask("STORE 1 +FLAGS (\\Recent)").startswith("BAD ")
     telnet.ask("COPY 1 Sent")
     assert telnet.lines("STATUS Sent (RECENT)")[0] == "* STATUS Sent (RECENT 1)"
+
+
+class SlowFirstClaim:
+    """Store of mailboxes in which the first claim of recent messages is overtaken by the next, as on PostgreSQL."""
+
+    def __init__(self, server: ImapServer) -> None:
+        self._mailboxes, self._clock = server.service.mailboxes, server.clock
+        self._claims = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._mailboxes, name)
+
+    async def claim_recent(self, mailbox: str, below: int) -> int:
+        self._claims += 1
+        if self._claims == 1:
+            await self._clock.pause(1)
+        return await self._mailboxes.claim_recent(mailbox, below)
+
+
+def test_no_message_is_lost_between_two_sessions_that_claim_at_once() -> None:
+    """IMAP-72"""
+    server = ImapServer(HELLO, shows_recent=True)
+    first, second = server.logged_in(), server.logged_in()
+    server.service.mailboxes = SlowFirstClaim(server)
+    first.send("x SELECT INBOX\r\n")
+    server.deliver(HELLO)
+    second.send("x SELECT INBOX\r\n")
+    server.clock.advance(2)
+    first.read()
+    second.read()
+    assert first.lines("SEARCH RECENT")[0] == "* SEARCH 1"
+    assert second.lines("SEARCH RECENT")[0] == "* SEARCH 2"
