@@ -30,6 +30,13 @@ def test_only_what_is_owed_is_listed_with_its_reason(mailstack: Mailstack, shelf
     assert "450 4.2.1 mailbox busy" in table
 
 
+@pytest.mark.parametrize("by", [(), ("--by", "destination")])
+def test_a_list_without_letters_has_the_reason(mailstack: Mailstack, shelf: Shelf, by: tuple[str, ...]) -> None:
+    assert mailstack("queue", "list", *by).stdout == "the queue is empty\n"
+    shelf.accept(**DEFERRED)
+    assert mailstack("queue", "list", *by, "--domain", "other.test").stdout == "no waiting message matches\n"
+
+
 def test_a_letter_is_shown_with_each_recipient(mailstack: Mailstack, shelf: Shelf) -> None:
     letter = shelf.accept(recipients=("carol@elsewhere.test", "dave@elsewhere.test"), **DEFERRED)
     shown = mailstack("queue", "show", letter).stdout

@@ -136,15 +136,19 @@ def list_(target: TargetServer, selection: DeliverySelection, by: By | None, lim
             for group in groups[:limit]:
                 print_json(group.json(by))
         else:
-            print_table(columns(by), [group.row(now) for group in groups[:limit]], empty="the queue is empty")
+            print_table(columns(by), [group.row(now) for group in groups[:limit]], empty=_empty(selection))
     elif as_json:
         for record in records:
             print_json(record_json(record))
     else:
-        _print(narrowed(records, selection), now)
+        _print(narrowed(records, selection), now, _empty(selection))
 
 
-def _print(records: Sequence[Record], now: float) -> None:
+def _empty(selection: DeliverySelection) -> str:
+    return "no waiting message matches" if selection.narrows else "the queue is empty"
+
+
+def _print(records: Sequence[Record], now: float, empty: str) -> None:
     rows = [
         (
             record.letter.id,
@@ -159,9 +163,7 @@ def _print(records: Sequence[Record], now: float) -> None:
         for record in records
         for delivery in record.deliveries
     ]
-    print_table(
-        ("id", "arrived", "from", "to", "size", "tries", "next", "last heard"), rows, empty="the queue is empty"
-    )
+    print_table(("id", "arrived", "from", "to", "size", "tries", "next", "last heard"), rows, empty=empty)
 
 
 ATTEMPTS = frozenset({"routed", "attempted", "deferred", "relayed", "delivered", "bounced"})
