@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 
 from mailstack.mailbox.imap.selected import SelectedMailbox
 from mailstack.protocols.imap.commands import Qresync
@@ -22,6 +23,8 @@ async def removed_since(
     removals = await mailboxes.removals(selected.view.mailbox, modseq)
     last = selected.view.next_uid - 1
     ranges = removals.uids if removals.is_complete else unused_ranges(selected.known, last)
+    # Those that the client still has a number for are reported later, as removals of now.
+    ranges = list(without(ranges, selected.known))
     return ranges if uids is None else common_ranges(ranges, uid_ranges(uids, last))
 
 
@@ -30,6 +33,17 @@ async def vanished_since(mailboxes: MailboxStore, selected: SelectedMailbox, kno
     ranges = await removed_since(mailboxes, selected, known.modseq, known.uids)
     first = _first_changed(selected, known)
     return [(max(low, first), high) for low, high in ranges if high >= first]
+
+
+def without(ranges: Iterable[UidRange], uids: Sequence[int]) -> Iterator[UidRange]:
+    """Ranges without some ascending uids."""
+    for low, high in ranges:
+        for uid in uids[bisect_left(uids, low) : bisect_right(uids, high)]:
+            if uid > low:
+                yield low, uid - 1
+            low = uid + 1  # noqa: PLW2901  # the rest of the range
+        if low <= high:
+            yield low, high
 
 
 def unused_ranges(uids: Sequence[int], last: int) -> list[UidRange]:
