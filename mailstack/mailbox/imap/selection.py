@@ -92,7 +92,9 @@ class Selection:
         if ranges:
             self._dialogue.send(responses.vanished(format_ranges(ranges), earlier=True))
         modseqs = selected.view.columns.modseqs
-        changed = [at for at in _positions(selected, known) if at < selected.count and modseqs[at] > known.modseq]
+        # Meanwhile the view may have lost messages that still have a number here.
+        found = ((index, selected.position(index)) for index in _positions(selected, known))
+        changed = [index for index, at in found if at is not None and modseqs[at] > known.modseq]
         await send_slices(self._dialogue, selected.flag_lines_of(changed))
 
     async def leave(self, command: Close) -> None:

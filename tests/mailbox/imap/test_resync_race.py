@@ -50,3 +50,31 @@ def test_ranges_without_uids_are_the_difference(removed: set[int], known: set[in
     ranges = [(uid, uid) for uid in sorted(removed)] + [(70, 80)]
     left = {uid for low, high in without(ranges, sorted(known | {75})) for uid in range(low, high + 1)}
     assert left == (removed - known) | set(range(70, 81)) - {75}
+
+
+def test_other_messages_are_reported_while_removed_messages_have_numbers() -> None:
+    """IMAP-114: another session of the process has refreshed the view in the meantime."""
+    server = ImapServer(HELLO, HELLO, HELLO)
+    other = server.selected()
+    other.ask("STORE 1:2 +FLAGS (\\Deleted)")
+    status = run(server.store.mailboxes.status(BOB))
+    telnet = server.logged_in()
+    telnet.ask("ENABLE QRESYNC")
+    server.service.mailboxes = ViewRefreshedBeforeAnswer(server)
+    answer = telnet.ask(f"SELECT INBOX (QRESYNC ({status.validity} 1))")
+    assert "* 3 FETCH (UID 3 " in answer
+    assert telnet.ask("NOOP").startswith("* VANISHED 1:2\r\n")
+
+
+class ViewRefreshedBeforeAnswer(RemovalBeforeAnswer):
+    """Removes two messages, and refreshes the view, before removals are read."""
+
+    def __init__(self, server: ImapServer) -> None:
+        super().__init__(server, 0)
+        self._view = server.service.views._views[BOB]
+
+    async def removals(self, mailbox: str, since: int) -> Any:
+        await self._mailboxes.expunge(mailbox, [1, 2])
+        found = await self._mailboxes.removals(mailbox, since)
+        await self._view.refresh()
+        return found
