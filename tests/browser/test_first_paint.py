@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from tests.browser.conftest import Open
 from tests.browser.environment import Environment
-from tests.browser.letters import letter
 
 SOON = 200
 """Milliseconds until fifty letters are painted; what a machine that runs other things is allowed is a multiple."""
 
 
 def test_fifty_letters_are_painted_at_once(visit: Open, dev: Environment) -> None:
-    for number in range(50):
-        dev.send(letter(f"Letter {number}"), "bob@home.test")
-    dev.wait(lambda: len(dev.listed()) == 50)
+    dev.fill(*(f"Letter {number}" for number in range(50)))
     page = visit()
     page.locator(".row").first.wait_for()
     took = []

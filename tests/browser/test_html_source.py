@@ -85,6 +85,6 @@ def test_a_huge_source_is_shown_at_once_without_colors_at_its_end(visit: Open, d
     page = visit(f"#/letter/{dev.send(message, 'bob@home.test')}/code")
     source = page.locator(".source.html")
     source.wait_for()
-    page.get_by_text("The beginning of a long HTML text.").wait_for()
+    page.locator(".quiet", has_text="The beginning of a long HTML text.").wait_for()
     assert source.evaluate("each => each.textContent.length") == 300_000
     assert source.evaluate("each => each.querySelectorAll('*').length") <= 20_000

@@ -18,12 +18,6 @@ def subjects(page: object) -> list[str]:
     return page.locator(".row .subject").all_inner_texts()  # type: ignore[attr-defined,no-any-return]
 
 
-def fill(dev: Environment, *names: str) -> None:
-    for name in names:
-        dev.send(letter(name), "bob@home.test")
-    dev.wait(lambda: len(dev.listed()) == len(names))
-
-
 @SIZES
 def test_an_empty_inbox_shows_how_to_send_a_letter(visit: Open, dev: Environment, size: tuple[int, int]) -> None:
     page = visit(size=size)
@@ -58,7 +52,7 @@ def test_a_letter_shows_up_without_reload(visit: Open, dev: Environment, size: t
 
 
 def test_a_letter_that_is_opened_is_read(visit: Open, dev: Environment) -> None:
-    fill(dev, "One", "Two")
+    dev.fill("One", "Two")
     page = visit()
     page.locator(".row", has_text="One").locator("a").click()
     page.get_by_role("heading", name="One", level=1).wait_for()
@@ -70,7 +64,7 @@ def test_a_letter_that_is_opened_is_read(visit: Open, dev: Environment) -> None:
 
 
 def test_the_keyboard_is_enough(visit: Open, dev: Environment) -> None:
-    fill(dev, "Oldest", "Middle", "Newest")
+    dev.fill("Oldest", "Middle", "Newest")
     page = visit()
     page.locator(".row").nth(2).wait_for()
     press = page.keyboard.press
@@ -115,7 +109,7 @@ def test_the_keyboard_is_enough(visit: Open, dev: Environment) -> None:
 
 
 def test_everything_can_be_reached_with_the_tab_key_and_shows_its_focus(visit: Open, dev: Environment) -> None:
-    fill(dev, "One")
+    dev.fill("One")
     page = visit()
     page.locator(".row").wait_for()
     seen = set()
@@ -133,7 +127,7 @@ def test_everything_can_be_reached_with_the_tab_key_and_shows_its_focus(visit: O
 
 
 def test_many_are_selected_at_once(visit: Open, dev: Environment) -> None:
-    fill(dev, *(f"Letter {number}" for number in range(6)))
+    dev.fill(*(f"Letter {number}" for number in range(6)))
     page = visit()
     page.locator(".row").nth(5).wait_for()
     page.locator(".row .select").nth(0).click()
@@ -162,7 +156,7 @@ def test_many_are_selected_at_once(visit: Open, dev: Environment) -> None:
 
 
 def test_all_letters_of_a_search_are_deleted_for_good_after_a_question(visit: Open, dev: Environment) -> None:
-    fill(dev, "Apple one", "Apple two", "Pear")
+    dev.fill("Apple one", "Apple two", "Pear")
     page = visit("#/letters?query=apple")
     page.locator(".row").nth(1).wait_for()
     page.get_by_role("button", name="Delete all").click()
@@ -191,7 +185,7 @@ def test_a_wide_list_has_a_column_of_sizes_and_a_phone_has_it_in_the_letter(visi
 
 
 def test_a_search_is_kept_in_the_address_and_explained(visit: Open, dev: Environment) -> None:
-    fill(dev, "Apples", "Pears")
+    dev.fill("Apples", "Pears")
     page = visit("#/letters?query=subject%3Apears")
     page.locator(".row").wait_for()
     assert subjects(page) == ["Pears"]
@@ -235,7 +229,7 @@ def test_each_mailbox_has_its_own_list(visit: Open, dev: Environment) -> None:
 
 
 def test_the_list_stands_beside_the_letter_where_there_is_room(visit: Open, dev: Environment) -> None:
-    fill(dev, "One", "Two")
+    dev.fill("One", "Two")
     page = visit(size=WIDE)
     page.locator(".row", has_text="One").locator("a").click()
     page.get_by_role("heading", name="One", level=1).wait_for()
@@ -245,10 +239,7 @@ def test_the_list_stands_beside_the_letter_where_there_is_room(visit: Open, dev:
 
 
 def test_what_is_far_down_is_loaded_when_it_comes_near(visit: Open, dev: Environment) -> None:
-    names = [f"Number {number:03}" for number in range(130)]
-    for name in names:
-        dev.send(letter(name), "bob@home.test")
-    dev.wait(lambda: dev.api("GET", "v1/letters?limit=1")["total"] == len(names))
+    dev.fill(*(f"Number {number:03}" for number in range(130)))
     page = visit()
     page.locator(".row").first.wait_for()
     for _ in range(12):
@@ -259,7 +250,7 @@ def test_what_is_far_down_is_loaded_when_it_comes_near(visit: Open, dev: Environ
 
 
 def test_when_the_server_is_gone_the_page_says_so(visit: Open, dev: Environment) -> None:
-    fill(dev, "One")
+    dev.fill("One")
     page = visit()
     page.locator(".row").wait_for()
     until(page, "document.getElementById('live').dataset.state === 'live'")
