@@ -40,7 +40,7 @@ def test_a_value_is_copied(visit: Open, dev: Environment) -> None:
     clipboard = ("clipboard-read", "clipboard-write")
     page = visit("#/setup?client=outlook-classic&address=alice%40home.test", permissions=clipboard)
     page.get_by_label("Copy Port").first.click()
-    until(page, f"navigator.clipboard.readText().then(text => text === '{dev.port('pop3s')}')")
+    until(page, f"navigator.clipboard.readText().then(text => text === '{dev.port('imaps')}')")
 
 
 def test_a_profile_is_downloaded(visit: Open) -> None:
