@@ -168,9 +168,11 @@ class MailboxView:
         self.log_flags(uids, origin)
 
     def advance(self, modseq: int) -> None:
-        """Notes a change that is in the view already, if nothing lies between."""
+        """Notes a change that is in the view already. If others lie between, they are read before the next news."""
         if modseq == self.modseq + 1:
             self.modseq = modseq
+        elif modseq > self.modseq:
+            self.is_stale = True
 
     def changes_since(self, serial: int) -> list[ViewChange] | None:
         """Logged changes from a serial on; None if the log does not reach back that far."""

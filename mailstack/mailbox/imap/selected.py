@@ -83,6 +83,11 @@ class SelectedMailbox:
         if self.read_only:
             raise CommandRefused("the mailbox was selected read-only", "READ-ONLY")
 
+    @property
+    def modseq(self) -> int:
+        """Mod-sequence up to which the client knows all changes; at least 1."""
+        return max(1, self._modseq)
+
     # --- numbers
 
     @property

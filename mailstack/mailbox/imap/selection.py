@@ -79,7 +79,7 @@ class Selection:
         octets += [
             responses.untagged_ok("UIDs valid", f"UIDVALIDITY {view.validity}"),
             responses.untagged_ok("predicted next UID", f"UIDNEXT {view.next_uid}"),
-            responses.untagged_ok("highest mod-sequence", f"HIGHESTMODSEQ {max(1, view.modseq)}"),
+            responses.untagged_ok("highest mod-sequence", f"HIGHESTMODSEQ {selected.modseq}"),
             responses.untagged_ok("mailbox id", f"MAILBOXID ({mailbox_id(selected.folder.mailbox)})"),
         ]
         self._dialogue.send(b"".join(octets))

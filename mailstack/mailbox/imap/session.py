@@ -167,7 +167,7 @@ class ImapSession:
             _log.error("can't read the changes of %s: %s", selected.view.mailbox, error)
         if self._enabled.is_condstore_new:
             self._enabled.is_condstore_new = False
-            code = f"HIGHESTMODSEQ {max(1, selected.view.modseq)}"
+            code = f"HIGHESTMODSEQ {selected.modseq}"
             self._dialogue.send(responses.untagged_ok("CONDSTORE is enabled", code))
         if selected.has_news:
             await send_slices(self._dialogue, selected.news(expunges=may_expunge(command)))

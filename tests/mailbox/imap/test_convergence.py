@@ -170,3 +170,17 @@ def test_a_store_without_effect_gives_a_message_no_mod_sequence() -> None:
     for change in (FlagChange(removed=seen), FlagChange(added=seen)):
         stored = run(mailboxes.store_flags(BOB, [1], change))
     assert f"* 1 FETCH (UID 1 FLAGS (\\Seen) MODSEQ ({stored.modseq}))" in telnet.lines("NOOP")
+
+
+def test_highestmodseq_of_expunge_hides_no_change_of_another_process() -> None:
+    """IMAP-114: the change of the other process has a lower mod-sequence, so it is reported before."""
+    server = ImapServer(HELLO, HELLO)
+    telnet = server.logged_in()
+    telnet.ask("ENABLE QRESYNC")
+    telnet.ask("SELECT INBOX")
+    telnet.ask("STORE 1:2 +FLAGS (\\Deleted)")
+    server.service.views.close()
+    run(server.store.mailboxes.expunge(BOB, [1]))
+    lines = telnet.lines("UID EXPUNGE 2")
+    assert "* VANISHED 1:2" in lines
+    assert "HIGHESTMODSEQ" in lines[-1]
