@@ -72,6 +72,9 @@ def _remove(selected: SelectedMailbox, expunged: Expunged) -> None:
     selected.view.log_removal(expunged.uids)
     if expunged.uids:
         selected.view.advance(expunged.modseq)
+    elif expunged.modseq > selected.view.modseq:
+        # Another process may have removed them; the news of the command have its removals.
+        selected.view.is_stale = True
 
 
 def _copy_uid(copied: Copied) -> str:

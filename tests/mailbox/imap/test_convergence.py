@@ -184,3 +184,13 @@ def test_highestmodseq_of_expunge_hides_no_change_of_another_process() -> None:
     lines = telnet.lines("UID EXPUNGE 2")
     assert "* VANISHED 1:2" in lines
     assert "HIGHESTMODSEQ" in lines[-1]
+
+
+def test_expunge_reports_what_another_process_expunged_first() -> None:
+    """IMAP-66, IMAP-110"""
+    server = ImapServer(HELLO)
+    telnet = server.selected()
+    telnet.ask("STORE 1 +FLAGS (\\Deleted)")
+    server.service.views.close()
+    run(server.store.mailboxes.expunge(BOB, [1]))
+    assert telnet.lines("EXPUNGE")[0] == "* 1 EXPUNGE"
