@@ -97,6 +97,8 @@ class _Multipart(Struct, frozen=True):
 
     The innermost multipart of a boundary counts (RFC 2046 §5.1.1).
     """
+    sizes: frozenset[int]
+    """Lengths of `lines`."""
 
     @classmethod
     def within(
@@ -106,7 +108,9 @@ class _Multipart(Struct, frozen=True):
         prefix = _common_start(outer.prefix, boundary) if outer else boundary
         lines = {boundary: (len(stack), False), boundary + b"--": (len(stack), True)}
         mark = _MARK + _NEWLINE.split(prefix, maxsplit=1)[0]
-        return cls(is_digest, sealed, depth, prefix, mark, outer.lines | lines if outer else lines)
+        if outer:
+            lines = outer.lines | lines
+        return cls(is_digest, sealed, depth, prefix, mark, lines, frozenset(map(len, lines)))
 
 
 def _common_start(one: bytes, other: bytes) -> bytes:
@@ -155,10 +159,13 @@ class Parts:
         self._piece: type[Body | Filler] = Body
         # Whether a delimiter needs no CRLF here, because that of the head belongs to it.
         self._fresh = False
+        # Whether no empty line is in the octets, so that not each of many heads searches them all.
+        self._has_no_empty_line = False
 
     def feed(self, octets: bytes) -> Iterator[Piece]:
         """Pieces that are complete with the next octets."""
         self._octets += octets
+        self._has_no_empty_line = False
         return self._pieces(at_end=False)
 
     def finish(self) -> Iterator[Piece]:
@@ -177,7 +184,10 @@ class Parts:
 
     def _head(self, *, at_end: bool) -> Iterator[Piece]:
         octets = self._octets
-        end = header_end(octets)
+        end = -1
+        if not self._has_no_empty_line or octets.startswith(b"\r\n"):
+            end = header_end(octets)
+            self._has_no_empty_line = end < 0
         if end < 0:
             if len(octets) > MAX_HEADER:
                 self._complain("it has a header section that is too long")
@@ -266,19 +276,24 @@ class Parts:
     def _delimiter(self, end: int, *, at_end: bool, at_start: bool) -> _DelimiterLine | None:
         """First delimiter before `end`; incomplete if its line may go on behind that."""
         octets, inside = self._octets, self._stack[-1]
+        mark, lines, sizes = inside.mark, inside.lines, inside.sizes
         at = -2 if at_start and octets.startswith(inside.mark[2:]) else octets.find(inside.mark, 0, end)
         while at != -1:
-            start, begin = max(at, 0), at + len(_MARK)
+            begin = at + len(_MARK)
             stop = octets.find(b"\r\n", begin, min(end, begin + _MAX_DELIMITER))
+            if stop > begin and stop - begin not in sizes and octets[stop - 1] not in b" \t":
+                at = octets.find(mark, at + 1 if at >= 0 else 1, end)
+                continue
+            start = max(at, 0)
             is_last = stop < 0 and end - begin < _MAX_DELIMITER
             if is_last and not at_end:
                 return _DelimiterLine(start, -1)
             if is_last:
                 stop = end
-            if stop >= 0 and (known := inside.lines.get(bytes(octets[begin:stop]).rstrip(b" \t"))):
+            if stop >= 0 and (known := lines.get(bytes(octets[begin:stop]).rstrip(b" \t"))):
                 level, closes = known
                 return _DelimiterLine(start, stop if closes or is_last else stop + 2, level, closes)
-            at = octets.find(inside.mark, start + 1, end)
+            at = octets.find(mark, start + 1, end)
         return None
 
     def _settled(self) -> int:

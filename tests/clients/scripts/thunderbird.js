@@ -3,7 +3,7 @@ const { FetchConfig } = ChromeUtils.importESModule("resource:///modules/accountc
 const { AccountConfig } = ChromeUtils.importESModule("resource:///modules/accountcreation/AccountConfig.sys.mjs");
 const { ConfigVerifier } = ChromeUtils.importESModule("resource:///modules/accountcreation/ConfigVerifier.sys.mjs");
 const { CreateInBackend } = ChromeUtils.importESModule("resource:///modules/accountcreation/CreateInBackend.sys.mjs");
-const { MailServices } = ChromeUtils.importESModule("resource:///modules/MailServices.sys.mjs");
+const { setTimeout } = ChromeUtils.importESModule("resource://gre/modules/Timer.sys.mjs");
 const [address, password, authority] = given;
 
 // "Trust this CA", as a person answers in the settings.
@@ -60,21 +60,30 @@ async function send() {
     });
 }
 
+// What `find` gives, once that is true; folders of an IMAP account appear one after the other.
+async function until(find, what) {
+    for (let tries = 0; tries < 600; tries++) {
+        const found = find();
+        if (found) return found;
+        await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    throw new Error(`${what} has not come`);
+}
+
 async function fetchMail() {
-    const inbox = server.rootFolder.getFolderWithFlags(Ci.nsMsgFolderFlags.Inbox) ?? server.rootFolder.getChildNamed("Inbox");
+    server.performExpand(null);
+    const inbox = await until(() => server.rootFolder.getFolderWithFlags(Ci.nsMsgFolderFlags.Inbox), "the inbox");
     await new Promise((resolve, reject) => {
-        MailServices.pop3.GetNewMail(
-            null,
-            {
-                OnStartRunningUrl() {},
-                OnStopRunningUrl: (_url, status) =>
-                    Components.isSuccessCode(status) ? resolve() : reject(new Error(`not fetched: ${status.toString(16)}`)),
-            },
-            inbox,
-            server,
-        );
+        server.getNewMessages(inbox, null, {
+            QueryInterface: ChromeUtils.generateQI(["nsIUrlListener"]),
+            OnStartRunningUrl() {},
+            OnStopRunningUrl: (_url, status) =>
+                Components.isSuccessCode(status) ? resolve() : reject(new Error(`not fetched: ${status.toString(16)}`)),
+        });
     });
-    return [...inbox.messages].map((each) => each.mime2DecodedSubject);
+    const subjects = () => [...inbox.messages].map((each) => each.mime2DecodedSubject);
+    await until(() => subjects().length, "the message");
+    return subjects();
 }
 
 await send();
