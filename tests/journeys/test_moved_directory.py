@@ -7,6 +7,7 @@ import re
 import signal
 import smtplib
 import subprocess
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -143,6 +144,16 @@ def mounted(tmp_path: Path) -> Iterator[None]:
         yield
     finally:
         subprocess.run(["umount", "--lazy", str(data)], capture_output=True, check=False)
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """A directory on a disk, where a commit takes its time.
+
+    In memory a commit is always under way. One that began before the directory goes may make its lock file after that.
+    """
+    with tempfile.TemporaryDirectory(dir="/var/tmp", ignore_cleanup_errors=True) as directory:
+        yield Path(directory)
 
 
 Away = Callable[[Path], "contextmanager[None]"]
