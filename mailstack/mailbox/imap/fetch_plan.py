@@ -48,7 +48,7 @@ class FetchPlan:
         reports = ["FLAGS", "MODSEQ"] if "CONDSTORE" in enabled else ["FLAGS"]
         self._reports = [ATTRIBUTES[name] for name in reports if name not in wanted]
         self.sets_seen = any(item.sets_seen for item in command.items if isinstance(item, BodySection | BinarySection))
-        """Whether the command sets \\\\Seen."""
+        """Whether the command marks the messages as seen."""
 
     def start(self, selected: SelectedMailbox, number: int, at: int) -> bytes:
         """The response for a message up to its last item in memory."""
