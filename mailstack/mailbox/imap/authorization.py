@@ -151,7 +151,7 @@ class ImapAuthorization:
         self._account = account
         service.open_sessions[account] += 1
         self._login.open(login)
-        self._engine.logged_in()
+        self._engine.logged_in(account)
         self._dialogue.timeout = service.limits.idle_timeout
         names = capabilities_after_login(service.limits)
         self._dialogue.ok(tag, "logged in", " ".join(("CAPABILITY", *names)))

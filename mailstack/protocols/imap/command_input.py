@@ -75,6 +75,7 @@ class CommandInput:
     """Octets of one client, consumed as events. Its states are the Expectations."""
 
     def __init__(self, limits: InputLimits, *, tls: bool) -> None:
+        self.commands = COMMANDS
         self.state = ImapState.NOT_AUTHENTICATED
         self.tls = tls
         self.utf8 = False
@@ -204,7 +205,7 @@ class CommandInput:
             raise ImapGrammarError("a tag and a command are expected")
         self._tag = head[1].decode("ascii")
         name = head[2].upper()
-        known = COMMANDS.get(name)
+        known = self.commands.get(name)
         if known is None:
             raise ImapGrammarError("the command is unknown")
         states, grammar = known

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import Enum
 
 from mailstack.protocols.imap import (
@@ -67,7 +67,10 @@ def _uid(reader: CommandReader, tag: str) -> AnyCommand:
     return grammar(reader, tag)
 
 
-COMMANDS: dict[bytes, tuple[tuple[ImapState, ...], Grammar]] = {
+CommandTable = Mapping[bytes, tuple[tuple[ImapState, ...], Grammar]]
+"""States in which each command is allowed, and the grammar of its arguments."""
+
+COMMANDS: CommandTable = {
     b"CAPABILITY": (_ANY, bare(Capability)),
     b"NOOP": (_ANY, bare(ImapNoop)),
     b"LOGOUT": (_ANY, bare(Logout)),
@@ -106,4 +109,4 @@ COMMANDS: dict[bytes, tuple[tuple[ImapState, ...], Grammar]] = {
     b"REPLACE": (_SELECTED, append_grammar.replace),
     b"UID": (_SELECTED, _uid),
 }
-"""States in which each command is allowed, and the grammar of its arguments."""
+"""All commands of the server."""

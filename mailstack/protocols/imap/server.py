@@ -10,7 +10,7 @@ from __future__ import annotations
 from mailstack.protocols.connection import NEED_DATA, PAUSED, Signal
 from mailstack.protocols.imap import responses
 from mailstack.protocols.imap.command_input import CHUNK, CommandInput, Expectation, InputLimits
-from mailstack.protocols.imap.command_table import ImapState
+from mailstack.protocols.imap.command_table import CommandTable, ImapState
 from mailstack.protocols.imap.commands import ImapEvent, ImapRejected, MessageOctets
 from mailstack.protocols.imap.compression import MAX_PENDING, InflatedInput, InvalidCompression
 
@@ -23,6 +23,8 @@ class ImapServerEngine:
         self._input = CommandInput(limits, tls=tls)
         self._is_reply_due = True  # the greeting
         self._compressed: InflatedInput | None = None
+        self.account = ""
+        """Account of the login; "" before it."""
 
     # --- called by the network
 
@@ -86,7 +88,17 @@ class ImapServerEngine:
         """Whether UTF8=ACCEPT or IMAP4rev2 is enabled, and names are UTF-8 (RFC 6855 §3)."""
         return self._input.utf8
 
-    def logged_in(self) -> None:
+    @property
+    def commands(self) -> CommandTable:
+        """Commands of this connection, with their grammar; another table changes what is understood."""
+        return self._input.commands
+
+    @commands.setter
+    def commands(self, table: CommandTable) -> None:
+        self._input.commands = table
+
+    def logged_in(self, account: str = "") -> None:
+        self.account = account
         self._input.state = ImapState.AUTHENTICATED
 
     def selected(self) -> None:
