@@ -82,6 +82,7 @@ def add(target: TargetServer, settings: tuple[str, ...]) -> None:
       mailstack fault add at=rcpt 'recipient=*@elsewhere.test' 'reply=452 4.2.2 mailbox full' times=2
       mailstack fault add at=ehlo service=mx without=STARTTLS
       mailstack fault add at=dns name=elsewhere.test answer=servfail
+      mailstack fault add at=imap.append folder=Sent 'reply=NO [OVERQUOTA] full' times=1
     """
     made = request(target, "POST", "/v1/faults", parse_rule(settings))
     click.echo(made["id"])

@@ -87,16 +87,30 @@ STEPS: Mapping[str, str] = {
     "pop3.any": "every command of POP3",
     "pop3.user": "one command of POP3; also pop3.pass, apop, auth, capa, stls, utf8, lang, stat, list, retr, top, dele, noop,"
     " rset, uidl, quit",
+    "imap.connect": "an IMAP connection, in place of the greeting",
+    "imap.any": "every command of IMAP",
+    "imap.login": "LOGIN and AUTHENTICATE",
+    "imap.select": "SELECT and EXAMINE",
+    "imap.fetch": "FETCH; also imap.store, search, sort, thread, copy, move, expunge",
+    "imap.append": "APPEND and REPLACE, before the message is sent",
+    "imap.list": "LIST; also imap.lsub, status, subscribe, create, delete, rename, namespace, quota",
+    "imap.noop": "NOOP and CHECK; also imap.capability, id, enable, starttls, compress, logout, and close (UNSELECT, too)",
+    "imap.idle": "IDLE, before its continuation request",
+    "imap.idling": "the time in IDLE; `delay` is counted from its start",
 }
 """Meaning of each step that `at` accepts."""
 
 CONDITIONS: Mapping[str, FaultField] = {
     "at": FaultField("STEP", "the step that fails; required"),
     "server": FaultField("mx.*", "only this server; a pattern of its host name"),
-    "service": FaultField("NAME", "only mx, submission, submissions, lmtp, pop3, pop3s or smtp (the capture port)"),
+    "service": FaultField(
+        "NAME", "only mx, submission, submissions, lmtp, pop3, pop3s, imap, imaps or smtp (the capture port)"
+    ),
     "client": FaultField("127.0.0.*", "only this client; at `call`, only this host"),
     "sender": FaultField("'*@a.test'", "only this envelope sender; <> is the null sender"),
     "recipient": FaultField("'*@b.test'", "only this recipient"),
+    "account": FaultField("'bob@*'", "only this account of IMAP; at `imap.login`, the name that the client gives"),
+    "folder": FaultField("'Sent*'", "only this folder of IMAP: that of the command, else the selected one"),
     "nth": FaultField("N", "only the nth recipient of a message, or the nth such command of a connection", "integer"),
     "name": FaultField(
         "'*.b.test'", "only this name at `dns`, or this operation at `disk`: queue.accept, queue.settle …"
@@ -108,16 +122,31 @@ CONDITIONS: Mapping[str, FaultField] = {
     "id": FaultField("ID", "name of the rule; it replaces a rule with this name"),
 }
 EFFECTS: Mapping[str, FaultField] = {
-    "reply": FaultField("'452 4.2.2 full'", "reply in place of the real one; 421 ends the connection"),
+    "reply": FaultField("'452 4.2.2 full'", "reply in place of the real one; 421 and '* BYE' end the connection"),
     "delay": FaultField("30s", "delay of the step; can be combined with every other effect"),
     "drop": FaultField("before|after", "drop the connection before or after the reply", "choice"),
     "silence": FaultField("true", "stop replying: a half-open connection", "flag"),
     "garbage": FaultField("TEXT", "send this in place of the reply"),
     "greylist": FaultField("5m", "at `rcpt`, refuse new senders for this time"),
-    "without": FaultField("STARTTLS,SIZE", "at `ehlo` or `pop3.capa`, do not offer these", "list"),
-    "octets": FaultField("N", "at `content`, `pop3.retr` and `pop3.top`, octets before the fault", "integer"),
-    "speed": FaultField("N", "at `content`, octets a second", "integer"),
-    "sizes": FaultField("0.5", "at `pop3.stat`, `list` and `retr`, factor of the reported sizes", "number"),
+    "without": FaultField(
+        "STARTTLS,SIZE", "at `ehlo`, `pop3.capa`, `imap.connect` or `imap.login`, do not offer these", "list"
+    ),
+    "octets": FaultField(
+        "N",
+        "at `content`, `pop3.retr`, `pop3.top` and `imap.fetch` (its first literal), octets before the fault",
+        "integer",
+    ),
+    "speed": FaultField("N", "at `content` and `imap.fetch`, octets a second", "integer"),
+    "sizes": FaultField(
+        "0.5", "at `pop3.stat`, `list`, `retr` and `imap.fetch`, factor of the reported sizes", "number"
+    ),
+    "literals": FaultField("0.5", "at `imap.fetch`, factor of the announced lengths of literals", "number"),
+    "untagged": FaultField("'* OK [ALERT] full'", "at a command of IMAP, send this line first, unasked"),
+    "exists": FaultField("N", "at a command of IMAP, report so many messages that are not there", "integer"),
+    "expunge": FaultField(
+        "true", "at `imap.fetch`, `store`, `copy` and `move`, remove the first message just before", "flag"
+    ),
+    "new_validity": FaultField("true", "at `imap.select`, a new UIDVALIDITY from now on", "flag"),
     "tls": FaultField("refused|expired|self-signed|wrong-name", "at `tls`, failure or invalid certificate", "choice"),
     "answer": FaultField("servfail|nxdomain|nodata|timeout", "at `dns`, result of the lookup", "choice"),
     "error": FaultField("failed|full", "at `disk`, error of the write", "choice"),
@@ -146,7 +175,7 @@ def parse_rule(settings: Iterable[str]) -> dict[str, Any]:
         raise CommandError(
             "no step is given; add at=STEP, such as at=rcpt (`mailstack fault add --help` lists the steps)"
         )
-    if rule["at"] not in STEPS and not str(rule["at"]).startswith("pop3."):
+    if rule["at"] not in STEPS and not str(rule["at"]).startswith(("pop3.", "imap.")):
         similar = difflib.get_close_matches(str(rule["at"]), STEPS, n=1)
         hint = f"did you mean at={similar[0]}?" if similar else f"use one of {', '.join(STEPS)}"
         raise CommandError(f"at={rule['at']}: there is no such step; {hint}")

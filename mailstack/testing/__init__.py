@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mailstack.sandbox.faults import (
         Fault,
+        alert,
         bad_certificate,
         cut_in_content,
+        cut_literal,
         disk_full,
         full_mailbox,
         greylisting,
@@ -21,7 +23,9 @@ if TYPE_CHECKING:
         host_down,
         lost_answer,
         maildrop_locked,
+        new_validity,
         no_uidl,
+        over_quota,
         too_busy,
     )
     from mailstack.sandbox.simulation import Internet, NotReached, Path, SimulatedReactor, SubmissionRefused
@@ -47,8 +51,10 @@ __all__ = [
     "SimulatedReactor",
     "SubmissionRefused",
     "aiosmtpd",
+    "alert",
     "bad_certificate",
     "cut_in_content",
+    "cut_literal",
     "disk_full",
     "full_mailbox",
     "greylisting",
@@ -56,7 +62,9 @@ __all__ = [
     "host_down",
     "lost_answer",
     "maildrop_locked",
+    "new_validity",
     "no_uidl",
+    "over_quota",
     "pytest_localserver",
     "smtpd",
     "smtpdfix",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
 from typing import get_args, get_type_hints
 
 import msgspec
@@ -123,7 +125,7 @@ def test_the_fields_of_the_command_are_those_of_a_fault() -> None:
 def test_help_lists_every_field_and_step() -> None:
     shown = run("fault", "add", "--help").output
     for step in STEPS:
-        assert re.search(rf"^  {re.escape(step)} |[ .,]{step.removeprefix('pop3.')}[,\n]", shown, re.MULTILINE), step
+        assert re.search(rf"^  {re.escape(step)} |[ .,]{step.rpartition('.')[2]}[, \n]", shown, re.MULTILINE), step
     for name in FIELDS:
         assert f"  {name}=" in shown
 
@@ -153,3 +155,14 @@ def test_commands_know_the_time_that_was_moved_ahead(found: DevEnvironment) -> N
 def test_without_an_environment_there_is_nothing_to_ask() -> None:
     assert "mailstack dev" in run("fault", "list").output
     assert run("clock", "show").exit_code == 1
+
+
+def test_the_commands_of_the_how_to_add_their_rules(found: DevEnvironment) -> None:
+    document = (Path(__file__).parents[2] / "docs/howto/faults.md").read_text()
+    commands = [shlex.split(line) for line in re.findall(r"^\$ mailstack (fault add .*)$", document, re.MULTILINE)]
+    assert len(commands) >= 4
+    for words in commands:
+        result = run(*words)
+        assert result.exit_code == 0, result.output
+    assert len(found.faults.list()) == len(commands)
+    found.faults.clear()

@@ -79,7 +79,7 @@ class Servers:
         submitters, readers = parts.accounts.authenticators()
         server = MailServer(
             config,
-            with_faults(runtime, parts.faults, name, parts.bad_certificates),
+            with_faults(runtime, parts.faults, name, store, parts.bad_certificates),
             Storage(with_disk_faults(store, parts.faults, name, clock), shared),
             UserAccess(submitters, readers, directory, parts.accounts.web_authenticator(), _server_of_mailbox),
             Observers(parts.index.tap(self.journal), parts.index, parts.log.record),

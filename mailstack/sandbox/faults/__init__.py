@@ -8,17 +8,18 @@ A `Fault` is a value, the same in Python, JSON and TOML. `Faults` has the active
 `fired`. `Internet.faults` and `mailstack dev` have one each. A server without faults has no overhead.
 
 Files: `rule` is one fault and its file format, `faults` the active rules. `install` wraps a server's runtime and store:
-connector, resolver, TLS and disk. `faulty_peer` and `sessions` change sessions of SMTP and POP3, and
+connector, resolver, TLS and disk. `faulty_peer`, `sessions` and `imap` change sessions of SMTP, POP3 and IMAP, and
 `certificates` has invalid certificates.
 """
 
 from __future__ import annotations
 
 from mailstack.sandbox.faults.faults import FaultEvent, Faults, TooManyRules
-from mailstack.sandbox.faults.rule import (
-    Fault,
+from mailstack.sandbox.faults.presets import (
+    alert,
     bad_certificate,
     cut_in_content,
+    cut_literal,
     disk_full,
     full_mailbox,
     greylisting,
@@ -26,17 +27,22 @@ from mailstack.sandbox.faults.rule import (
     host_down,
     lost_answer,
     maildrop_locked,
+    new_validity,
     no_uidl,
+    over_quota,
     too_busy,
 )
+from mailstack.sandbox.faults.rule import Fault
 
 __all__ = [
     "Fault",
     "FaultEvent",
     "Faults",
     "TooManyRules",
+    "alert",
     "bad_certificate",
     "cut_in_content",
+    "cut_literal",
     "disk_full",
     "full_mailbox",
     "greylisting",
@@ -44,6 +50,8 @@ __all__ = [
     "host_down",
     "lost_answer",
     "maildrop_locked",
+    "new_validity",
     "no_uidl",
+    "over_quota",
     "too_busy",
 ]

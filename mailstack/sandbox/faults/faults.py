@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
 from random import Random
@@ -39,6 +39,8 @@ class FaultContext(Struct, frozen=True):
     count: int = 0
     """Ordinal number of the step in its connection or transaction, from 1."""
     name: str = ""
+    account: str = ""
+    folder: str = ""
 
 
 class FaultEvent(Struct, frozen=True):
@@ -81,6 +83,8 @@ class Faults:
         self._last = 0
         self._met: dict[tuple[str, str, str, str], float] = {}
         """Time of the first attempt by rule id, client, sender and recipient, for `greylist` rules."""
+        self.validities: Counter[tuple[str, str, str]] = Counter()
+        """Number of new UIDVALIDITYs by server, account and folder; it outlives the rules."""
 
     @property
     def any(self) -> bool:
@@ -164,11 +168,13 @@ class Faults:
 def _holds(rule: Fault, context: FaultContext) -> bool:
     """Whether the rule's conditions match."""
     return (
-        (rule.at == context.at or (rule.at == "pop3.any" and context.at.startswith("pop3.")))
+        (rule.at == context.at or (rule.at.endswith(".any") and context.at.startswith(rule.at[:-3])))
         and _like(context.server, rule.server)
         and (not rule.service or rule.service == context.service)
         and _like(context.client, rule.client)
         and _like(context.name, rule.name)
+        and _like(context.account, rule.account)
+        and _like(context.folder, rule.folder)
         and (not rule.nth or rule.nth == context.count)
         and (not rule.sender or (context.has_sender and fits_address(rule.sender, context.sender)))
         and (not rule.recipient or any(fits_address(rule.recipient, each) for each in context.recipients))

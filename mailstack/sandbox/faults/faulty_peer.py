@@ -10,6 +10,7 @@ from mailstack.net.clock import ReactorClock
 from mailstack.protocols.connection import Disconnected, Ending, Peer, PeerWrapper, Woken
 from mailstack.sandbox.faults.faults import Faults
 from mailstack.sandbox.faults.rule import Fault
+from mailstack.store import Store
 
 BROKEN = Disconnected("connection closed by an injected fault")
 
@@ -17,13 +18,17 @@ BROKEN = Disconnected("connection closed by an injected fault")
 class InjectionPoint:
     """Place where faults are injected: a service of a server."""
 
-    __slots__ = ("clock", "faults", "server", "service")
+    __slots__ = ("clock", "faults", "server", "service", "store")
 
-    def __init__(self, faults: Faults, server: str, service: str, clock: ReactorClock) -> None:
+    def __init__(
+        self, faults: Faults, server: str, service: str, clock: ReactorClock, store: Store | None = None
+    ) -> None:
         self.faults = faults
         self.server = server
         self.service = service
         self.clock = clock
+        self.store = store
+        """Store of the server, for faults that remove messages."""
 
 
 class FaultyPeer(PeerWrapper[Any], ABC):
@@ -44,6 +49,8 @@ class FaultyPeer(PeerWrapper[Any], ABC):
         """Whether the connection is closed after the current reply."""
         self._mute = False
         self._broken = False
+        self._is_replied = True
+        """Whether the last event has its whole reply when the session awaits the next one."""
 
     # --- Peer
 
@@ -71,10 +78,11 @@ class FaultyPeer(PeerWrapper[Any], ABC):
     async def next_event(self, timeout: float) -> Any | Ending:
         if not self._greeted:
             await self._greet()
-        if self._hang_up and not self._broken:
-            self._broken = True
-            self._peer.close()
-        self._rule = None
+        if self._is_replied:
+            if self._hang_up and not self._broken:
+                self._broken = True
+                self._peer.close()
+            self._rule = None
         while True:
             if self._broken:
                 return BROKEN
@@ -144,13 +152,17 @@ class FaultyPeer(PeerWrapper[Any], ABC):
             self._peer.send(octets.encode("latin-1", "replace"))
             self._hang_up = bool(rule.reply)
         else:
-            self._peer.send(greeting)
+            self._peer.send(self._alter(greeting, rule))
             self._hang_up = rule.drop == "after"
 
     async def _apply(self, event: Any, rule: Fault) -> Any:
         """Applies a rule to an event; returns the event for the session, or None."""
         if rule.delay:
             await self._point.clock.pause(rule.pause)
+        return self._take_effect(event, rule)
+
+    def _take_effect(self, event: Any, rule: Fault) -> Any:
+        """Effects of a rule, after its delay; returns the event for the session, or None."""
         if rule.silence:
             self._mute = True
             self._swallow(event)

@@ -15,10 +15,12 @@ from mailstack.letter.envelope import HostPort
 from mailstack.net.clock import ReactorClock
 from mailstack.net.resolver import ReverseNames
 from mailstack.protocols.connection import ConnectFailed, Connector, Engine, EventT, Peer, Tlsa
+from mailstack.protocols.imap.server import ImapServerEngine
 from mailstack.protocols.pop3.server import Pop3ServerEngine
 from mailstack.relay.hosts import DnsUnavailable, MailExchange, NoSuchDomain
 from mailstack.sandbox.faults.faults import FaultContext, Faults
 from mailstack.sandbox.faults.faulty_peer import InjectionPoint
+from mailstack.sandbox.faults.imap import FaultyImap
 from mailstack.sandbox.faults.rule import Certificate
 from mailstack.sandbox.faults.sessions import FaultyPop3, FaultySmtp
 from mailstack.server.runtime import Runtime
@@ -66,17 +68,25 @@ class WrappedPart:
         return found
 
 
-def with_faults(runtime: Runtime, faults: Faults, server: str, bad_certificates: Shown | None = None) -> Runtime:
+def with_faults(
+    runtime: Runtime, faults: Faults, server: str, store: Store, bad_certificates: Shown | None = None
+) -> Runtime:
     """Runtime with sessions, handshakes, DNS and connections that fail by the rules of `faults`.
 
-    `bad_certificates` makes the certificates that rules name; without it such a handshake fails.
+    `store` is that of the server. `bad_certificates` makes the certificates that rules name; without it such a handshake
+    fails. Another hook of the runtime comes first.
     """
-    clock = runtime.clock
+    clock, first = runtime.clock, runtime.session_hook
 
     def hook(peer: Peer[Any], engine: Any, server: str, service: str) -> Peer[Any]:
-        point = InjectionPoint(faults, server, service, clock)
+        point = InjectionPoint(faults, server, service, clock, store)
+        wrapped = peer if first is None else first(peer, engine, server, service)
+        if isinstance(engine, ImapServerEngine):
+            return FaultyImap(wrapped, engine, point)
         return (
-            FaultyPop3(peer, engine, point) if isinstance(engine, Pop3ServerEngine) else FaultySmtp(peer, engine, point)
+            FaultyPop3(wrapped, engine, point)
+            if isinstance(engine, Pop3ServerEngine)
+            else FaultySmtp(wrapped, engine, point)
         )
 
     return replace(

@@ -1,4 +1,4 @@
-"""Fault rules and their presets: step, conditions, frequency and effect, in JSON and TOML."""
+"""Fault rules: step, conditions, frequency and effect, in JSON and TOML."""
 
 from __future__ import annotations
 
@@ -26,26 +26,71 @@ _POP3 = (
     *("connect", "user", "pass", "apop", "auth", "capa", "stls", "utf8", "lang"),
     *("stat", "list", "retr", "top", "dele", "noop", "rset", "uidl", "quit", "any"),
 )
-STEPS = frozenset({*get_args(SmtpStep), *(f"pop3.{verb}" for verb in _POP3), "tls", "call", "dns", "disk"})
+IMAP_STEPS = (
+    *("connect", "capability", "id", "starttls", "login", "enable", "compress", "noop", "logout", "namespace", "quota"),
+    *(
+        "list",
+        "lsub",
+        "status",
+        "subscribe",
+        "create",
+        "delete",
+        "rename",
+        "select",
+        "close",
+        "append",
+        "idle",
+        "idling",
+    ),
+    *("search", "sort", "thread", "fetch", "store", "copy", "move", "expunge", "any"),
+)
+"""Steps of IMAP without "imap."; "select" is EXAMINE, too, "close" UNSELECT, "append" REPLACE, "idling" the time in IDLE."""
+STEPS = frozenset(
+    {
+        *get_args(SmtpStep),
+        *(f"pop3.{verb}" for verb in _POP3),
+        *(f"imap.{step}" for step in IMAP_STEPS),
+        *("tls", "call", "dns", "disk"),
+    }
+)
 """Allowed values of `at`."""
 
 _ACTIONS: Mapping[str, frozenset[str]] = {
     "smtp": frozenset({"reply", "delay", "drop", "silence", "garbage", "greylist", "without", "octets", "speed"}),
     "pop3": frozenset({"reply", "delay", "drop", "silence", "garbage", "without", "octets", "sizes"}),
+    "imap": frozenset(
+        {"reply", "delay", "drop", "silence", "garbage", "without", "octets", "speed", "sizes", "literals"}
+        | {"untagged", "exists", "expunge", "new_validity"}
+    ),
     "tls": frozenset({"tls"}),
     "call": frozenset({"delay", "drop", "silence"}),
     "dns": frozenset({"delay", "answer"}),
     "disk": frozenset({"delay", "error"}),
 }
+AFTER_GREETING = frozenset({f"imap.{step}" for step in IMAP_STEPS if step != "connect"})
 _ONLY_AT: Mapping[str, frozenset[str]] = {
     "greylist": frozenset({"rcpt"}),
-    "without": frozenset({"ehlo", "pop3.capa"}),
-    "octets": frozenset({"content", "pop3.retr", "pop3.top"}),
-    "speed": frozenset({"content"}),
-    "sizes": frozenset({"pop3.stat", "pop3.list", "pop3.retr"}),
+    "without": frozenset({"ehlo", "pop3.capa", "imap.connect", "imap.login"}),
+    "octets": frozenset({"content", "pop3.retr", "pop3.top", "imap.fetch"}),
+    "speed": frozenset({"content", "imap.fetch"}),
+    "sizes": frozenset({"pop3.stat", "pop3.list", "pop3.retr", "imap.fetch"}),
+    "literals": frozenset({"imap.fetch"}),
+    "expunge": frozenset({"imap.fetch", "imap.store", "imap.copy", "imap.move"}),
+    "new_validity": frozenset({"imap.select"}),
+    "untagged": AFTER_GREETING,
+    "exists": AFTER_GREETING,
 }
+_IDLING = frozenset({"delay", "drop", "silence", "reply", "untagged", "exists"})
+_COMBINED = frozenset({"delay", "octets", "speed", "untagged", "exists"})
+"""Effects that can be combined with others."""
 _NEGATIVE = re.compile(r"([45][0-9]{2}) (?:([45]\.[0-9]{1,3}\.[0-9]{1,3}) )?(.{1,400})", re.DOTALL)
 _ERR = re.compile(r"-ERR[ -~]{0,400}")
+_IMAP_REPLY = re.compile(r"(?:(?:OK|NO|BAD)|\* BYE) [ -~]{1,400}")
+_UNTAGGED = re.compile(r"\* [ -~]{1,400}")
+
+
+_MINIMA = {"times": 1, "after": 0, "every": 1, "nth": 0, "octets": 0, "speed": 0, "exists": 0}
+"""Minimum of each integer field."""
 
 
 class Fault(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -56,21 +101,25 @@ class Fault(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknow
 
     at: str
     """Step: "connect", "ehlo", "starttls", "auth", "mail", "rcpt", "data", "content", "final" or "quit" of SMTP; "pop3.retr"
-    and so on for each command of POP3, "pop3.connect" and "pop3.any"; "tls" for a handshake, "call" for a connection that
-    the server opens, "dns" for a look-up, "disk" for a write into its store."""
+    and so on for each command of POP3, "pop3.connect" and "pop3.any"; "imap.fetch" and so on for IMAP (IMAP_STEPS); "tls" for
+    a handshake, "call" for a connection that the server opens, "dns" for a look-up, "disk" for a write into its store."""
     id: str = ""
     """Id of the rule, assigned by `add` if empty. A rule with the same id is replaced."""
 
     server: str = ""
     """Pattern of the server's host name, as "mx.*"; `*` is any characters, `?` one."""
     service: str = ""
-    """ "mx", "submission", "submissions", "lmtp", "pop3", "pop3s", or "smtp" for others."""
+    """ "mx", "submission", "submissions", "lmtp", "pop3", "pop3s", "imap", "imaps", or "smtp" for others."""
     client: str = ""
     """Pattern of the client's IP address; at "call", of the destination's."""
     sender: str = ""
     """Pattern of the reverse-path, as "*@a.test"; "<>" is the null one."""
     recipient: str = ""
     """Pattern of a recipient: the current one at "rcpt", any accepted one at "data", "content" and "final"."""
+    account: str = ""
+    """Pattern of the account that is logged in to IMAP; at "imap.login", of the name that the client gives."""
+    folder: str = ""
+    """Pattern of the folder that a command of IMAP names; of the selected one if it names none."""
     nth: int = 0
     """Ordinal number: of the recipient in its transaction at "rcpt", else of the command in its connection; 0: all."""
     name: str = ""
@@ -86,7 +135,10 @@ class Fault(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknow
     """Probability of a fault then, decided by the seed of `Faults`."""
 
     reply: str = ""
-    """Reply in place of the real one: "451 4.3.0 not now"; "-ERR [IN-USE] locked" for POP3. 421 ends the connection."""
+    """Reply in place of the real one: "451 4.3.0 not now"; "-ERR [IN-USE] locked" for POP3; "NO [OVERQUOTA] full" for IMAP.
+
+    421 and "* BYE" end the connection.
+    """
     delay: str = ""
     """Delay of the step: "30s". Can be combined with every other effect."""
     drop: Literal["", "before", "after"] = ""
@@ -96,15 +148,26 @@ class Fault(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknow
     garbage: str = ""
     """Octets sent verbatim in place of the reply, without a line end."""
     octets: int = 0
-    """Octets of content received before the fault at "content"; octets of the reply before `drop` at "pop3.retr", "pop3.top"."""
+    """Octets of content received before the fault at "content"; octets of the reply before `drop` at "pop3.retr", "pop3.top";
+    octets of the first literal before `drop` at "imap.fetch"."""
     speed: int = 0
-    """Speed of the content in octets a second, decided at its start. Can be combined with `drop` and `reply`."""
+    """Speed of the content in octets a second, decided at its start; of the reply at "imap.fetch"."""
     greylist: str = ""
     """Greylisting delay ("5m"): each client, sender and recipient is refused until it has passed since the first attempt."""
     without: tuple[str, ...] = ()
-    """Extensions (EHLO) or commands (CAPA) to disable: "STARTTLS", "UIDL"."""
+    """Extensions (EHLO, IMAP) or commands (CAPA) to disable: "STARTTLS", "UIDL", "MOVE"; at "imap.login", from the login on."""
     sizes: float = 0.0
-    """Factor for the sizes that POP3 reports; 0: real sizes."""
+    """Factor for the sizes that POP3 reports, and for RFC822.SIZE; 0: real sizes."""
+    literals: float = 0.0
+    """Factor for the announced lengths of literals; 0: real lengths."""
+    untagged: str = ""
+    """Untagged response before the reply, unasked: "* OK [ALERT] disk full tomorrow"."""
+    exists: int = 0
+    """Number of messages that an unasked EXISTS adds, though there are none."""
+    expunge: bool = False
+    """Another client removes the first message of the command just before it."""
+    new_validity: bool = False
+    """The folder has a new UIDVALIDITY from now on, in all sessions."""
     tls: Literal["", "refused", "expired", "self-signed", "wrong-name"] = ""
     """Effect on the TLS handshake: it fails, or has an invalid certificate."""
     answer: Literal["", "servfail", "nxdomain", "nodata", "timeout"] = ""
@@ -118,14 +181,15 @@ class Fault(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknow
         if self.at not in STEPS:
             raise ValueError(f"at {self.at!r}: unknown step; use one of {', '.join(sorted(STEPS))}")
         self._check_actions()
-        for field, minimum in (("times", 1), ("after", 0), ("every", 1), ("nth", 0), ("octets", 0), ("speed", 0)):
+        for field, minimum in _MINIMA.items():
             value = getattr(self, field)
             if value is not None and not minimum <= value <= self.MAX_COUNT:
                 raise ValueError(f"{field} must be an integer of at least {minimum}")
         if not 0 < self.probability <= 1:
             raise ValueError("probability must be above 0 and at most 1")
-        if not 0 <= self.sizes <= 1000:
-            raise ValueError("sizes must be a factor from 0 to 1000")
+        for field in ("sizes", "literals"):
+            if not 0 <= getattr(self, field) <= 1000:
+                raise ValueError(f"{field} must be a factor from 0 to 1000")
         for field in ("delay", "greylist"):
             if getattr(self, field):
                 try:
@@ -141,17 +205,33 @@ class Fault(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknow
         for name in sorted(actions):
             if name not in _ACTIONS[kind] or self.at not in _ONLY_AT.get(name, STEPS):
                 raise ValueError(f"{name} is not possible at {self.at}")
-        main = actions - {"delay", "octets", "speed"} - ({"reply", "drop"} if {"reply", "drop"} <= actions else set())
+        if self.at == "imap.idling" and actions - _IDLING:
+            raise ValueError(f"{min(actions - _IDLING)} is not possible at {self.at}")
+        if kind != "imap" and (self.account or self.folder):
+            raise ValueError(f"account and folder are conditions of IMAP, and not possible at {self.at}")
+        main = actions - _COMBINED - ({"reply", "drop"} if {"reply", "drop"} <= actions else set())
         if len(main) > 1:
             raise ValueError(f"{' and '.join(sorted(main))} can't be combined: give one of them")
         if self.reply and kind == "smtp" and _NEGATIVE.fullmatch(self.reply) is None:
             raise ValueError('reply must be a 4xx or 5xx reply such as "451 4.3.0 not now" or "550 no"')
         if self.reply and kind == "pop3" and _ERR.fullmatch(self.reply) is None:
             raise ValueError('reply must be "-ERR" with ASCII text, such as "-ERR [IN-USE] locked"')
+        if kind == "imap":
+            self._check_imap()
+
+    def _check_imap(self) -> None:
+        if self.reply and _IMAP_REPLY.fullmatch(self.reply) is None:
+            raise ValueError(
+                'reply must be "NO", "BAD", "OK" or "* BYE" with ASCII text, such as "NO [OVERQUOTA] full"'
+            )
+        if self.reply and self.at in {"imap.connect", "imap.idling"} and not self.reply.startswith("* BYE "):
+            raise ValueError(f'reply must be "* BYE" with a text at {self.at}')
+        if self.untagged and _UNTAGGED.fullmatch(self.untagged) is None:
+            raise ValueError('untagged must be one line of ASCII text, such as "* OK [ALERT] disk full tomorrow"')
 
     @property
     def kind(self) -> str:
-        """Protocol or layer of the step: "smtp", "pop3", "tls", "call", "dns" or "disk"."""
+        """Protocol or layer of the step: "smtp", "pop3", "imap", "tls", "call", "dns" or "disk"."""
         head = self.at.partition(".")[0]
         return head if head in _ACTIONS else "smtp"
 
@@ -222,64 +302,6 @@ def read_rule_file(file: Path) -> tuple[Fault, ...]:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise ValueError(f"{file}: {reason}") from None
-
-
-def full_mailbox(recipient: str, *, permanent: bool = False, **more: Any) -> Fault:
-    """Mailbox full (RFC 3463: X.2.2): a temporary or permanent refusal of RCPT."""
-    more.setdefault("service", "mx")
-    reply = "552 5.2.2 mailbox full" if permanent else "452 4.2.2 mailbox full"
-    return Fault(at="rcpt", recipient=recipient, reply=reply, **more)
-
-
-def greylisting(wait: str = "5m", **more: Any) -> Fault:
-    """Greylisting: refuses RCPT until `wait` has passed since the first attempt."""
-    more.setdefault("service", "mx")
-    return Fault(at="rcpt", greylist=wait, **more)
-
-
-def too_busy(**more: Any) -> Fault:
-    """Server too busy: 421 in place of the greeting (RFC 5321 §3.8)."""
-    return Fault(at="connect", reply="421 4.3.2 too busy, try again later", **more)
-
-
-def lost_answer(**more: Any) -> Fault:
-    """Accepts the letter and drops the connection before the reply, which causes a duplicate (RFC 1047)."""
-    return Fault(at="final", drop="before", **more)
-
-
-def cut_in_content(octets: int = 1, **more: Any) -> Fault:
-    """Drops the connection in the middle of DATA; the letter is not accepted."""
-    return Fault(at="content", drop="before", octets=octets, **more)
-
-
-def half_open(at: str = "connect", **more: Any) -> Fault:
-    """Half-open connection: the host stops replying."""
-    return Fault(at=at, silence=True, **more)
-
-
-def host_down(address: str, **more: Any) -> Fault:
-    """Host down: connections to this address (a pattern) are refused."""
-    return Fault(at="call", client=address, drop="before", **more)
-
-
-def bad_certificate(kind: Literal["expired", "self-signed", "wrong-name"] = "expired", **more: Any) -> Fault:
-    """Invalid certificate in TLS handshakes."""
-    return Fault(at="tls", tls=kind, **more)
-
-
-def no_uidl(**more: Any) -> Fault:
-    """POP3 server without UIDL, which is optional in RFC 1939."""
-    return Fault(at="pop3.capa", without=("UIDL",), **more)
-
-
-def maildrop_locked(**more: Any) -> Fault:
-    """Maildrop locked by another session (RFC 2449 §8.1.2)."""
-    return Fault(at="pop3.pass", reply="-ERR [IN-USE] the maildrop is locked", **more)
-
-
-def disk_full(**more: Any) -> Fault:
-    """Disk full: messages are refused with 452 4.3.1."""
-    return Fault(at="disk", error="full", **more)
 
 
 SUBMISSION = frozenset({"submission", "submissions"})

@@ -156,7 +156,7 @@ class SimulatedServer:
         )
         server = MailServer(
             config,
-            with_faults(runtime, world.faults, name, world.ca.context),
+            with_faults(runtime, world.faults, name, store, world.ca.context),
             Storage(with_disk_faults(store, world.faults, name, clock), poll=_POLL_S),
             _user_access(config, store, clock),
             Observers(self.journal, recorder=world.record),

@@ -1,0 +1,1 @@
+"""IMAP servers for tests: withheld extensions, and profiles of providers."""
