@@ -161,6 +161,7 @@ def test_the_commands_of_the_how_to_add_their_rules(found: DevEnvironment) -> No
     document = (Path(__file__).parents[2] / "docs/howto/faults.md").read_text()
     commands = [shlex.split(line) for line in re.findall(r"^\$ mailstack (fault add .*)$", document, re.MULTILINE)]
     assert len(commands) >= 4
+    found.faults.clear()
     for words in commands:
         result = run(*words)
         assert result.exit_code == 0, result.output

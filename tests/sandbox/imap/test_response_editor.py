@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,13 +30,13 @@ def edit(line: bytes, *, is_start: bool) -> bytes:
 def test_octets_in_any_pieces_become_the_same_lines(cuts: list[int]) -> None:
     editor = ResponseEditor(edit)
     places = [0, *sorted(cuts), len(REPLY)]
-    pieces = [REPLY[start:end] for start, end in zip(places, places[1:], strict=False)]
+    pieces = [REPLY[start:end] for start, end in pairwise(places)]
     assert b"".join([editor.changed(piece) for piece in pieces]) == CHANGED
 
 
 @given(st.binary(max_size=200))
 def test_octets_stay_as_they_are_without_a_change(octets: bytes) -> None:
-    editor = ResponseEditor(lambda line, *, is_start: line)  # noqa: ARG005
+    editor = ResponseEditor(lambda line, *, is_start: line)
     changed = editor.changed(octets)
     assert octets.startswith(changed)
     assert editor.changed(b"\r\n" * 300).startswith(octets[len(changed) :])
