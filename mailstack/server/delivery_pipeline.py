@@ -161,6 +161,8 @@ _log = logging.getLogger(__name__)
 
 INTERVAL = 3600.0
 """Seconds between two runs."""
+MIN_INTERVAL = 30.0
+"""Minimum seconds between two purges of removed messages."""
 
 
 class HistoryPruner:
@@ -171,12 +173,23 @@ class HistoryPruner:
         self._store = store
         self._clock = clock
         self._repeating = PeriodicTask(clock, self._prune)
+        self._purging = PeriodicTask(clock, self._purge_removed)
 
     def start(self) -> None:
         self._repeating.start(INTERVAL)
+        self._purging.start(max(MIN_INTERVAL, self._config.imap.expunge_grace / 2))
 
     def stop(self) -> None:
         self._repeating.stop()
+        self._purging.stop()
+
+    async def _purge_removed(self) -> None:
+        """Deletes removed messages before they reach the longest time that they are kept."""
+        before = self._clock.now() - self._config.imap.expunge_grace / 2
+        try:
+            await self._store.mailboxes.purge_removed(before)
+        except StoreError as error:
+            _log.error("cannot delete removed messages: %s", error)
 
     async def _prune(self) -> None:
         config, store, now = self._config, self._store, self._clock.now()

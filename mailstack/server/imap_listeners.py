@@ -49,7 +49,7 @@ class ImapListeners:
             store.mailboxes,
             store.folders,
             store.contents,
-            MailboxViews(store.mailboxes, clock, clock.pause),
+            MailboxViews(store.mailboxes, clock, clock.pause, keeps_removed=_keeps_removed(config.imap)),
             clock,
             clock.pause,
             self._journal,
@@ -84,6 +84,11 @@ class ImapListeners:
         """Stop watching the store."""
         if self._service is not None:
             self._service.views.close()
+
+
+def _keeps_removed(settings: ImapSettings) -> float:
+    """Seconds for which removed messages are kept after a session was active."""
+    return 2 * settings.idle_timeout if settings.expunge_grace else 0.0
 
 
 def limits_of(settings: ImapSettings, errors: int) -> ImapLimits:

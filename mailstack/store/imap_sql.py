@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from mailstack.store.sql import parameter_table, placeholders
 
-HELD_COLUMNS = ("id", "name", "validity", "next_uid", "modseq", "deleted", "recent_from")
+HELD_COLUMNS = ("id", "name", "validity", "next_uid", "modseq", "deleted", "recent_from", "selected_until")
 HELD = f"SELECT {', '.join(HELD_COLUMNS)} FROM mailboxes WHERE name = ?"
 """State of a mailbox with a locked row."""
 
@@ -89,14 +89,54 @@ CUT_LOG = "DELETE FROM expunged WHERE mailbox = ? AND modseq <= ?"
 SET_KNOWN_FROM = "UPDATE mailboxes SET known_from = ? WHERE id = ?"
 UIDS_IN = "SELECT uid FROM entries WHERE mailbox = ? AND uid > ? ORDER BY uid LIMIT ?"
 REMOVE_KEYWORDS = "DELETE FROM keywords WHERE mailbox = ?"
-LETTERS_IN = "SELECT DISTINCT letter FROM entries WHERE mailbox = ?"
-EMPTY_MAILBOX = "DELETE FROM entries WHERE mailbox = ?"
+LETTERS_IN = "SELECT DISTINCT letter FROM entries WHERE mailbox IN (?, ?)"
+EMPTY_MAILBOX = "DELETE FROM entries WHERE mailbox IN (?, ?)"
+"""Both have the id of a mailbox, and its negative for messages that are kept."""
 RENEW_MAILBOX = """UPDATE mailboxes SET validity = validity + 1, octets = 0, messages = 0, unseen = 0, deleted = 0,
     modseq = modseq + 1, known_from = modseq + 1 WHERE id = ?"""
 
 
 def remove_entries(count: int) -> str:
     return f"DELETE FROM entries WHERE mailbox = ? AND uid IN {placeholders(count)}"
+
+
+# --- removed messages that are kept: rows of the negative id, with a number that no delivery has
+
+KEEP_REMOVED = "UPDATE mailboxes SET selected_until = ? WHERE name = ? AND selected_until < ?"
+KEPT_MAILBOXES = """SELECT DISTINCT m.name AS name FROM entries AS e JOIN mailboxes AS m ON m.id = -e.mailbox
+    WHERE e.mailbox < 0 AND e.removed < ? ORDER BY m.name LIMIT ?"""
+KEPT_UIDS = "SELECT uid FROM entries WHERE mailbox = ? AND removed < ? ORDER BY uid LIMIT ?"
+KEPT_ENTRY = """SELECT e.headers, e.size, c.letter, c.file, c.octets, c.digest FROM mailboxes AS m
+    JOIN entries AS e ON e.mailbox = -m.id JOIN contents AS c ON c.letter = e.letter
+    WHERE m.name = ? AND e.uid = ?"""
+_KEPT = "mailbox, uid, letter, number, size, at, headers, flags, keywords, modseq, saved, removed"
+
+
+def kept_messages(count: int) -> str:
+    """Rows of MESSAGE."""
+    columns = ", ".join(f"e.{name}" for name in MESSAGE[:-1])
+    return f"""SELECT {columns}, COALESCE(e.saved, e.at) AS saved FROM mailboxes AS m
+        JOIN entries AS e ON e.mailbox = -m.id WHERE m.name = ? AND e.uid IN {placeholders(count)} ORDER BY e.uid"""
+
+
+@lru_cache(maxsize=512)
+def keep_entries(count: int) -> str:
+    """Parameters: time, mailbox, `count` uids."""
+    return f"""UPDATE entries SET mailbox = -mailbox, number = mailbox * 4294967296 + uid, removed = ?
+        WHERE mailbox = ? AND uid IN {placeholders(count)}"""
+
+
+@lru_cache(maxsize=512)
+def keep_moved(count: int) -> str:
+    """The same for messages that are about to move: they are kept as copies. Parameters as of `keep_entries`."""
+    return f"""INSERT INTO entries ({_KEPT}) SELECT -mailbox, uid, letter, mailbox * 4294967296 + uid, size, at, headers,
+        flags, keywords, modseq, saved, CAST(? AS DOUBLE PRECISION) FROM entries
+        WHERE mailbox = ? AND uid IN {placeholders(count)}"""
+
+
+def drop_kept(count: int) -> str:
+    """Deletes the kept messages of letters."""
+    return f"DELETE FROM entries WHERE mailbox < 0 AND letter IN {placeholders(count)}"
 
 
 # --- copies

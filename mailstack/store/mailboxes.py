@@ -108,6 +108,8 @@ class FlagsStored(Struct, frozen=True):
     """Uids of messages that were changed after `unchanged_since`."""
     updated: Sequence[int] = ()
     """Uids among `changed` that have got `modseq`; the others had these flags before, and keep their mod-sequence."""
+    removed: Sequence[int] = ()
+    """Uids of removed messages that are kept and have the new flags."""
 
 
 class AppendedLetter(Struct, frozen=True):
@@ -215,7 +217,8 @@ class MailboxStore(Protocol):
     ) -> FlagsStored:
         """Change flags atomically, so that concurrent changes of other flags remain; missing uids are ignored.
 
-        A message with a greater mod-sequence than `unchanged_since` is left as it is.
+        A message with a greater mod-sequence than `unchanged_since` is left as it is. Removed messages that are kept are
+        changed for those that still show them, and nothing else is.
         """
 
     async def recent_counts(self, mailboxes: Sequence[str]) -> dict[str, int]:
@@ -248,6 +251,21 @@ class MailboxStore(Protocol):
 
     async def expunge(self, mailbox: str, uids: Sequence[int] | None = None) -> Expunged:
         r"""Remove the messages with \Deleted, with `uids` only those among them."""
+
+    async def keep_removed(self, mailbox: str, seconds: float) -> None:
+        """Keep messages that are removed within `seconds`, whichever process removes them, until `purge_removed`.
+
+        They count and are listed nowhere. Those of a mailbox that is removed itself are not kept.
+        """
+
+    async def removed_messages(self, mailbox: str, uids: Sequence[int]) -> list[MailboxMessage]:
+        """Removed messages among `uids` that are kept, by uid."""
+
+    async def read_removed(self, mailbox: str, uid: int) -> Content:
+        """Like `read`, for a removed message that is kept."""
+
+    async def purge_removed(self, before: float) -> int:
+        """Delete kept messages that were removed before a time, in parts; returns their number."""
 
     def on_change(self, callback: Callable[[str | None], None]) -> Callable[[], None]:
         """Call `callback` in the reactor's thread with the name of each changed mailbox, after the commit.

@@ -20,6 +20,7 @@ from tests.contracts.claims import *  # noqa: F403
 from tests.contracts.folders import *  # noqa: F403
 from tests.contracts.imap_copies import *  # noqa: F403
 from tests.contracts.imap_messages import *  # noqa: F403
+from tests.contracts.kept_messages import *  # noqa: F403
 from tests.contracts.maildrops import *  # noqa: F403
 from tests.contracts.records import *  # noqa: F403
 from tests.contracts.settlements import *  # noqa: F403

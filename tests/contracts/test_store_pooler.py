@@ -15,6 +15,7 @@ from tests.contracts.folders import *  # noqa: F403
 from tests.contracts.hold_rules import *  # noqa: F403
 from tests.contracts.imap_copies import *  # noqa: F403
 from tests.contracts.imap_messages import *  # noqa: F403
+from tests.contracts.kept_messages import *  # noqa: F403
 from tests.contracts.maildrops import *  # noqa: F403
 from tests.contracts.outbox import *  # noqa: F403
 from tests.contracts.records import *  # noqa: F403

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol
+
+from msgspec import Struct
 
 from mailstack.letter import Content
 from mailstack.letter.letter import CHUNK
@@ -13,7 +16,8 @@ from mailstack.mailbox.imap.dialogue import CommandRefused, ImapDialogue
 from mailstack.mailbox.imap.fetch_plan import FetchPlan
 from mailstack.mailbox.imap.flags import FlagStorage
 from mailstack.mailbox.imap.message_text import MessageText
-from mailstack.mailbox.imap.selected import SelectedMailbox, send_slices
+from mailstack.mailbox.imap.removed_messages import RemovedContents, removed_messages
+from mailstack.mailbox.imap.selected import SLICE, SelectedMailbox, send_slices
 from mailstack.mailbox.imap.vanished import removed_since
 from mailstack.mailbox.login import SessionEnded
 from mailstack.protocols.imap import responses
@@ -105,12 +109,23 @@ class Fetcher:
             indexes = _changed(selected, indexes, command.changed_since)
         if plan.has_flags:
             await send_slices(self._dialogue, selected.new_keywords())
-        if plan.contents:
-            trouble = await _ContentFetch(self._dialogue, self._mailboxes, self._flags, plan, selected).send(indexes)
-        else:
-            trouble = await self._send_attributes(plan, selected, indexes)
-        if trouble is not None and not (command.by_uid and trouble.code == "EXPUNGEISSUED"):
+        fetched = await self._send(self._mailboxes, plan, selected, indexes)
+        trouble = fetched.trouble
+        for start in range(0, len(fetched.gone), SLICE):
+            gone = fetched.gone[start : start + SLICE]
+            removed = await removed_messages(self._mailboxes, selected, gone)
+            kept = await self._send(RemovedContents(self._mailboxes), plan, removed, gone)
+            trouble = trouble or kept.trouble or (_GONE if kept.gone and not command.by_uid else None)
+        if trouble is not None:
             raise trouble
+
+    async def _send(
+        self, mailboxes: ContentReader, plan: FetchPlan, selected: SelectedMailbox, indexes: Iterable[int]
+    ) -> Fetched:
+        """Sends the items of messages. Raises StoreError, SessionEnded."""
+        if plan.contents:
+            return await _ContentFetch(self._dialogue, mailboxes, self._flags, plan, selected).send(indexes)
+        return await self._send_attributes(plan, selected, indexes)
 
     async def _send_vanished(self, command: Fetch, since: int, selected: SelectedMailbox) -> None:
         """VANISHED (EARLIER) (RFC 7162 §3.2.6)."""
@@ -118,23 +133,20 @@ class Fetcher:
         if removed:
             self._dialogue.send(responses.vanished(format_ranges(removed), earlier=True))
 
-    async def _send_attributes(
-        self, plan: FetchPlan, selected: SelectedMailbox, indexes: Iterable[int]
-    ) -> CommandRefused | None:
-        """Sends items that are in memory; returns the trouble with some messages."""
-        gone = False
+    async def _send_attributes(self, plan: FetchPlan, selected: SelectedMailbox, indexes: Iterable[int]) -> Fetched:
+        """Sends items that are in memory."""
+        fetched = Fetched()
 
         def lines() -> Iterator[bytes]:
-            nonlocal gone
             for index in indexes:
                 position = selected.position(index)
                 if position is None:
-                    gone = True
+                    fetched.gone.append(index)
                 else:
                     yield plan.start(selected, index + 1, position) + b")\r\n"
 
         await send_slices(self._dialogue, lines())
-        return _GONE if gone else None
+        return fetched
 
 
 def _changed(selected: SelectedMailbox, indexes: Iterable[int], since: int) -> Iterator[int]:
@@ -150,13 +162,30 @@ _DAMAGED = CommandRefused("some of the messages can't be read", "SERVERBUG")
 _UNKNOWN_ENCODING = CommandRefused("a part has an unknown Content-Transfer-Encoding", "UNKNOWN-CTE")
 
 
+class ContentReader(Protocol):
+    """Reader of contents: a `MailboxStore`, or `RemovedContents`."""
+
+    async def read(self, mailbox: str, uid: int) -> Content: ...
+
+    async def read_together(self, mailbox: str, uids: Sequence[int]) -> dict[int, Content]: ...
+
+
+class Fetched(Struct):
+    """Messages that a FETCH has not sent."""
+
+    gone: list[int] = []
+    """Positions of removed messages."""
+    trouble: CommandRefused | None = None
+    """Trouble with other messages."""
+
+
 class _ContentFetch:
     """One FETCH with items that need the content of the messages."""
 
     def __init__(
         self,
         dialogue: ImapDialogue,
-        mailboxes: MailboxStore,
+        mailboxes: ContentReader,
         flags: FlagStorage,
         plan: FetchPlan,
         selected: SelectedMailbox,
@@ -168,16 +197,16 @@ class _ContentFetch:
         self._selected = selected
         self._output = FetchOutput(dialogue)
         self._items = ContentItems(plan.contents, self._output.write, utf8=dialogue.engine.utf8)
-        self._trouble: CommandRefused | None = None
+        self._fetched = Fetched()
 
-    async def send(self, indexes: Iterable[int]) -> CommandRefused | None:
-        """Sends all messages; returns the trouble with some of them. Raises StoreError, SessionEnded."""
+    async def send(self, indexes: Iterable[int]) -> Fetched:
+        """Sends all messages. Raises StoreError, SessionEnded."""
         batch: list[int] = []
         octets = 0
         for index in indexes:
             position = self._selected.position(index)
             if position is None:
-                self._trouble = self._trouble or _GONE
+                self._fetched.gone.append(index)
                 continue
             size = self._selected.view.columns.sizes[position]
             if batch and (len(batch) >= MAX_MESSAGES or octets + size > MAX_OCTETS):
@@ -188,7 +217,7 @@ class _ContentFetch:
         if batch:
             await self._send_batch(batch)
         await self._output.flush()
-        return self._trouble
+        return self._fetched
 
     async def _send_batch(self, batch: list[int]) -> None:
         selected, uids = self._selected, [self._selected.uids[index] for index in batch]
@@ -197,16 +226,16 @@ class _ContentFetch:
             contents = await self._mailboxes.read_together(selected.view.mailbox, uids)
         newly_seen = await self._set_seen(uids)
         for index, uid in zip(batch, uids, strict=True):
-            content = contents.pop(uid, None) or await self._read(uid)
+            content = contents.pop(uid, None) or await self._read(index, uid)
             if content is not None:
                 await self._send_message(index, content, with_flags=uid in newly_seen)
 
-    async def _read(self, uid: int) -> Content | None:
+    async def _read(self, index: int, uid: int) -> Content | None:
         """Reads one message; None for a removed or damaged one, which is noted."""
         try:
             return await self._mailboxes.read(self._selected.view.mailbox, uid)
         except KeyError:
-            self._trouble = self._trouble or _GONE
+            self._fetched.gone.append(index)
         except StoreError as error:
             self._note_damage(uid, error)
         return None
@@ -228,7 +257,7 @@ class _ContentFetch:
         text = MessageText(content, self._dialogue.pause)
         position = selected.position(index)
         if position is None:
-            self._trouble = self._trouble or _GONE
+            self._fetched.gone.append(index)
             return
         start = plan.start(selected, index + 1, position)
         if with_flags:
@@ -240,11 +269,11 @@ class _ContentFetch:
             await self._output.end(b")\r\n", min(text.size, MAX_OCTETS))
         except UnknownEncoding:
             self._output.drop()
-            self._trouble = _UNKNOWN_ENCODING
+            self._fetched.trouble = _UNKNOWN_ENCODING
         except StoreError as error:
             self._output.drop()
             self._note_damage(selected.uids[index], error)
 
     def _note_damage(self, uid: int, error: StoreError) -> None:
         _log.error("can't read message %d of %s: %s", uid, self._selected.view.mailbox, error)
-        self._trouble = _DAMAGED
+        self._fetched.trouble = _DAMAGED

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from mailstack.mailbox.imap.capabilities import EnabledExtensions
 from mailstack.mailbox.imap.dialogue import CommandRefused, ImapDialogue
 from mailstack.mailbox.imap.mailbox_view import SYSTEM_FLAGS, MailboxView
+from mailstack.mailbox.imap.removed_messages import removed_messages
 from mailstack.mailbox.imap.selected import SelectedMailbox, send_slices
 from mailstack.protocols.imap.commands import StoreFlags
 from mailstack.protocols.imap.sequence_set import format_set
@@ -65,6 +66,10 @@ class FlagStorage:
         if not command.silent:
             indexes = [index for uid, _ in stored.changed if (index := selected.index(uid)) is not None]
             await send_slices(self._dialogue, selected.flag_lines_of(indexes))
+            if stored.removed:
+                indexes = [index for uid in stored.removed if (index := selected.index(uid)) is not None]
+                removed = await removed_messages(self._mailboxes, selected, indexes)
+                await send_slices(self._dialogue, removed.flag_lines_of(indexes))
         elif is_told:
             await send_slices(self._dialogue, _modseq_lines(selected, stored))
         return self._modified(stored, selected, by_uid=command.by_uid)

@@ -6,6 +6,7 @@ mod-sequence, and logs it; each session takes the logged changes to its client w
 
 from __future__ import annotations
 
+import math
 from array import array
 from bisect import bisect_left, bisect_right
 from collections import deque
@@ -70,6 +71,8 @@ class MailboxView:
         """Serial and highest uid at the last time that the waiting sessions were woken."""
         self.users = 0
         """Number of sessions with this mailbox selected."""
+        self.kept_until = -math.inf
+        """Time of the steady clock up to which the store keeps removed messages for active sessions."""
         self._mailboxes = mailboxes
         self._pause = pause
         self._log: deque[ViewChange] = deque()
@@ -90,6 +93,13 @@ class MailboxView:
         r"""Position of the first message without \Seen; None without one."""
         at = self.columns.system.translate(_ONLY_SEEN).find(b"\0")
         return at if at >= 0 else None
+
+    def detached(self, messages: Sequence[MailboxMessage]) -> MailboxView:
+        """View of other messages with the keywords of this one; nothing refreshes it."""
+        view = MailboxView(self._mailboxes, self.mailbox, self.status, self._pause)
+        view.keyword_names = self.keyword_names
+        view.columns.merge(messages)
+        return view
 
     async def refresh(self) -> None:
         """Reads what has changed in the store. Raises MailboxGone, StoreError."""

@@ -24,9 +24,21 @@ MAX_UNUSED_MESSAGES = 200_000
 class MailboxViews:
     """Views by mailbox."""
 
-    def __init__(self, mailboxes: MailboxStore, clock: Clock, pause: Callable[[float], Awaitable[object]]) -> None:
-        """`pause` returns after a number of seconds; 0 lets other sessions run."""
+    def __init__(
+        self,
+        mailboxes: MailboxStore,
+        clock: Clock,
+        pause: Callable[[float], Awaitable[object]],
+        *,
+        keeps_removed: float = 3600.0,
+    ) -> None:
+        """`pause` returns after a number of seconds; 0 lets other sessions run.
+
+        `keeps_removed`: seconds for which the store keeps removed messages after a session was active: twice the time
+        of its autologout, since half of them may be over when the next session is active. 0: none are kept.
+        """
         self._mailboxes = mailboxes
+        self._keeps_removed = keeps_removed
         self._clock = clock
         self._pause = pause
         self._views: dict[str, MailboxView] = {}
@@ -51,11 +63,25 @@ class MailboxViews:
         self._unused.pop(mailbox, None)
         view.users += 1
         try:
+            # Before the messages are read: what is removed afterwards is kept.
+            await self.keep_removed(view)
             await view.refresh()
         except (MailboxGone, StoreError):
             self.release(view)
             raise
         return view
+
+    async def keep_removed(self, view: MailboxView) -> None:
+        """Makes the store keep messages that are removed while a session has the mailbox selected."""
+        now = self._clock.steady()
+        if not self._keeps_removed or now < view.kept_until:
+            return
+        view.kept_until = now + self._keeps_removed / 2
+        try:
+            await self._mailboxes.keep_removed(view.mailbox, self._keeps_removed)
+        except StoreError as error:
+            view.kept_until = now
+            _log.error("can't keep the removed messages of %s: %s", view.mailbox, error)
 
     def release(self, view: MailboxView) -> None:
         """Ends the use of a view by one session."""

@@ -88,6 +88,12 @@ class SelectedMailbox:
         """Mod-sequence up to which the client knows all changes; at least 1."""
         return max(1, self._modseq)
 
+    def with_view(self, view: MailboxView) -> SelectedMailbox:
+        """Read-only mailbox with the same message numbers, of which those in `view` exist."""
+        other = SelectedMailbox(view, self.folder, self._enabled, read_only=True)
+        other.uids, other.count, other.recent, other._keywords = self.uids, self.count, self.recent, self._keywords
+        return other
+
     # --- numbers
 
     @property

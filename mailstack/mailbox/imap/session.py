@@ -157,6 +157,7 @@ class ImapSession:
         if selected is None or isinstance(command, Select):
             self._enabled.is_condstore_new = False
             return
+        await self._service.views.keep_removed(selected.view)
         try:
             if selected.view.is_stale or isinstance(command, ImapNoop):
                 await selected.view.refresh()

@@ -17,6 +17,9 @@ ALTER TABLE mailboxes ADD COLUMN known_from INTEGER NOT NULL DEFAULT 1;
 -- Messages from this uid on were reported to no IMAP session yet: they are \Recent.
 ALTER TABLE mailboxes ADD COLUMN recent_from INTEGER NOT NULL DEFAULT 1;
 
+-- Until this time, in seconds since 1970, IMAP sessions may have it selected: removed messages are kept for them.
+ALTER TABLE mailboxes ADD COLUMN selected_until INTEGER NOT NULL DEFAULT 0;
+
 -- System flags: 1 \Seen, 2 \Answered, 4 \Flagged, 8 \Deleted, 16 \Draft.
 ALTER TABLE entries ADD COLUMN flags INTEGER NOT NULL DEFAULT 0;
 
@@ -27,6 +30,9 @@ ALTER TABLE entries ADD COLUMN modseq INTEGER NOT NULL DEFAULT 1;
 
 -- Time at which it entered this mailbox (RFC 8514); NULL: `at`.
 ALTER TABLE entries ADD COLUMN saved REAL;
+
+-- Time of the removal of a message that is kept for sessions: its mailbox is the negative id. NULL for all others.
+ALTER TABLE entries ADD COLUMN removed REAL;
 
 -- What POP3 has retrieved is seen.
 UPDATE entries SET flags = 1 WHERE EXISTS (SELECT 1 FROM deliveries

@@ -83,6 +83,7 @@ def move(
     removed = removals.count_removed(transaction, here, copied.source_uids, taken)
     if here.id == there.id:
         there = hold_existing(transaction, target)
+    removals.keep_moved(transaction, here, copied.source_uids)
     for part in pieces(uid_map, 2):
         statement = imap_sql.move_entries(len(part) // 2, keywords)
         transaction.execute(statement, (there.id, there.modseq + 1, now, *part, here.id))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from mailstack.store import imap_sql, rows
 from mailstack.store.batch import Transaction, pieces
@@ -30,6 +30,11 @@ class _Store:
         self.unseen = 0
         """Unseen messages that it adds."""
         self.deleted = 0
+
+    @property
+    def found(self) -> list[int]:
+        """Uids of messages that exist."""
+        return [uid for uid, _ in self.flags] + self.refused
 
     def add(self, uid: int, before: Flags, modseq: int) -> None:
         if self._unchanged_since is not None and modseq > self._unchanged_since:
@@ -65,8 +70,9 @@ def store_flags(
     store = _Store(change, unchanged_since)
     for uid, flags, keywords, modseq in _flagged(transaction, held, uids):
         store.add(uid, Flags(flags, unsigned(keywords)), modseq)
+    removed = _change_kept(transaction, held, set(uids).difference(store.found), store)
     if not store.changed:
-        return FlagsStored(held.modseq, store.flags, store.refused)
+        return FlagsStored(held.modseq, store.flags, store.refused, removed=removed)
     modseq = held.modseq + 1
     values = (*store.values(), modseq, held.id)
     ranges = _few_ranges(store.changed)
@@ -76,7 +82,18 @@ def store_flags(
         transaction.execute(imap_sql.change_flags(len(part)), (*values, *part))
     transaction.execute(imap_sql.COUNT_FLAGS, (modseq, store.unseen, store.deleted, held.id))
     transaction.changed.add(name)
-    return FlagsStored(modseq, store.flags, store.refused, store.changed)
+    return FlagsStored(modseq, store.flags, store.refused, store.changed, removed)
+
+
+def _change_kept(transaction: Transaction, held: HeldMailbox, uids: Collection[int], store: _Store) -> Sequence[int]:
+    """Change the flags of removed messages that are kept; returns their uids. They get no new mod-sequence."""
+    if not uids or not held.keeps_removed:
+        return ()
+    columns, kept = ("uid",), []
+    for part in pieces(sorted(uids), 1):
+        kept += transaction.connection.fetch(imap_sql.entries_at(columns, len(part)), columns, (-held.id, *part))
+        transaction.execute(imap_sql.change_flags(len(part)), (*store.values(), held.modseq, -held.id, *part))
+    return [uid for (uid,) in kept]
 
 
 def _flagged(transaction: Transaction, held: HeldMailbox, uids: Sequence[int]) -> list[tuple[int, int, int, int]]:

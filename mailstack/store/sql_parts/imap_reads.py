@@ -67,10 +67,10 @@ def messages(connection: Connection, name: str, after: int, changed_since: int, 
         found = connection.fetch(statement, imap_sql.MESSAGE, (mailbox, changed_since, after, limit))
     else:
         found = connection.fetch(imap_sql.MESSAGES, imap_sql.MESSAGE, (mailbox, after, limit))
-    return rows.checked("entries", name, lambda: _messages(found))
+    return rows.checked("entries", name, lambda: messages_from(found))
 
 
-def _messages(found: Sequence[Sequence[Any]]) -> list[MailboxMessage]:
+def messages_from(found: Sequence[Sequence[Any]]) -> list[MailboxMessage]:
     """Messages from rows of `imap_sql.MESSAGE`. Types are checked by column, which costs a third of checks by value."""
     for types, column in zip(_MESSAGE_TYPES, zip(*found, strict=True), strict=False):
         if wrong := set(map(type, column)) - types:

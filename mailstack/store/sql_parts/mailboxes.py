@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 from mailstack.letter import Content
 from mailstack.letter.delivery import Step
 from mailstack.letter.letter import Octets, Prefixed
-from mailstack.store import Acceptance, Damaged, Entry, Maildrop, MaildropInUse, rows, sql
+from mailstack.store import Acceptance, Damaged, Entry, Maildrop, MaildropInUse, imap_sql, rows, sql
 from mailstack.store.batch import Batch, ReaderPool, Transaction, WriterPool, pieces
 from mailstack.store.connection import Connection
 from mailstack.store.folders import account_of, names_below
@@ -25,7 +26,7 @@ from mailstack.store.mailboxes import (
     Removals,
 )
 from mailstack.store.outbox import OutboxSubscriptions
-from mailstack.store.sql_parts import imap_copies, imap_flags, imap_reads, maildrop_writes
+from mailstack.store.sql_parts import imap_copies, imap_flags, imap_reads, kept_messages, maildrop_writes
 from mailstack.store.sql_parts.contents import SqlContents
 
 LISTING_SIZE = 5000
@@ -103,7 +104,7 @@ class SqlMailboxes:
         return await self._readers.do(lambda connection: _entries(connection, mailbox, after, limit))
 
     async def read(self, mailbox: str, uid: int) -> Content:
-        return await self._readers.do(lambda connection: self._content_of_uid(connection, mailbox, uid))
+        return await self._readers.do(lambda connection: self._content_of_uid(connection, sql.ENTRY, mailbox, uid))
 
     async def read_together(self, mailbox: str, uids: Sequence[int]) -> dict[int, Content]:
         return await self._readers.do(lambda connection: self._contents_of_entries(connection, mailbox, uids))
@@ -207,6 +208,25 @@ class SqlMailboxes:
         )
         return moved
 
+    async def keep_removed(self, mailbox: str, seconds: float) -> None:
+        await self._writer.do(partial(kept_messages.extend, name=mailbox, seconds=seconds))
+
+    async def removed_messages(self, mailbox: str, uids: Sequence[int]) -> list[MailboxMessage]:
+        wanted = tuple(uids)
+        return await self._readers.do(lambda connection: kept_messages.kept_messages(connection, mailbox, wanted))
+
+    async def read_removed(self, mailbox: str, uid: int) -> Content:
+        return await self._readers.do(
+            lambda connection: self._content_of_uid(connection, imap_sql.KEPT_ENTRY, mailbox, uid)
+        )
+
+    async def purge_removed(self, before: float) -> int:
+        purged = 0
+        while names := await self._readers.do(lambda connection: kept_messages.expired_mailboxes(connection, before)):
+            for name in names:
+                purged += await self._writer.do(partial(kept_messages.purge, name=name, before=before))
+        return purged
+
     def on_change(self, callback: Callable[[str | None], None]) -> Callable[[], None]:
         return self._changes.subscribe(callback)
 
@@ -215,8 +235,8 @@ class SqlMailboxes:
         expunged: Expunged = await self._writer.do(lambda transaction: imap_flags.expunge(transaction, mailbox, wanted))
         return expunged
 
-    def _content_of_uid(self, connection: Connection, mailbox: str, uid: int) -> Content:
-        found = connection.execute(sql.ENTRY, (mailbox, uid)).fetchall()
+    def _content_of_uid(self, connection: Connection, statement: str, mailbox: str, uid: int) -> Content:
+        found = connection.execute(statement, (mailbox, uid)).fetchall()
         if not found:
             raise KeyError(uid)
         return self._content_of_entry((mailbox, uid), found[0])

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from mailstack.letter import LetterId
-from mailstack.store import sql
+from mailstack.store import imap_sql, sql
 from mailstack.store.batch import Transaction, pieces
 from mailstack.store.connection import Connection
 from mailstack.store.sql_parts import removals
@@ -75,7 +75,7 @@ def _lock(transaction: Transaction, letters: Sequence[LetterId], *, kept_too: bo
 
 def lock_mailboxes_of(count: int) -> str:
     """Row locks for the mailboxes of letters, in the order in which `enlarge_mailboxes` locks them."""
-    return f"""SELECT id FROM mailboxes WHERE id IN (SELECT mailbox FROM entries WHERE letter IN {sql.placeholders(count)})
+    return f"""SELECT id FROM mailboxes WHERE id IN (SELECT ABS(mailbox) FROM entries WHERE letter IN {sql.placeholders(count)})
         ORDER BY name FOR UPDATE"""
 
 
@@ -98,7 +98,8 @@ def _remove_entries(transaction: Transaction, letters: Sequence[LetterId]) -> No
         found.setdefault(mailbox, []).append(uid)
     for mailbox, uids in found.items():
         if (held := removals.hold(transaction, mailbox)) is not None:
-            removals.remove(transaction, held, uids)
+            removals.remove(transaction, held, uids, keeps=False)
+    transaction.execute(imap_sql.drop_kept(len(letters)), letters)
 
 
 def delete_letters(count: int) -> list[str]:

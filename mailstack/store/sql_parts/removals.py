@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -30,6 +31,13 @@ class HeldMailbox(NamedTuple):
     """Messages with \\Deleted."""
     recent_from: int
     """See `MailboxStatus.recent_from`."""
+    selected_until: int
+    """Time until which removed messages are kept, seconds since 1970."""
+
+    @property
+    def keeps_removed(self) -> bool:
+        """Whether an IMAP session of any process may have the mailbox selected."""
+        return self.selected_until > time.time()
 
 
 def hold(transaction: Transaction, name: str) -> HeldMailbox | None:
@@ -51,19 +59,38 @@ def _held(row: Sequence[object]) -> HeldMailbox:
     return HeldMailbox(rows.number(number), rows.text(name), *map(rows.number, numbers))
 
 
-def remove(transaction: Transaction, held: HeldMailbox, uids: Iterable[int]) -> tuple[list[LetterId], Expunged]:
+def remove(
+    transaction: Transaction, held: HeldMailbox, uids: Iterable[int], *, keeps: bool = True
+) -> tuple[list[LetterId], Expunged]:
     """Remove messages of a held mailbox; missing uids are ignored. Returns their letters: their contents may go.
 
-    A mailbox is removed from once in a transaction, or held again in between.
+    With `keeps`, messages are kept for sessions that have the mailbox selected, and no content may go. A mailbox is
+    removed from once in a transaction, or held again in between.
     """
-    taken = []
+    keeps = keeps and held.keeps_removed
+    taken: list[tuple[int, LetterId, int, int]] = []
     for part in pieces(list(dict.fromkeys(uids)), 1):
-        taken += transaction.connection.take_out(held.id, part)
+        taken += _keep(transaction, held, part) if keeps else transaction.connection.take_out(held.id, part)
     if not taken:
         return [], Expunged([], held.modseq)
     gone = sorted(uid for uid, *_ in taken)
-    letters = list(dict.fromkeys(letter for _, letter, *_ in taken))
+    letters = [] if keeps else list(dict.fromkeys(letter for _, letter, *_ in taken))
     return letters, Expunged(gone, count_removed(transaction, held, gone, taken))
+
+
+def _keep(transaction: Transaction, held: HeldMailbox, uids: Sequence[int]) -> list[tuple[int, LetterId, int, int]]:
+    """Rows of `imap_sql.TAKEN` of messages that are now kept."""
+    columns = imap_sql.TAKEN
+    taken = transaction.connection.fetch(imap_sql.entries_at(columns, len(uids)), columns, (held.id, *uids))
+    transaction.execute(imap_sql.keep_entries(len(uids)), (time.time(), held.id, *uids))
+    return taken
+
+
+def keep_moved(transaction: Transaction, held: HeldMailbox, uids: Sequence[int]) -> None:
+    """Keep copies of messages that are about to move, if sessions may have the mailbox selected."""
+    if held.keeps_removed:
+        for part in pieces(list(uids), 1):
+            transaction.execute(imap_sql.keep_moved(len(part)), (time.time(), held.id, *part))
 
 
 def count_removed(
@@ -97,8 +124,9 @@ def empty(transaction: Transaction, held: HeldMailbox) -> list[LetterId]:
 
     Returns the letters: their contents may go.
     """
-    letters = [LetterId(letter) for (letter,) in transaction.execute(imap_sql.LETTERS_IN, (held.id,))]
-    for statement in (imap_sql.EMPTY_MAILBOX, imap_sql.REMOVE_KEYWORDS, imap_sql.RENEW_MAILBOX):
+    letters = [LetterId(letter) for (letter,) in transaction.execute(imap_sql.LETTERS_IN, (held.id, -held.id))]
+    transaction.execute(imap_sql.EMPTY_MAILBOX, (held.id, -held.id))
+    for statement in (imap_sql.REMOVE_KEYWORDS, imap_sql.RENEW_MAILBOX):
         transaction.execute(statement, (held.id,))
     transaction.execute(imap_sql.CUT_LOG, (held.id, held.modseq))
     transaction.changed.add(held.name)

@@ -62,13 +62,15 @@ def test_no_expunge_during_fetch_store_and_search_by_number() -> None:
     assert answer == [
         "* 2 FETCH (FLAGS ())",
         "* 3 FETCH (FLAGS ())",
+        "* 1 FETCH (FLAGS (\\Deleted))",
         "* 4 EXISTS",
-        "NO [EXPUNGEISSUED] some of the messages have been removed",
+        "OK FETCH completed",
     ]
     assert other.lines("STORE 1:4 +FLAGS (\\Seen)") == [
         "* 2 FETCH (UID 2 FLAGS (\\Seen))",
         "* 3 FETCH (UID 3 FLAGS (\\Seen))",
         "* 4 FETCH (UID 4 FLAGS (\\Seen))",
+        "* 1 FETCH (UID 1 FLAGS (\\Seen \\Deleted))",
         "OK STORE completed",
     ]
     assert other.lines("FETCH 4 UID")[0] == "* 4 FETCH (UID 4)"
@@ -76,6 +78,7 @@ def test_no_expunge_during_fetch_store_and_search_by_number() -> None:
         "* 2 FETCH (UID 2)",
         "* 3 FETCH (UID 3)",
         "* 4 FETCH (UID 4)",
+        "* 1 FETCH (UID 1)",
         "* 1 EXPUNGE",
         "OK FETCH completed",
     ]

@@ -91,7 +91,7 @@ def test_damaged_steps_contents_and_mailboxes_are_named(pump: Pump, open_store: 
     with pytest.raises(StoreError, match="table mailboxes"):
         pump.run(store.mailboxes.status(BOB.key))
     change(directory, "UPDATE mailboxes SET validity = 1")
-    change(directory, "INSERT INTO entries VALUES (1, 1, 'x', 0, 1, 1.0, x'', 'seen', 0, 1, NULL)")
+    change(directory, "INSERT INTO entries VALUES (1, 1, 'x', 0, 1, 1.0, x'', 'seen', 0, 1, NULL, NULL)")
     with pytest.raises(StoreError, match="table entries"):
         pump.run(store.mailboxes.messages(BOB.key, limit=10))
     change(directory, "DELETE FROM entries")
