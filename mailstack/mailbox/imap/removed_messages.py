@@ -1,4 +1,4 @@
-"""EXPUNGE of others: removed messages that a session still shows (RFC 2180 §4.1)."""
+"""Expunged messages in IMAP sessions without news of it (RFC 2180 §4.1)."""
 
 from __future__ import annotations
 

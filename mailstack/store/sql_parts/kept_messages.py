@@ -1,4 +1,4 @@
-"""Expunged messages, kept for the IMAP sessions that still show them (RFC 2180 §4.1).
+"""Expunged messages, kept for a grace period (RFC 2180 §4.1).
 
 Their rows have the negative id of their mailbox. So nothing that reads the mailbox finds them, and their contents stay.
 """
