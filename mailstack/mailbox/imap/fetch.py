@@ -113,6 +113,8 @@ class Fetcher:
         trouble = fetched.trouble
         for start in range(0, len(fetched.gone), SLICE):
             gone = fetched.gone[start : start + SLICE]
+            # The view may not know of it yet, and has older flags of them.
+            selected.view.log_removal([selected.uids[index] for index in gone])
             removed = await removed_messages(self._mailboxes, selected, gone)
             kept = await self._send(RemovedContents(self._mailboxes), plan, removed, gone)
             trouble = trouble or kept.trouble or (_GONE if kept.gone and not command.by_uid else None)

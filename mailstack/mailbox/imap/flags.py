@@ -64,15 +64,18 @@ class FlagStorage:
         await self.apply(stored, view, selected)
         is_told = "CONDSTORE" in self._enabled
         if not command.silent:
-            indexes = [index for uid, _ in stored.changed if (index := selected.index(uid)) is not None]
-            await send_slices(self._dialogue, selected.flag_lines_of(indexes))
-            if stored.removed:
-                indexes = [index for uid in stored.removed if (index := selected.index(uid)) is not None]
-                removed = await removed_messages(self._mailboxes, selected, indexes)
-                await send_slices(self._dialogue, removed.flag_lines_of(indexes))
+            await self._send_flags([*[uid for uid, _ in stored.changed], *stored.removed], selected)
         elif is_told:
             await send_slices(self._dialogue, _modseq_lines(selected, stored))
         return self._modified(stored, selected, by_uid=command.by_uid)
+
+    async def _send_flags(self, uids: Sequence[int], selected: SelectedMailbox) -> None:
+        """FETCH with the flags of messages, of removed ones too while the client has numbers for them."""
+        indexes = [index for uid in uids if (index := selected.index(uid)) is not None]
+        await send_slices(self._dialogue, selected.flag_lines_of(indexes))
+        if gone := [index for index in indexes if selected.position(index) is None]:
+            removed = await removed_messages(self._mailboxes, selected, gone)
+            await send_slices(self._dialogue, removed.flag_lines_of(gone))
 
     async def add_seen(self, uids: Sequence[int], selected: SelectedMailbox, seen: Flags) -> FlagsStored:
         """Sets a flag of messages that a FETCH has read; their FETCH responses have the new flags. Raises StoreError."""
@@ -83,6 +86,8 @@ class FlagStorage:
 
     async def apply(self, stored: FlagsStored, view: MailboxView, origin: SelectedMailbox) -> None:
         """Changes the flags in the view, for all its sessions."""
+        # The flags that the view has of these are old.
+        view.log_removal(stored.removed)
         updated = set(stored.updated)
         for start in range(0, len(stored.changed), APPLIED_AT_ONCE):
             if start:

@@ -63,7 +63,10 @@ class MailboxView:
         self.modseq = 0
         """Mod-sequence up to which all changes are in the view."""
         self.is_stale = True
-        """Whether the store may have changes that are not in the view."""
+        """Whether the store may have changes that no refresh has begun to read."""
+        self._refreshes = 0
+        """Number of refreshes that have begun."""
+        self._refresh_lock = DeferredLock()
         self.is_gone = False
         self.wakers: set[Callable[[], None]] = set()
         """Sessions that wait for changes: in IDLE."""
@@ -101,8 +104,27 @@ class MailboxView:
         view.columns.merge(messages)
         return view
 
+    @property
+    def is_current(self) -> bool:
+        """Whether all known changes are in the view. If not, a message may have a newer mod-sequence than the view."""
+        return not self.is_stale and not self._refresh_lock.locked
+
     async def refresh(self) -> None:
-        """Reads what has changed in the store. Raises MailboxGone, StoreError."""
+        """Reads what has changed in the store until now. Raises MailboxGone, StoreError.
+
+        There is one at a time: a session between pages and removals of another one would report half of the changes.
+        """
+        wanted = self._refreshes + 1
+        await self._refresh_lock.acquire()
+        try:
+            # One that has begun after the call has read the same.
+            if self._refreshes < wanted or self.is_stale:
+                self._refreshes += 1
+                await self._refresh()
+        finally:
+            self._refresh_lock.release()
+
+    async def _refresh(self) -> None:
         self.is_stale = False
         try:
             status = await self._mailboxes.status(self.mailbox)
@@ -122,7 +144,7 @@ class MailboxView:
             raise MailboxGone
 
     async def _read_changes(self, status: MailboxStatus) -> None:
-        # Changes during this are read again by the next refresh, and those of concurrent refreshes are applied twice.
+        # Changes during this are read again by the next refresh.
         since = self.modseq
         async for messages in self._pages(since):
             self.log_flags(self.columns.merge(messages))
@@ -172,8 +194,7 @@ class MailboxView:
         for uid, flags in updated:
             at = columns.position(uid)
             if at is not None and modseq > columns.modseqs[at]:
-                columns.set_flags(at, flags)
-                columns.modseqs[at] = modseq
+                columns.set_flags(at, flags, modseq)
                 uids.append(uid)
         self.log_flags(uids, origin)
 

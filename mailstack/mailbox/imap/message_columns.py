@@ -21,7 +21,7 @@ _MAX_RUNS = 200
 class MessageColumns:
     """About 60 octets a message. Messages are in the order of their uids; `uids` is replaced, not shortened."""
 
-    __slots__ = ("_letters", "dates", "keywords", "modseqs", "saved", "sizes", "system", "top", "uids")
+    __slots__ = ("_letters", "dates", "keywords", "modseq", "modseqs", "saved", "sizes", "system", "top", "uids")
 
     def __init__(self) -> None:
         self.uids: array[int] = array("I")
@@ -35,6 +35,8 @@ class MessageColumns:
         self.saved: array[float] = array("d")
         """Save dates, seconds since 1970."""
         self._letters = bytearray()
+        self.modseq = 0
+        """Highest mod-sequence that a message ever had."""
         self.top = 0
         """Highest uid that was ever added, so that no removed message is added again by an older read."""
 
@@ -65,12 +67,13 @@ class MessageColumns:
         for message in messages[:new]:
             if (at := self.position(message.uid)) is not None and message.modseq > self.modseqs[at]:
                 # Flags that were changed there and back are reported too: clients keep mod-sequences (RFC 7162 §3.2).
-                self.modseqs[at] = message.modseq
-                self.set_flags(at, message.flags)
+                self.set_flags(at, message.flags, message.modseq)
                 changed.append(message.uid)
         return changed
 
-    def set_flags(self, at: int, flags: Flags) -> None:
+    def set_flags(self, at: int, flags: Flags, modseq: int) -> None:
+        self.modseqs[at] = modseq
+        self.modseq = max(self.modseq, modseq)
         self.system[at] = flags.system
         self.keywords[at] = flags.keywords
 
@@ -92,7 +95,9 @@ class MessageColumns:
         self.uids.extend([message.uid for message in messages])
         self.system += bytes([message.flags.system for message in messages])
         self.keywords.extend([message.flags.keywords for message in messages])
-        self.modseqs.extend([message.modseq for message in messages])
+        modseqs = [message.modseq for message in messages]
+        self.modseqs.extend(modseqs)
+        self.modseq = max(self.modseq, *modseqs)
         self.sizes.extend([message.size for message in messages])
         self.dates.extend([message.at for message in messages])
         self.saved.extend([message.saved for message in messages])

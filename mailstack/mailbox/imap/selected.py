@@ -73,7 +73,8 @@ class SelectedMailbox:
         self.recent = RecentMessages(view, enabled, read_only=read_only)
         self._enabled = enabled
         self._serial = view.serial
-        self._modseq = view.modseq
+        self._modseq = self._flagged = view.modseq
+        """Mod-sequences up to which the client knows all changes, and all but removals."""
         self._keywords = len(view.keyword_names)
         self._removed: set[int] = set()
         """Uids of removed messages that the client still has numbers for."""
@@ -85,8 +86,17 @@ class SelectedMailbox:
 
     @property
     def modseq(self) -> int:
-        """Mod-sequence up to which the client knows all changes; at least 1."""
+        """Mod-sequence up to which the client knows all changes, removals too; at least 1."""
         return max(1, self._modseq)
+
+    def reported_modseq(self) -> bytes:
+        """HIGHESTMODSEQ for a client that may have got a greater MODSEQ than it knows all changes of.
+
+        It would resynchronize from there, and never be told of a removal before it (RFC 7162 §3.2.5).
+        """
+        if "QRESYNC" not in self._enabled or self._modseq >= self.view.columns.modseq:
+            return b""
+        return responses.untagged_ok("changes are to follow", f"HIGHESTMODSEQ {self.modseq}")
 
     def with_view(self, view: MailboxView) -> SelectedMailbox:
         """Read-only mailbox with the same message numbers, of which those in `view` exist."""
@@ -192,6 +202,8 @@ class SelectedMailbox:
         flagged = self._read_log()
         if expunges and self._removed:
             yield from self._expunge()
+        if not self._removed:
+            self._modseq = self._flagged
         first_new = self.count
         if self._grow():
             yield responses.exists(self.count)
@@ -202,7 +214,7 @@ class SelectedMailbox:
         """Uids of messages that have new flags by others; notes removals."""
         view = self.view
         changes = view.changes_since(self._serial)
-        since, self._modseq, self._serial = self._modseq, view.modseq, view.serial
+        since, self._flagged, self._serial = self._flagged, view.modseq, view.serial
         if changes is None:
             columns = view.columns
             self._removed = set(self.uids[: self.count]).difference(columns.uids)
@@ -233,6 +245,8 @@ class SelectedMailbox:
     def _grow(self) -> bool:
         """Gives numbers to new messages; returns whether there are any."""
         there = self.view.columns.uids
+        if not self._removed:
+            self.uids = there
         new = bisect_right(there, self.last_uid)
         if new == len(there):
             return False

@@ -96,6 +96,7 @@ class Selection:
         found = ((index, selected.position(index)) for index in _positions(selected, known))
         changed = [index for index, at in found if at is not None and modseqs[at] > known.modseq]
         await send_slices(self._dialogue, selected.flag_lines_of(changed))
+        self._dialogue.send(selected.reported_modseq())
 
     async def leave(self, command: Close) -> None:
         """CLOSE, which expunges silently, and UNSELECT (RFC 3501 §6.4.2, RFC 3691)."""

@@ -159,7 +159,7 @@ class ImapSession:
             return
         await self._service.views.keep_removed(selected.view)
         try:
-            if selected.view.is_stale or isinstance(command, ImapNoop):
+            if isinstance(command, ImapNoop) or not selected.view.is_current:
                 await selected.view.refresh()
         except MailboxGone:
             self._dialogue.bye("the selected mailbox was removed", "UNAVAILABLE")
@@ -174,6 +174,7 @@ class ImapSession:
             await send_slices(self._dialogue, selected.news(expunges=may_expunge(command)))
             await selected.recent.claim(self._service.mailboxes, selected.known)
             self._dialogue.send(selected.recent.report())
+        self._dialogue.send(selected.reported_modseq())
 
 
 Handler = Callable[[ImapSession, Any], Awaitable[str | None]]

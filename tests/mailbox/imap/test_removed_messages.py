@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from mailstack.mailbox.imap.mailbox_views import MailboxViews
-from mailstack.store.mailboxes import DELETED
+from mailstack.store.mailboxes import DELETED, SEEN, FlagChange, Flags
 from tests.aid import run
 from tests.mailbox.imap.sessions import BOB, HELLO, ImapServer, ImapTelnet
 
@@ -44,13 +45,6 @@ def test_a_message_that_another_session_removed_is_fetched_until_the_client_is_t
         assert telnet.lines("UID FETCH 2 UID") == ["OK FETCH completed"]
 
 
-def test_reading_a_removed_message_sets_no_flag() -> None:
-    """IMAP-68, IMAP-73"""
-    _, telnet = three()
-    assert "first" in telnet.ask("FETCH 2 BODY[TEXT]")
-    assert telnet.lines("FETCH 2 FLAGS")[0] == "* 2 FETCH (FLAGS (\\Deleted))"
-
-
 def test_flags_of_a_removed_message_are_stored_for_those_that_show_it() -> None:
     """IMAP-68, IMAP-69"""
     for other_process in (True, False):
@@ -61,6 +55,34 @@ def test_flags_of_a_removed_message_are_stored_for_those_that_show_it() -> None:
         telnet.ask("STORE 2 -FLAGS.SILENT (\\Deleted)")
         assert telnet.lines("FETCH 2 FLAGS")[0] == "* 2 FETCH (FLAGS (\\Flagged $Work))"
         assert telnet.lines("NOOP")[0] == "* 2 EXPUNGE"
+
+
+def test_a_removed_message_has_no_older_flags_afterwards() -> None:
+    """IMAP-68, IMAP-112: the view of this process had the message still."""
+    for command in ("STORE 2 +FLAGS (\\Flagged)", "FETCH 2 BODY.PEEK[]"):
+        server, telnet = three()
+        uids = run(server.store.mailboxes.store_flags(BOB, [2], FlagChange(added=Flags(SEEN, 0)))).removed
+        assert uids == [2]
+        telnet.ask(command)
+        assert "\\Seen" in telnet.lines("FETCH 2 FLAGS")[0]
+
+
+def test_a_message_that_is_removed_while_its_flags_are_stored_is_answered() -> None:
+    """IMAP-68, IMAP-69: the view has lost it by the time of the answer."""
+    server = ImapServer(HELLO)
+    telnet, other = server.selected(), server.selected()
+    store_flags = server.store.mailboxes.store_flags
+
+    async def store_flags_before_a_removal(*arguments: Any, **options: Any) -> Any:
+        stored = await store_flags(*arguments, **options)
+        server.store.mailboxes.store_flags = store_flags  # type: ignore[method-assign]
+        other.ask("STORE 1 +FLAGS (\\Deleted)")
+        other.ask("EXPUNGE")
+        return stored
+
+    server.store.mailboxes.store_flags = store_flags_before_a_removal  # type: ignore[method-assign]
+    lines = telnet.lines("STORE 1 +FLAGS (\\Flagged)")
+    assert lines == ["* 1 FETCH (UID 1 FLAGS (\\Flagged \\Deleted))", "OK STORE completed"]
 
 
 def test_without_the_kept_message_the_others_are_served() -> None:
