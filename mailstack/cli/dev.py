@@ -44,6 +44,10 @@ _WORD = re.compile(r"-[A-Za-z][A-Za-z.-]")
               help="Faults to inject from the start: a TOML file of [[fault]] tables, or JSON.")  # fmt: skip
 @click.option("--magic-recipients", is_flag=True,
               help="Let addresses such as temperror@elsewhere.test cause faults.")  # fmt: skip
+@click.option("--imap-profile", metavar="PROVIDER", default="",
+              type=click.Choice(["", "gmail", "icloud", "outlook", "exchange", "yahoo", "dovecot", "bare"]),
+              help="Imitate the IMAP of gmail, icloud, outlook, exchange, yahoo, dovecot, or a bare server: its"
+              " extensions, folders and habits.")  # fmt: skip
 @click.option("--spam-filter", metavar="FILTER", callback=lazy_callback("mailstack.web.checks.spam:parse_filter"),
               help="Get spam scores from: spamassassin:127.0.0.1:783, rspamd:http://127.0.0.1:11333.")  # fmt: skip
 @click.option("--browser", metavar="PROGRAM", default="",
@@ -71,6 +75,7 @@ def dev(**options: Any) -> None:
       mailstack dev                     then, in another terminal:
       mailstack send --to carol@elsewhere.test --subject Hello
       mailstack letters
+      mailstack dev --imap-profile icloud
       mailstack dev --compat mailpit --smtp 127.0.0.1:2025 --max 100
     """
     load("mailstack.cli.dev_run:run_command")(**options)

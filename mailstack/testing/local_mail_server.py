@@ -77,10 +77,11 @@ class LocalMailServer(ServerAddresses):
         any_password: bool = False,
         weak_mechanisms: bool = False,
         scram: bool = False,
+        imap_profile: str = "",
         retry: float | str = 0.2,
         give_up: float | str = 10.0,
     ) -> None:
-        """`any_password`, `weak_mechanisms` and `scram` are options of `mailstack dev`.
+        """`any_password`, `weak_mechanisms`, `scram` and `imap_profile` are options of `mailstack dev`.
 
         A deferred letter is retried after `retry`, then after twice that, and so on, and bounces after `give_up`: both
         in seconds, or as "5d". Raises ValueError.
@@ -98,8 +99,10 @@ class LocalMailServer(ServerAddresses):
             any_password=any_password,
             weak_mechanisms=weak_mechanisms,
             scram=scram,
+            imap_profile=imap_profile,
             schedule=schedule,
         )
+        self._settings.provider  # noqa: B018 - raises for an unknown one
         self._thread: ReactorThread | None = None
         self._environment: DevEnvironment | None = None
         self._received_log: ReceivedLog | None = None

@@ -24,6 +24,7 @@ from mailstack.config import (
     SubmissionSettings,
     WebSettings,
 )
+from mailstack.config.imap_settings import ImapSettings
 from mailstack.config.syntax import Endpoint, Size
 from mailstack.config.values import HostName, Keyword
 from mailstack.letter import Address, LetterId
@@ -39,6 +40,7 @@ from mailstack.sandbox.dev.capture_access import SharedInbox
 from mailstack.sandbox.dev.parts import EnvironmentParts
 from mailstack.sandbox.dev.settings import ABOUT, CAPTURE, HOME, HOME_DOMAIN, PORTS, RELAY, USERS, WORLD, DevSettings
 from mailstack.sandbox.faults.install import with_disk_faults, with_faults
+from mailstack.sandbox.imap.profile_peer import with_imap_profile
 from mailstack.server.mail_server import MailServer
 from mailstack.server.runtime import Observers, Runtime, Storage, WorkerResources
 
@@ -75,11 +77,12 @@ class Servers:
             DnsNames(parts.zone, reactor) if outlet is None else system_names(reactor),
             parts.context,
         )
+        imitated = with_imap_profile(runtime, parts.settings.provider)
         shared: Any = SharedInbox(store.mailboxes, parts.index) if parts.settings.pop3_logins else None
         submitters, readers = parts.accounts.authenticators()
         server = MailServer(
             config,
-            with_faults(runtime, parts.faults, name, store, parts.bad_certificates),
+            with_faults(imitated, parts.faults, name, store, parts.bad_certificates),
             Storage(with_disk_faults(store, parts.faults, name, clock), shared),
             UserAccess(submitters, readers, directory, parts.accounts.web_authenticator(), _server_of_mailbox),
             Observers(parts.index.tap(self.journal), parts.index, parts.log.record),
@@ -170,6 +173,7 @@ def home_config(settings: DevSettings, data: Path, world_port: int) -> Config:
         relay=RelaySettings(port=world_port, schedule=settings.schedule),
         limits=NO_TARPIT,
         authentication=NO_AUTHENTICATION,
+        imap=settings.provider.settings() if settings.provider is not None else ImapSettings(),
     )
 
 

@@ -14,6 +14,7 @@ from mailstack.letter import Address
 from mailstack.letter.envelope import HostPort
 from mailstack.relay.external_relay import ExternalRelay
 from mailstack.sandbox.faults import Fault
+from mailstack.sandbox.imap.profiles import ImapProfile, find_profile
 
 if TYPE_CHECKING:
     from mailstack.web.checks.spam import SpamFilter
@@ -73,6 +74,8 @@ class DevSettings(Struct, frozen=True):
     """Addresses of services that do not follow the port base. "captures" (implicit TLS) listens only if set here."""
     compat: str = ""
     """Tool to be compatible with: "mailpit", "mailhog" or "greenmail"; its API wins where paths collide."""
+    imap_profile: str = ""
+    """Provider that IMAP imitates, a name of `mailstack.sandbox.imap.profiles`. Empty: none."""
     web_logins: Mapping[str, str] = field(default_factory=dict)
     """Names and secrets (mailstack.accounts.checker) for the pages. Empty: no login on loopback, else an account."""
     smtp_logins: Mapping[str, str] = field(default_factory=dict)
@@ -117,6 +120,11 @@ class DevSettings(Struct, frozen=True):
     """Maximum recipients of a letter at the capture port; None: the default."""
     schedule: ScheduleSettings = ScheduleSettings()
     """Retry schedule of the relay queues."""
+
+    @property
+    def provider(self) -> ImapProfile | None:
+        """Provider that IMAP imitates. Raises ValueError for an unknown one."""
+        return find_profile(self.imap_profile)
 
     @property
     def accounts(self) -> tuple[tuple[str, str], ...]:

@@ -32,7 +32,8 @@ from mailstack.sandbox.faults.faulty_peer import BROKEN, FaultyPeer, InjectionPo
 from mailstack.sandbox.faults.imap_output import FaultyOutput
 from mailstack.sandbox.faults.other_client import remove_first
 from mailstack.sandbox.faults.rule import IMAP_STEPS, Fault
-from mailstack.sandbox.imap.extensions import edit_line, with_dependents, withhold, without_multiappend
+from mailstack.sandbox.imap.extensions import with_dependents, withhold, without_multiappend
+from mailstack.sandbox.imap.withheld_responses import edit_line
 
 _STEPS: dict[type, str] = {
     ImapLogin: "login",

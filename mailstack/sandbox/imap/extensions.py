@@ -1,4 +1,4 @@
-"""Withheld IMAP extensions: their use in commands, and their traces in responses."""
+"""IMAP extensions of a server: detection of their use, and refusal."""
 
 from __future__ import annotations
 
@@ -159,8 +159,8 @@ def _is_binary(command: AnyCommand) -> bool:
     return isinstance(command, Fetch) and any(isinstance(item, BinarySection) for item in command.items)
 
 
-def _waits_not(command: AnyCommand) -> int:
-    """Octets of a message that is sent without waiting."""
+def _unasked(command: AnyCommand) -> int:
+    """Octets of a message that is sent without waiting, at least 1 if there is one."""
     if isinstance(command, Append | Replace) and not command.message.is_waiting:
         return max(1, command.message.size)
     return 0
@@ -207,6 +207,9 @@ USES: dict[str, Use] = {
     "STATUS=SIZE": _asks_status("SIZE"),
     "QUOTA": _is_a(GetQuota, GetQuotaRoot),
     "BINARY": _is_binary,
+    "BINARY.SIZE": lambda command: (
+        isinstance(command, Fetch) and any(isinstance(item, BinarySection) and item.size_only for item in command.items)
+    ),
     "OBJECTID": _any(
         _fetches("EMAILID", "THREADID"), _asks_status("MAILBOXID"), _searches(lambda key: isinstance(key, IdKey))
     ),
@@ -254,6 +257,9 @@ def with_dependents(names: Iterable[str]) -> frozenset[str]:
     return frozenset(found)
 
 
+_MUST_WAIT = "a literal must wait for the continuation request"
+
+
 class _Checked(Struct, frozen=True):
     """Grammar that refuses what uses a withheld extension."""
 
@@ -264,9 +270,11 @@ class _Checked(Struct, frozen=True):
     """Maximum octets of a literal that is sent without waiting."""
 
     def __call__(self, reader: CommandReader, tag: str, /) -> AnyCommand:
+        if _longest_plus(reader.octets) > self.max_plus:
+            raise ImapGrammarError(_MUST_WAIT)
         command = self.grammar(reader, tag)
-        if _longest_plus(reader.octets, command) > self.max_plus:
-            raise ImapGrammarError("a literal must wait for the continuation request")
+        if _unasked(command) > self.max_plus:
+            raise ImapGrammarError(_MUST_WAIT)
         if any(use(command) for use in self.uses):
             raise ImapGrammarError("the command, or its argument, is unknown")
         if isinstance(command, Enable):
@@ -276,10 +284,9 @@ class _Checked(Struct, frozen=True):
         return command
 
 
-def _longest_plus(octets: bytes, command: AnyCommand) -> int:
+def _longest_plus(octets: bytes) -> int:
     """Octets of the longest literal that the client has sent without waiting, at least 1 if there is any."""
-    longest = _waits_not(command)
-    at = 0
+    longest = at = 0
     while (found := _PLUS.search(octets, at)) is not None:
         if found[2]:
             longest = max(longest, int(found[1]), 1)
@@ -292,54 +299,6 @@ def withhold(table: CommandTable, withheld: frozenset[str]) -> CommandTable:
     uses = tuple([use for name, use in USES.items() if name in withheld])
     max_plus = 2**32 if "LITERAL+" not in withheld else MAX_PLUS if "LITERAL-" not in withheld else 0
     return {name: (states, _Checked(grammar, withheld, uses, max_plus)) for name, (states, grammar) in table.items()}
-
-
-# --- responses
-
-_CAPABILITIES = re.compile(rb"(\* |\[)CAPABILITY ([^\]\r\n]*)")
-_DROPPED = {
-    "CONDSTORE": re.compile(rb"\* OK \[HIGHESTMODSEQ "),
-    "OBJECTID": re.compile(rb"\* OK \[MAILBOXID "),
-    "INPROGRESS": re.compile(rb"\* OK \[INPROGRESS"),
-}
-_CODES = {
-    "UIDPLUS": re.compile(rb"\[(?:APPENDUID|COPYUID) [^\]]*\] "),
-    "OBJECTID": re.compile(rb"\[MAILBOXID [^\]]*\] "),
-}
-_ATTRIBUTES = {
-    "CHILDREN": re.compile(rb" ?\\Has(?:No)?Children"),
-    "SPECIAL-USE": re.compile(rb" ?\\(?:Archive|Drafts|Junk|Sent|Trash)(?=[ )])"),
-}
-_LIST = re.compile(rb"(\* LIST \()([^)]*\))")
-
-
-def is_withheld(name: str, withheld: frozenset[str]) -> bool:
-    """Whether a name of CAPABILITY is withheld; a limit such as APPENDLIMIT=1000 is known by its name."""
-    upper = name.upper()
-    return upper in withheld or (upper.startswith("APPENDLIMIT=") and "APPENDLIMIT" in withheld)
-
-
-def edit_line(line: bytes, withheld: frozenset[str], added: tuple[str, ...] = ()) -> bytes:
-    """First line of a response without what withheld extensions add; `added` are further names of CAPABILITY."""
-    found = _CAPABILITIES.search(line)
-    if found is not None:
-        names = [name for name in found[2].decode("ascii").split() if not is_withheld(name, withheld)]
-        names += [name for name in added if name not in names]
-        return line[: found.start(2)] + " ".join(names).encode("ascii") + line[found.end(2) :]
-    for name, pattern in _DROPPED.items():
-        if name in withheld and pattern.match(line):
-            return b""
-    for name, pattern in _CODES.items():
-        if name in withheld:
-            line = pattern.sub(b"", line, count=1)
-    listed = _LIST.match(line)
-    if listed is not None:
-        attributes = listed[2]
-        for name, pattern in _ATTRIBUTES.items():
-            if name in withheld:
-                attributes = pattern.sub(b"", attributes)
-        line = listed[1] + attributes.lstrip(b" ") + line[listed.end() :]
-    return line
 
 
 def without_multiappend(event: Any, withheld: frozenset[str], command: Any) -> Any:

@@ -17,6 +17,7 @@ from mailstack.letter import Address, LetterId
 from mailstack.net.server_tls import ServerContext
 from mailstack.sandbox.arguments import parse_address, unexpected_argument
 from mailstack.sandbox.faults.certificates import Kind
+from mailstack.sandbox.imap.profiles import find_profile
 from mailstack.sandbox.simulation.clock import seconds_of
 from mailstack.sandbox.simulation.host import MAX_RUN, Host
 from mailstack.sandbox.simulation.network import Path
@@ -89,12 +90,14 @@ class Internet:
         aliases: Mapping[str, Sequence[str]] | None = None,
         store: Store | Literal["memory", "sqlite"] = "memory",
         certificate: Kind | ServerContext = "good",
+        imap_profile: str = "",
         **settings: Any,
     ) -> SimulatedServer:
         """Adds a host with a running mail server and its DNS records. The password of each account is its address.
 
         Accounts and aliases without @ are in the first of `domains`.
         `address` is its IP address; "" selects a free one. `certificate` is a kind of certificate of the CA, or a TLS context.
+        `imap_profile` is a provider with an IMAP that the server imitates, such as "gmail".
         `settings` are tables of the configuration, such as `policy=Policy(…)` or `relay=Relay(ca_file=internet.ca.file, …)`
         of `mailstack.config`. Without a table `submission`, From may have any address. Raises ValueError for an address
         that is in use or invalid.
@@ -111,6 +114,9 @@ class Internet:
             relay=trusting,
             submission=SubmissionSettings(check_from="allow"),
         )
+        profile = find_profile(imap_profile)
+        if profile is not None:
+            settings.setdefault("imap", profile.settings())
         domain = domains[0] if domains else ""
         mailboxes = [str(parse_address(each, domain)) for each in accounts]
         targets_of = {
@@ -121,7 +127,9 @@ class Internet:
         tls = self.ca.context(hostname, certificate) if isinstance(certificate, str) else certificate
         opened = _STORES[store](self.reactor, host) if isinstance(store, str) else store
         self._world.add_server(host, hostname)
-        server = SimulatedServer(self._world, host, replace(config, **settings), opened, mailboxes, targets_of, tls)
+        server = SimulatedServer(
+            self._world, host, replace(config, **settings), opened, mailboxes, targets_of, tls, profile
+        )
         self.servers[hostname] = server
         self.result_of(server.set_up())
         for each in domains:
@@ -276,7 +284,7 @@ class Internet:
 
 
 _HOST_ARGUMENTS = (
-    *("address", "domains", "accounts", "aliases", "store", "certificate"),
+    *("address", "domains", "accounts", "aliases", "store", "certificate", "imap_profile"),
     *(name for name in Config.__struct_fields__ if name not in ("hostname", "domains", "accounts", "store")),
 )
 """Keyword arguments of `Internet.host`."""

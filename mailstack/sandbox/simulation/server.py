@@ -26,6 +26,8 @@ from mailstack.policy.counters import single_process
 from mailstack.protocols.sasl import ScramKeys
 from mailstack.protocols.sasl.scram_keys import MIN_ITERATIONS
 from mailstack.sandbox.faults.install import with_disk_faults, with_faults
+from mailstack.sandbox.imap.profile_peer import with_imap_profile
+from mailstack.sandbox.imap.profiles import ImapProfile
 from mailstack.sandbox.simulation.host import Host
 from mailstack.sandbox.simulation.process import SimulatedProcess, crashable
 from mailstack.sandbox.simulation.world import World
@@ -70,6 +72,7 @@ class SimulatedServer:
         accounts: Sequence[str],
         aliases: Mapping[str, Sequence[str]],
         context: ServerContext,
+        imap_profile: ImapProfile | None = None,
     ) -> None:
         self.hostname: str = config.hostname
         self.host = host
@@ -87,6 +90,7 @@ class SimulatedServer:
         self._world = world
         self._aliases = aliases
         self._context = context
+        self._imap_profile = imap_profile
 
     async def set_up(self) -> None:
         """Opens the store, adds accounts and aliases, and starts the server."""
@@ -156,7 +160,7 @@ class SimulatedServer:
         )
         server = MailServer(
             config,
-            with_faults(runtime, world.faults, name, store, world.ca.context),
+            with_faults(with_imap_profile(runtime, self._imap_profile), world.faults, name, store, world.ca.context),
             Storage(with_disk_faults(store, world.faults, name, clock), poll=_POLL_S),
             _user_access(config, store, clock),
             Observers(self.journal, recorder=world.record),
