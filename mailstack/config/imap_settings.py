@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from mailstack.config.syntax import Size
-from mailstack.config.values import Count, ImapFolder, read_imap_folder
+from mailstack.config.values import Count, CountOrNone, ImapFolder, read_imap_folder
 from mailstack.letter.times import Duration, read_duration
 
 
@@ -26,6 +26,7 @@ class ImapSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     idle_timeout: Duration = read_duration("30m")
     write_timeout: Duration = read_duration("2m")
     search_timeout: Duration = read_duration("1m")
+    search_contexts: CountOrNone = 8
     keep_alive: Duration = read_duration("2m")
     expunge_grace: Duration = read_duration("10m")
     compression: bool = False

@@ -103,5 +103,6 @@ def limits_of(settings: ImapSettings, errors: int) -> ImapLimits:
         still_here=settings.keep_alive,
         folders=settings.max_folders,
         search_time=settings.search_timeout,
+        search_contexts=settings.search_contexts,
         compression=settings.compression,
     )

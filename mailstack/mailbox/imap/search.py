@@ -13,6 +13,7 @@ from mailstack.mailbox.imap.column_search import ColumnSearch
 from mailstack.mailbox.imap.dialogue import CommandRefused, ImapDialogue
 from mailstack.mailbox.imap.fetch import MAX_MESSAGES, MAX_OCTETS
 from mailstack.mailbox.imap.message_text import IN_MEMORY, MessageText
+from mailstack.mailbox.imap.search_contexts import SearchContexts
 from mailstack.mailbox.imap.search_matcher import ContentTests
 from mailstack.mailbox.imap.search_progress import SearchProgress
 from mailstack.mailbox.imap.searched_text import SearchedText
@@ -40,21 +41,24 @@ class MessageSearch:
         self._mailboxes = mailboxes
         self._clock = clock
 
-    async def find(self, key: SearchKey, selected: SelectedMailbox, tag: str) -> array[int]:
+    async def find(
+        self, key: SearchKey, selected: SelectedMailbox, tag: str, indexes: Sequence[int] | None = None
+    ) -> array[int]:
         """Returns the positions of all matches, in order. Raises CommandRefused after too long, StoreError.
 
-        `tag` is that of the command.
+        `tag` is that of the command. `indexes`: ascending positions of the searched messages; None: all.
         """
         progress = SearchProgress(self._dialogue, self._clock, tag)
         contents = ContentTests()
         test = ColumnSearch(selected, self._clock.now(), contents.compile).compile(key)
         found: array[int] = array("I")
         undecided: list[int] = []
+        searched = range(selected.count) if indexes is None else indexes
         step = max(20, TESTS_AT_ONCE // _size(key))
-        for start in range(0, selected.count, step):
+        for start in range(0, len(searched), step):
             if start:
-                await progress.turn(start, selected.count)
-            for index in range(start, min(start + step, selected.count)):
+                await progress.turn(start, len(searched))
+            for index in searched[start : start + step]:
                 position = selected.position(index)
                 matches = position is not None and test(index, position)
                 if matches:
@@ -128,9 +132,12 @@ class MessageSearch:
 class Searcher:
     """SEARCH of one session."""
 
-    def __init__(self, dialogue: ImapDialogue, messages: MessageSearch, enabled: EnabledExtensions) -> None:
+    def __init__(
+        self, dialogue: ImapDialogue, messages: MessageSearch, enabled: EnabledExtensions, contexts: SearchContexts
+    ) -> None:
         self._dialogue = dialogue
         self._messages = messages
+        self._contexts = contexts
         self._enabled = enabled
 
     async def search(self, command: Search, selected: SelectedMailbox) -> None:
@@ -139,6 +146,7 @@ class Searcher:
         if returns is None and REV2 in self._enabled:
             returns = SearchReturn(("ALL",))
         saves = returns is not None and "SAVE" in returns.options
+        context = self._contexts.begin(command, returns, selected)
         finds_modseqs = has_modseq(command.key)
         if finds_modseqs:
             self._enabled.enable(["CONDSTORE"])
@@ -156,8 +164,10 @@ class Searcher:
             return
         if saves:
             selected.saved = selected.uids_of([range(index, index + 1) for index in reported])
-        if set(returns.options) - {"SAVE"} or returns.partial is not None:
+        if set(returns.options) - {"SAVE"} or returns.partial is not None or returns.updates:
             self._dialogue.send(esearch(command.tag, numbers, returns, by_uid=command.by_uid, modseq=modseq))
+        if context is not None:
+            self._contexts.keep(context, [(selected.uids[index], ()) for index in found])
 
 
 def highest_modseq(found: Sequence[int], selected: SelectedMailbox) -> int | None:

@@ -46,6 +46,8 @@ class ImapLimits(Struct, frozen=True):
     """Maximum folders and subscribed names of an account."""
     search_time: float = 60.0
     """Maximum seconds of one SEARCH, SORT or THREAD."""
+    search_contexts: int = 8
+    """Maximum searches of a session with UPDATE (RFC 5267)."""
     compression: bool = False
     """Whether COMPRESS=DEFLATE is offered; a session that uses it takes 100 KB more (RFC 4978)."""
 

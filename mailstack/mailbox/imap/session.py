@@ -19,10 +19,11 @@ from mailstack.mailbox.imap.idle import Idler
 from mailstack.mailbox.imap.mailbox_view import MailboxGone
 from mailstack.mailbox.imap.quota_commands import QuotaCommands
 from mailstack.mailbox.imap.search import MessageSearch, Searcher
+from mailstack.mailbox.imap.search_contexts import SearchContexts
 from mailstack.mailbox.imap.selected import may_expunge, send_slices
 from mailstack.mailbox.imap.selection import Selection
 from mailstack.mailbox.imap.service import ImapLimits, ImapService
-from mailstack.mailbox.imap.sort import Sorter
+from mailstack.mailbox.imap.sort import MessageValues, Sorter
 from mailstack.mailbox.login import SessionEnded
 from mailstack.protocols.connection import Peer, Woken
 from mailstack.protocols.imap import responses
@@ -59,6 +60,7 @@ from mailstack.protocols.imap.commands import (
     Thread,
 )
 from mailstack.protocols.imap.server import ImapServerEngine
+from mailstack.protocols.imap.update_commands import CancelUpdate
 from mailstack.store import StoreError
 
 __all__ = ["ImapLimits", "ImapService", "serve"]
@@ -100,8 +102,10 @@ class ImapSession:
         self.appender = Appender(dialogue, service, folders, account)
         self.quota = QuotaCommands(dialogue, folders, service.quota, account)
         messages = MessageSearch(dialogue, service.mailboxes, service.clock)
-        self.searcher = Searcher(dialogue, messages, self._enabled)
-        self.sorter = Sorter(dialogue, messages)
+        values = MessageValues(dialogue, messages)
+        self.contexts = SearchContexts(dialogue, messages.find, values.read)
+        self.searcher = Searcher(dialogue, messages, self._enabled, self.contexts)
+        self.sorter = Sorter(dialogue, messages, values, self.contexts)
         self.idler = Idler(dialogue, service.clock, self._send_news)
 
     async def run(self) -> None:
@@ -144,6 +148,9 @@ class ImapSession:
         names = capabilities_after_login(self._dialogue.limits)
         self._dialogue.send(responses.words("CAPABILITY", names))
 
+    async def cancel_updates(self, command: CancelUpdate) -> None:
+        self.contexts.cancel(command)
+
     async def enable(self, command: Enable) -> None:
         """ENABLE; an empty list follows if nothing was newly enabled (RFC 5161 §3.1)."""
         added = self._enabled.enable(command.extensions)
@@ -156,6 +163,7 @@ class ImapSession:
         selected = self.selection.mailbox
         if selected is None or isinstance(command, Select):
             self._enabled.is_condstore_new = False
+            self.contexts.clear()
             return
         await self._service.views.keep_removed(selected.view)
         try:
@@ -170,10 +178,14 @@ class ImapSession:
             self._enabled.is_condstore_new = False
             code = f"HIGHESTMODSEQ {selected.modseq}"
             self._dialogue.send(responses.untagged_ok("CONDSTORE is enabled", code))
+        if self.contexts:
+            self.contexts.report_removals(selected)
         if selected.has_news:
             await send_slices(self._dialogue, selected.news(expunges=may_expunge(command)))
             await selected.recent.claim(self._service.mailboxes, selected.known)
             self._dialogue.send(selected.recent.report())
+        if self.contexts:
+            await self.contexts.report_changes(selected)
         self._dialogue.send(selected.reported_modseq())
 
 
@@ -183,6 +195,7 @@ Handler = Callable[[ImapSession, Any], Awaitable[str | None]]
 # For the process, and not for each session: thousands of sessions are idle at a time.
 _HANDLERS: dict[type, Handler] = {
     Append: lambda session, command: session.appender.append(command),
+    CancelUpdate: lambda session, command: session.cancel_updates(command),
     Capability: lambda session, _: session.send_capabilities(),
     Close: lambda session, command: session.selection.leave(command),
     Create: lambda session, command: session.folders.create(command),

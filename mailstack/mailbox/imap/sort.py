@@ -14,24 +14,62 @@ from mailstack.mailbox.imap.search import (
     numbers_of,
     reported_results,
 )
+from mailstack.mailbox.imap.search_contexts import SearchContexts, SortValues
 from mailstack.mailbox.imap.selected import SelectedMailbox, send_slices
 from mailstack.mailbox.imap.sort_order import needs_fields, sort_order, sort_values
 from mailstack.mailbox.imap.threads import ALGORITHMS, ThreadedMessage, thread_response, threaded_message, threads
 from mailstack.protocols.imap import responses
 from mailstack.protocols.imap.commands import Sort, Thread
+from mailstack.protocols.imap.search_keys import SortKey
 
 
-class Sorter:
-    """SORT and THREAD of one session."""
+class MessageValues:
+    """Values of messages for SORT."""
 
     def __init__(self, dialogue: ImapDialogue, messages: MessageSearch) -> None:
         self._dialogue = dialogue
         self._messages = messages
 
+    async def read(
+        self, order: Sequence[SortKey], found: Sequence[int], selected: SelectedMailbox, tag: str
+    ) -> list[tuple[int, SortValues]]:
+        """Positions of those messages that are still there, with their values. Raises CommandRefused, StoreError."""
+        columns = selected.view.columns
+        values: list[tuple[int, SortValues]] = []
+        read = self._messages.fields(found, selected, tag) if needs_fields(order) else self._without_fields(found)
+        async for index, fields in read:
+            position = selected.position(index)
+            if position is not None:
+                at, size = columns.dates[position], columns.sizes[position]
+                values.append((index, sort_values(order, fields, at=at, size=size)))
+        return values
+
+    async def _without_fields(self, found: Sequence[int]) -> AsyncIterator[tuple[int, Mapping[bytes, bytes]]]:
+        """Messages for an order by columns alone."""
+        nothing: Mapping[bytes, bytes] = {}
+        for count, index in enumerate(found, 1):
+            yield index, nothing
+            if count % TESTS_AT_ONCE == 0:
+                await self._dialogue.pause(0)
+
+
+class Sorter:
+    """SORT and THREAD of one session."""
+
+    def __init__(
+        self, dialogue: ImapDialogue, messages: MessageSearch, values: MessageValues, contexts: SearchContexts
+    ) -> None:
+        self._dialogue = dialogue
+        self._messages = messages
+        self._values = values
+        self._contexts = contexts
+
     async def sort(self, command: Sort, selected: SelectedMailbox) -> None:
         """SORT. Raises CommandRefused, StoreError."""
+        context = self._contexts.begin(command, command.returns, selected)
         found = await self._messages.find(command.key, selected, command.tag)
-        ordered = await self._ordered(command, found, selected)
+        values = await self._values.read(command.order, found, selected, command.tag)
+        ordered = [values[place][0] for place in sort_order(command.order, [each for _, each in values])]
         numbers = numbers_of(ordered, selected, by_uid=command.by_uid)
         reported = ordered if command.returns is None else reported_results(ordered, command.returns)
         modseq = highest_modseq(reported, selected) if has_modseq(command.key) else None
@@ -41,29 +79,8 @@ class Sorter:
             self._dialogue.send(
                 esearch(command.tag, numbers, command.returns, by_uid=command.by_uid, modseq=modseq, is_sorted=False)
             )
-
-    async def _ordered(self, command: Sort, found: Sequence[int], selected: SelectedMailbox) -> list[int]:
-        columns = selected.view.columns
-        kept, values = [], []
-        if needs_fields(command.order):
-            read = self._messages.fields(found, selected, command.tag)
-        else:
-            read = self._without_fields(found)
-        async for index, fields in read:
-            position = selected.position(index)
-            if position is not None:
-                kept.append(index)
-                at, size = columns.dates[position], columns.sizes[position]
-                values.append(sort_values(command.order, fields, at=at, size=size))
-        return [kept[place] for place in sort_order(command.order, values)]
-
-    async def _without_fields(self, found: Sequence[int]) -> AsyncIterator[tuple[int, Mapping[bytes, bytes]]]:
-        """Messages for an order by columns alone."""
-        nothing: Mapping[bytes, bytes] = {}
-        for count, index in enumerate(found, 1):
-            yield index, nothing
-            if count % TESTS_AT_ONCE == 0:
-                await self._dialogue.pause(0)
+        if context is not None:
+            self._contexts.keep(context, [(selected.uids[index], each) for index, each in values])
 
     async def thread(self, command: Thread, selected: SelectedMailbox) -> None:
         """THREAD. Raises CommandRefused, StoreError."""

@@ -25,6 +25,7 @@ from mailstack.protocols.imap.commands import (
 )
 from mailstack.protocols.imap.session_grammar import bare
 from mailstack.protocols.imap.tokenizer import CommandReader, ImapGrammarError
+from mailstack.protocols.imap.update_commands import cancel_update
 
 
 class ImapState(Enum):
@@ -96,6 +97,7 @@ COMMANDS: CommandTable = {
     b"GETQUOTAROOT": (_AFTER, session_grammar.get_quota_root),
     b"COMPRESS": (_AFTER, session_grammar.compress),
     b"CHECK": (_SELECTED, session_grammar.check),
+    b"CANCELUPDATE": (_SELECTED, cancel_update),
     b"CLOSE": (_SELECTED, bare(lambda tag: Close(tag, expunges=True))),
     b"UNSELECT": (_SELECTED, bare(lambda tag: Close(tag, expunges=False))),
     b"EXPUNGE": (_SELECTED, message_grammar.expunge),

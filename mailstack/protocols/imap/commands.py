@@ -10,6 +10,7 @@ from mailstack.protocols.imap.fetch_items import FetchItem
 from mailstack.protocols.imap.list_options import ListOptions, StatusItem
 from mailstack.protocols.imap.search_keys import SearchKey, SearchReturn, SortKey
 from mailstack.protocols.imap.sequence_set import SequenceSet
+from mailstack.protocols.imap.update_commands import CancelUpdate
 from mailstack.protocols.log import Redacted
 
 
@@ -339,7 +340,7 @@ class Replace(ImapCommand, frozen=True):
     by_uid: bool = False
 
 
-AnyCommand = ImapCommand | ImapLogin | Authenticate
+AnyCommand = ImapCommand | ImapLogin | Authenticate | CancelUpdate
 ImapEvent = (
     AnyCommand | ImapRejected | ImapAuthResponse | LiteralWanted | MessageOctets | AppendNext | AppendEnd | IdleDone
 )

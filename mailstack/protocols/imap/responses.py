@@ -224,6 +224,16 @@ def format_ordered(numbers: Sequence[int]) -> str:
     return ",".join(parts)
 
 
+def search_update(tag: str, change: str, pairs: Sequence[tuple[int, str]], *, by_uid: bool) -> bytes:
+    """ESEARCH with changes of an earlier result (RFC 5267 §4.3).
+
+    `change` is ADDTO or REMOVEFROM; `pairs` are positions and formatted sets, applied in their order.
+    """
+    changes = " ".join([f"{position} {numbers}" for position, numbers in pairs])
+    uid = "UID " if by_uid else ""
+    return f"* ESEARCH (TAG {string(tag.encode()).decode()}) {uid}{change} ({changes})\r\n".encode("ascii")
+
+
 def esearch(
     tag: str,
     *,

@@ -133,6 +133,8 @@ class SearchReturn(Struct, frozen=True):
     """MIN, MAX, ALL, COUNT, SAVE in upper case; RETURN () is ("ALL",)."""
     partial: tuple[int, int] | None = None
     """PARTIAL range; negative numbers count from the end."""
+    updates: bool = False
+    """UPDATE: changes of the result are reported (RFC 5267 §4.3)."""
 
 
 class SortKey(Struct, frozen=True):

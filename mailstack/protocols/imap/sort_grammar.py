@@ -17,6 +17,8 @@ CHARSETS = frozenset({"UTF-8", "US-ASCII"})
 
 _PARTIAL = re.compile(rb"(-?)([1-9][0-9]{0,9}):(-?)([1-9][0-9]{0,9})(?![0-9])")
 _OPTIONS = frozenset({"MIN", "MAX", "ALL", "COUNT", "SAVE"})
+_HINTS = frozenset({"CONTEXT", "UPDATE"})
+"""Options that ask for no result. CONTEXT needs no preparation here (RFC 5267 §4.2)."""
 _CRITERIA = frozenset({"ARRIVAL", "CC", "DATE", "DISPLAYFROM", "DISPLAYTO", "FROM", "SIZE", "SUBJECT", "TO"})
 
 
@@ -67,6 +69,7 @@ def _returns(reader: CommandReader) -> SearchReturn | None:
     reader.expect(b"(")
     options: dict[str, None] = {}
     partial: tuple[int, int] | None = None
+    hints: set[str] = set()
     is_first = True
     while not reader.skip(b")"):
         if not is_first:
@@ -78,21 +81,23 @@ def _returns(reader: CommandReader) -> SearchReturn | None:
             partial = _range(reader)
         elif option in _OPTIONS:
             options[option] = None
+        elif option in _HINTS:
+            hints.add(option)
         else:
             raise ImapGrammarError("the return option is unknown")
     reader.space()
     if partial is not None and "ALL" in options:
         raise ImapGrammarError("PARTIAL excludes ALL")
-    return SearchReturn(tuple(options) or (() if partial else ("ALL",)), partial)
+    return SearchReturn(tuple(options) or (() if partial or hints else ("ALL",)), partial, "UPDATE" in hints)
 
 
 def _range(reader: CommandReader) -> tuple[int, int]:
-    """Range of PARTIAL; both numbers have the same sign."""
+    """Range of PARTIAL; both numbers have the same sign. Positive ones ascend (RFC 5267 §4.4)."""
     sign, first, other, last = reader.match(_PARTIAL, "a range").groups()
     low, high = int(first), int(last)
     if sign != other or max(low, high) > MAX_NUMBER:
         raise ImapGrammarError("the range is invalid")
-    return (-low, -high) if sign else (low, high)
+    return (-low, -high) if sign else (min(low, high), max(low, high))
 
 
 def _criteria(reader: CommandReader) -> tuple[SortKey, ...]:

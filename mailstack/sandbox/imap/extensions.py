@@ -53,6 +53,7 @@ from mailstack.protocols.imap.search_keys import (
     SearchReturn,
 )
 from mailstack.protocols.imap.tokenizer import CommandReader, ImapGrammarError
+from mailstack.protocols.imap.update_commands import CancelUpdate
 
 Use = Callable[[AnyCommand], bool]
 """Whether a command uses an extension."""
@@ -107,6 +108,11 @@ def _returns(command: AnyCommand) -> SearchReturn | None:
 def _is_partial(command: AnyCommand) -> bool:
     returns = _returns(command)
     return returns is not None and returns.partial is not None
+
+
+def _is_updated(command: AnyCommand, kind: type[Search | Sort]) -> bool:
+    returns = _returns(command)
+    return isinstance(command, kind) and returns is not None and returns.updates
 
 
 def _is_saved(command: AnyCommand) -> bool:
@@ -196,6 +202,8 @@ USES: dict[str, Use] = {
     "ESEARCH": lambda command: isinstance(command, Search) and command.returns is not None,
     "SEARCHRES": _is_saved,
     "PARTIAL": _is_partial,
+    "CONTEXT=SEARCH": lambda command: isinstance(command, CancelUpdate) or _is_updated(command, Search),
+    "CONTEXT=SORT": lambda command: _is_updated(command, Sort),
     "WITHIN": _searches(lambda key: isinstance(key, AgeKey)),
     "SORT": _IS_SORT,
     "SORT=DISPLAY": lambda command: (
@@ -233,8 +241,9 @@ WITHHELD = frozenset({*USES, *ENABLED, "LITERAL+", "LITERAL-", "MULTIAPPEND", "I
 _NEEDED_BY: dict[str, tuple[str, ...]] = {
     "CONDSTORE": ("QRESYNC",),
     "ENABLE": ("QRESYNC", "UTF8=ACCEPT", "IMAP4REV2"),
-    "ESEARCH": ("SEARCHRES", "PARTIAL"),
+    "ESEARCH": ("SEARCHRES", "PARTIAL", "CONTEXT=SEARCH"),
     "SORT": ("SORT=DISPLAY", "ESORT"),
+    "ESORT": ("CONTEXT=SORT",),
     "QUOTA": ("QUOTA=RES-STORAGE",),
 }
 _REVISION_2 = frozenset(
