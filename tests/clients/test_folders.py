@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import imaplib
+import re
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -79,6 +80,20 @@ def without_mark(octets: bytes) -> bytes:
 
 def test_npm_imapflow(dev: Environment) -> None:
     node("imapflow.cjs", "imapflow", str(dev.port("imaps")), dev.ca_file, str(dev.port("capture")))
+
+
+def test_pypi_imapclient_with_the_profile_of_gmail(tmp_path: Path) -> None:
+    """The example of the how-to, as printed."""
+    text = (Path(__file__).parents[2] / "docs/howto/imap-clients.md").read_text()
+    example = next(
+        block
+        for block in re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+        if "gmail_search" in block
+    )
+    with Environment(tmp_path / "run", "--imap-profile", "gmail") as dev:
+        script = tmp_path / "example.py"
+        script.write_text(example.replace("ca.pem", dev.ca_file).replace("1993", str(dev.port("imaps"))))
+        python("imapclient", str(script))
 
 
 def test_pypi_imapclient(dev: Environment) -> None:

@@ -77,7 +77,7 @@ class Servers:
             DnsNames(parts.zone, reactor) if outlet is None else system_names(reactor),
             parts.context,
         )
-        imitated = with_imap_profile(runtime, parts.settings.provider)
+        imitated = with_imap_profile(runtime, parts.settings.provider, store)
         shared: Any = SharedInbox(store.mailboxes, parts.index) if parts.settings.pop3_logins else None
         submitters, readers = parts.accounts.authenticators()
         server = MailServer(

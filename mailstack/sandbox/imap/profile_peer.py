@@ -33,10 +33,13 @@ from mailstack.protocols.imap.search_keys import SearchReturn
 from mailstack.protocols.imap.server import ImapServerEngine
 from mailstack.protocols.imap.tokenizer import CommandReader, ImapGrammarError, ImpossibleCommand
 from mailstack.sandbox.imap.extensions import withhold, without_multiappend
+from mailstack.sandbox.imap.gmail import GmailExtension
+from mailstack.sandbox.imap.gmail_commands import extend
 from mailstack.sandbox.imap.profiles import ImapProfile
 from mailstack.sandbox.imap.response_editor import ResponseEditor
 from mailstack.sandbox.imap.withheld_responses import edit_line
 from mailstack.server.runtime import Runtime
+from mailstack.store import Store
 
 _CODE = re.compile(rb"(\S+ OK )\[CAPABILITY ([^\]]*)\] (.*)", re.DOTALL)
 _MAILBOX_LINE = re.compile(rb'\* (?:(LIST|LSUB) \(([^)]*)\) "/" |STATUS )')
@@ -48,7 +51,10 @@ _KEYWORDS = frozenset({"$MDNSent"})
 class ProfilePeer(PeerWrapper[Any]):
     """Peer that changes events and responses as the profile requires."""
 
-    def __init__(self, peer: Peer[ImapEvent], engine: ImapServerEngine, profile: ImapProfile) -> None:
+    def __init__(
+        self, peer: Peer[ImapEvent], engine: ImapServerEngine, profile: ImapProfile, gmail: GmailExtension | None
+    ) -> None:
+        """`gmail` is for a profile with X-GM-EXT-1."""
         super().__init__(peer)
         self._engine = engine
         self._profile = profile
@@ -56,7 +62,10 @@ class ProfilePeer(PeerWrapper[Any]):
         self._editor = ResponseEditor(self._edit)
         self._command: Any = None
         self._is_greeted = self._has_enabled = False
-        engine.commands = withhold(engine.commands, self._withheld)
+        self._gmail = gmail
+        self._selected = ""
+        table = withhold(engine.commands, self._withheld)
+        engine.commands = table if gmail is None else extend(table)
 
     def send(self, octets: bytes) -> None:
         self._peer.send(self._editor.changed(octets))
@@ -72,7 +81,12 @@ class ProfilePeer(PeerWrapper[Any]):
                 self._engine.tagged("*", "NO", "")
                 self._peer.send(responses.tagged(event.tag, "NO", "the mailbox can't be selected", "NONEXISTENT"))
                 continue
-            return self._translated(event)  # type: ignore[no-any-return]
+            if isinstance(event, Select):
+                self._selected = event.folder
+            event = self._translated(event)
+            if self._gmail is not None:
+                event = await self._gmail.translated(event, self._selected)
+            return event  # type: ignore[no-any-return]
 
     # --- commands
 
@@ -104,6 +118,8 @@ class ProfilePeer(PeerWrapper[Any]):
             self._is_greeted = True
             return self._greeting(line)
         line = self._edit_mailbox(self._edit_habits(line))
+        if self._gmail is not None:
+            line = self._gmail.edit(line)
         is_before = self._engine.state is ImapState.NOT_AUTHENTICATED
         return self._without_code(edit_line(line, self._before() if is_before else self._withheld, self._names_added()))
 
@@ -172,12 +188,15 @@ def _is_rfc822(item: Any) -> bool:
     return isinstance(item, BodySection) and item.label == "RFC822"
 
 
-def with_imap_profile(runtime: Runtime, profile: ImapProfile | None) -> Runtime:
-    """Runtime with IMAP sessions of a provider; None: the runtime as it is."""
+def with_imap_profile(runtime: Runtime, profile: ImapProfile | None, store: Store) -> Runtime:
+    """Runtime with IMAP sessions of a provider on a store; None: the runtime as it is."""
     if profile is None:
         return runtime
 
     def hook(peer: Peer[Any], engine: Any, server: str, service: str) -> Peer[Any]:  # noqa: ARG001
-        return ProfilePeer(peer, engine, profile) if isinstance(engine, ImapServerEngine) else peer
+        if not isinstance(engine, ImapServerEngine):
+            return peer
+        has_gmail = "x-gm-ext-1" in profile.quirks
+        return ProfilePeer(peer, engine, profile, GmailExtension(engine, store, runtime.clock) if has_gmail else None)
 
     return changed(runtime, session_hook=hook)

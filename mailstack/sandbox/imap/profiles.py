@@ -24,6 +24,7 @@ Quirk = Literal[
     "lsub-without-defaults",
     "noselect-parents",
     "no-keywords",
+    "x-gm-ext-1",
 ]
 """Habits that no capability reveals.
 
@@ -35,6 +36,7 @@ Quirk = Literal[
 * "lsub-without-defaults": LSUB leaves out the default folders, which LIST has
 * "noselect-parents": the folder above the special ones can't be selected
 * "no-keywords": new keywords are ignored, and PERMANENTFLAGS lacks `\\*`
+* "x-gm-ext-1": Gmail's labels, ids of messages and threads, and its own search
 """
 
 
@@ -82,13 +84,13 @@ class ImapProfile(Struct, frozen=True):
 
 
 _MICROSOFT_FOLDERS = (("Archive", ""), ("Deleted Items", ""), ("Drafts", ""), ("Junk Email", ""), ("Sent Items", ""))
-_GMAIL_BEFORE = ("UNSELECT", "IDLE", "NAMESPACE", "QUOTA", "ID", "CHILDREN", "SASL-IR")
+_GMAIL_BEFORE = ("UNSELECT", "IDLE", "NAMESPACE", "QUOTA", "ID", "CHILDREN", "X-GM-EXT-1", "SASL-IR")
 
 PROFILES: Mapping[str, ImapProfile] = {
     "gmail": ImapProfile(
         "Gmail: labels as folders below [Gmail], X-GM-EXT-1",
         (
-            *("UNSELECT", "IDLE", "NAMESPACE", "QUOTA", "ID", "CHILDREN", "UIDPLUS", "ENABLE", "MOVE"),
+            *("UNSELECT", "IDLE", "NAMESPACE", "QUOTA", "ID", "CHILDREN", "X-GM-EXT-1", "UIDPLUS", "ENABLE", "MOVE"),
             *("CONDSTORE", "ESEARCH", "UTF8=ACCEPT", "LIST-EXTENDED", "LIST-STATUS", "LITERAL-", "SPECIAL-USE"),
             *("APPENDLIMIT", "SASL-IR"),
         ),
@@ -106,7 +108,7 @@ PROFILES: Mapping[str, ImapProfile] = {
             ("[Gmail]/Starred", "Flagged"),
             ("[Gmail]/Trash", "Trash"),
         ),
-        quirks=frozenset({"noselect-parents"}),
+        quirks=frozenset({"noselect-parents", "x-gm-ext-1"}),
         max_size=35_651_584,
     ),
     "icloud": ImapProfile(

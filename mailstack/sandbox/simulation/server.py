@@ -160,7 +160,9 @@ class SimulatedServer:
         )
         server = MailServer(
             config,
-            with_faults(with_imap_profile(runtime, self._imap_profile), world.faults, name, store, world.ca.context),
+            with_faults(
+                with_imap_profile(runtime, self._imap_profile, store), world.faults, name, store, world.ca.context
+            ),
             Storage(with_disk_faults(store, world.faults, name, clock), poll=_POLL_S),
             _user_access(config, store, clock),
             Observers(self.journal, recorder=world.record),
