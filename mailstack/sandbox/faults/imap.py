@@ -17,7 +17,6 @@ from mailstack.protocols.imap.commands import (
     GetQuotaRoot,
     Idle,
     IdleDone,
-    ImapCommand,
     ImapCopy,
     ImapEvent,
     ImapLogin,
@@ -31,8 +30,8 @@ from mailstack.sandbox.faults.faults import FaultContext
 from mailstack.sandbox.faults.faulty_peer import BROKEN, FaultyPeer, InjectionPoint
 from mailstack.sandbox.faults.imap_output import FaultyOutput
 from mailstack.sandbox.faults.other_client import remove_first
-from mailstack.sandbox.faults.rule import IMAP_STEPS, Fault
-from mailstack.sandbox.imap.extensions import with_dependents, withhold, without_multiappend
+from mailstack.sandbox.faults.rule import Fault
+from mailstack.sandbox.imap.extensions import is_command, with_dependents, withhold, without_multiappend
 from mailstack.sandbox.imap.withheld_responses import edit_line
 
 _STEPS: dict[type, str] = {
@@ -48,12 +47,11 @@ _STEPS: dict[type, str] = {
 
 
 def step_of(command: ImapEvent) -> str:
-    """Step of a command, such as "imap.fetch"."""
+    """Step of a command, such as "imap.fetch". One that IMAP_STEPS lacks belongs to "imap.any" only."""
     if isinstance(command, ImapCopy):
         return "imap.move" if command.moves else "imap.copy"
     kind = type(command)
     step = _STEPS.get(kind) or kind.__name__.lower().removeprefix("imap").removeprefix("get")
-    assert step in IMAP_STEPS
     return f"imap.{step}"
 
 
@@ -155,7 +153,7 @@ class FaultyImap(FaultyPeer):
         return self._take_effect(event, rule)
 
     def _note(self, event: Any) -> None:
-        if not isinstance(event, ImapCommand | ImapLogin | Authenticate):
+        if not is_command(event):
             return
         self._command = event
         self._is_replied = False

@@ -30,6 +30,7 @@ from mailstack.protocols.imap.commands import (
     ImapStartTls,
     ImapStatus,
     ListFolders,
+    LiteralWanted,
     Namespace,
     Replace,
     Search,
@@ -308,6 +309,11 @@ def withhold(table: CommandTable, withheld: frozenset[str]) -> CommandTable:
     uses = tuple([use for name, use in USES.items() if name in withheld])
     max_plus = 2**32 if "LITERAL+" not in withheld else MAX_PLUS if "LITERAL-" not in withheld else 0
     return {name: (states, _Checked(grammar, withheld, uses, max_plus)) for name, (states, grammar) in table.items()}
+
+
+def is_command(event: Any) -> bool:
+    """Whether an event is a command of the client, and not a part of one or a rejection."""
+    return hasattr(event, "tag") and not isinstance(event, ImapRejected | LiteralWanted)
 
 
 def without_multiappend(event: Any, withheld: frozenset[str], command: Any) -> Any:

@@ -13,14 +13,11 @@ from mailstack.protocols.imap.command_table import ImapState
 from mailstack.protocols.imap.commands import (
     Append,
     AppendedMessage,
-    Authenticate,
     Delete,
     Enable,
     Fetch,
-    ImapCommand,
     ImapCopy,
     ImapEvent,
-    ImapLogin,
     ImapStatus,
     Rename,
     Replace,
@@ -32,7 +29,7 @@ from mailstack.protocols.imap.fetch_items import BodySection
 from mailstack.protocols.imap.search_keys import SearchReturn
 from mailstack.protocols.imap.server import ImapServerEngine
 from mailstack.protocols.imap.tokenizer import CommandReader, ImapGrammarError, ImpossibleCommand
-from mailstack.sandbox.imap.extensions import withhold, without_multiappend
+from mailstack.sandbox.imap.extensions import is_command, withhold, without_multiappend
 from mailstack.sandbox.imap.gmail import GmailExtension
 from mailstack.sandbox.imap.gmail_commands import extend
 from mailstack.sandbox.imap.profiles import ImapProfile
@@ -74,7 +71,7 @@ class ProfilePeer(PeerWrapper[Any]):
         event: Any
         while True:
             event = await self._peer.next_event(timeout)
-            if not isinstance(event, ImapCommand | ImapLogin | Authenticate):
+            if not is_command(event):
                 return without_multiappend(event, self._withheld, self._command)  # type: ignore[no-any-return]
             self._command = event
             if isinstance(event, _WITH_FOLDER) and event.folder in self._profile.noselect:

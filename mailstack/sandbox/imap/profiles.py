@@ -116,7 +116,7 @@ PROFILES: Mapping[str, ImapProfile] = {
         (
             *("CONDSTORE", "ENABLE", "QRESYNC", "QUOTA", "NAMESPACE", "UIDPLUS", "CHILDREN", "BINARY", "UNSELECT"),
             *("SORT", "ESEARCH", "ESORT", "THREAD=ORDEREDSUBJECT", "THREAD=REFERENCES", "WITHIN", "SASL-IR"),
-            *("SEARCHRES", "ID", "IDLE", "LIST-STATUS"),
+            *("SEARCHRES", "ID", "IDLE", "LIST-STATUS", "CONTEXT=SEARCH", "CONTEXT=SORT"),
         ),
         ("SASL-IR",),
         "iCloud IMAP server ready",
@@ -158,7 +158,7 @@ PROFILES: Mapping[str, ImapProfile] = {
             *("SASL-IR", "ID", "ENABLE", "IDLE", "SORT", "SORT=DISPLAY", "THREAD=REFERENCES", "THREAD=ORDEREDSUBJECT"),
             *("MULTIAPPEND", "UNSELECT", "CHILDREN", "NAMESPACE", "UIDPLUS", "LIST-EXTENDED", "CONDSTORE", "QRESYNC"),
             *("ESEARCH", "ESORT", "SEARCHRES", "WITHIN", "LIST-STATUS", "BINARY", "MOVE", "REPLACE", "PREVIEW"),
-            *("SPECIAL-USE", "STATUS=SIZE", "SAVEDATE", "INPROGRESS", "LITERAL+"),
+            *("SPECIAL-USE", "STATUS=SIZE", "SAVEDATE", "INPROGRESS", "LITERAL+", "CONTEXT=SEARCH"),
         ),
         ("SASL-IR", "ID", "ENABLE", "IDLE", "LITERAL+"),
         "Dovecot ready.",

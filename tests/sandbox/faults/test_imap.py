@@ -343,6 +343,16 @@ def test_news_in_idle_that_are_not_true(internet: Internet) -> None:
     assert len(internet.result_of(session.search(b"ALL"))) == 2
 
 
+def test_every_command_has_a_step_or_belongs_to_any(internet: Internet) -> None:
+    """A command without a step of its own is not in the way of a session."""
+    session = opened(internet)
+    internet.result_of(session.command(b'CANCELUPDATE "A1"'))
+    internet.faults.add(Fault(at="imap.any", reply="NO [LIMIT] not now", times=1))
+    with pytest.raises(ImapRefused, match="not now"):
+        internet.result_of(session.command(b'CANCELUPDATE "A1"'))
+    assert internet.result_of(session.search(b"ALL")) == [1, 2]
+
+
 def test_rules_that_are_done_leave_a_session_as_it_was(internet: Internet) -> None:
     session = opened(internet)
     internet.faults.add(Fault(at="imap.fetch", sizes=3.0, times=1))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from mailstack.mailbox.imap.capabilities import capabilities_after_login
+from mailstack.mailbox.imap.service import ImapLimits
 from mailstack.protocols.imap.client import CommandString
 from mailstack.protocols.imap.client_session import ImapClientSession, ImapRefused
 from mailstack.sandbox.imap.extensions import WITHHELD
@@ -62,6 +64,14 @@ def internet(name: str) -> Internet:
 
 def test_the_probes_are_complete() -> None:
     assert {*PROBES, *ELSEWHERE, *WITHOUT_A_COMMAND} == WITHHELD
+
+
+def test_every_capability_of_the_server_can_be_withheld() -> None:
+    limits = ImapLimits(compression=True)
+    names = {
+        name.upper().partition("=")[0] if "LIMIT" in name else name.upper() for name in capabilities_after_login(limits)
+    }
+    assert names - {"IMAP4REV1"} <= WITHHELD, "add these to mailstack/sandbox/imap/extensions.py"
 
 
 async def is_understood(session: ImapClientSession, command: bytes) -> bool:
