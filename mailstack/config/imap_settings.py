@@ -27,6 +27,7 @@ class ImapSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     write_timeout: Duration = read_duration("2m")
     search_timeout: Duration = read_duration("1m")
     search_contexts: CountOrNone = 8
+    notify_folders: CountOrNone = 1000
     keep_alive: Duration = read_duration("2m")
     expunge_grace: Duration = read_duration("10m")
     compression: bool = False

@@ -104,5 +104,6 @@ def limits_of(settings: ImapSettings, errors: int) -> ImapLimits:
         folders=settings.max_folders,
         search_time=settings.search_timeout,
         search_contexts=settings.search_contexts,
+        notify_folders=settings.notify_folders,
         compression=settings.compression,
     )

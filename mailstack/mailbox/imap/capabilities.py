@@ -42,6 +42,7 @@ CAPABILITY_SELECTED = (
     "PREVIEW",
     "REPLACE",
     "INPROGRESS",
+    "NOTIFY",
     "UTF8=ACCEPT",
 )
 """Capabilities after login that have no value."""

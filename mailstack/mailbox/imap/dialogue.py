@@ -100,8 +100,11 @@ class ImapDialogue:
 
     # --- events
 
-    async def next(self) -> ImapEvent:
-        """Returns the next event, once earlier responses are sent. Raises SessionEnded."""
+    async def next(self, on_woken: Callable[[], Awaitable[None]] | None = None) -> ImapEvent:
+        """Returns the next event, once earlier responses are sent. Raises SessionEnded.
+
+        `on_woken` is called when the session is woken meanwhile.
+        """
         end = self._clock.steady() + self.timeout
         while True:
             event = await self.next_until(end)
@@ -110,6 +113,8 @@ class ImapDialogue:
                 raise SessionEnded
             if not isinstance(event, Woken):
                 return event
+            if on_woken is not None:
+                await on_woken()
 
     async def next_until(self, end: float) -> ImapEvent | Woken | None:
         """Returns the next event, or None at the time `end` of the steady clock. Raises SessionEnded."""

@@ -24,15 +24,17 @@ class Idler:
     async def idle(self, command: Idle, selected: SelectedMailbox | None) -> None:
         """Returns after DONE. Raises CommandRefused for another line, and SessionEnded."""
         dialogue = self._dialogue
-        if selected is not None:
-            selected.view.wakers.add(dialogue.wake)
+        # NOTIFY may wake the session already, and goes on after IDLE.
+        wakers = set() if selected is None else selected.view.wakers
+        is_woken = dialogue.wake in wakers
+        wakers.add(dialogue.wake)
         try:
             dialogue.send(dialogue.engine.idling())
             await self._send_news(command)
             await self._wait(command)
         finally:
-            if selected is not None:
-                selected.view.wakers.discard(dialogue.wake)
+            if not is_woken:
+                wakers.discard(dialogue.wake)
 
     async def _wait(self, command: Idle) -> None:
         dialogue, still_here = self._dialogue, self._dialogue.limits.still_here

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from mailstack.mailbox.imap.mailbox_view import MailboxGone, MailboxView
 from mailstack.protocols.connection import Clock
 from mailstack.store import MailboxStore, StoreError
+from mailstack.store.folders import account_of
 
 _log = logging.getLogger(__name__)
 
@@ -45,6 +46,8 @@ class MailboxViews:
         self._unused: dict[str, MailboxView] = {}
         """Views without a session, in the order of their last use."""
         self._waking: set[str] = set()
+        self._watchers: dict[str, set[Callable[[], None]]] = {}
+        """Callbacks of sessions with NOTIFY, by account."""
         self._is_unknown = False
         """Whether another process has changed something since the last query for it."""
         self._is_searching = False
@@ -106,7 +109,26 @@ class MailboxViews:
 
     # --- changes
 
+    def watch(self, account: str, callback: Callable[[], None]) -> None:
+        """Calls `callback` after each change of a mailbox of an account, or of its folders."""
+        self._watchers.setdefault(account, set()).add(callback)
+
+    def unwatch(self, account: str, callback: Callable[[], None]) -> None:
+        """Ends `watch`; does nothing without it."""
+        callbacks = self._watchers.get(account, set())
+        callbacks.discard(callback)
+        if not callbacks:
+            self._watchers.pop(account, None)
+
+    def _call_watchers(self, mailbox: str | None) -> None:
+        if not self._watchers:
+            return
+        accounts = list(self._watchers) if mailbox is None else [account_of(mailbox)]
+        for callback in [each for account in accounts for each in self._watchers.get(account, ())]:
+            callback()
+
     def on_change(self, mailbox: str | None) -> None:
+        self._call_watchers(mailbox)
         if mailbox is None:
             for view in self._views.values():
                 view.is_stale = True

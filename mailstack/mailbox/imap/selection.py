@@ -42,6 +42,7 @@ class Selection:
     def close(self) -> None:
         """Leaves the mailbox."""
         if self._selected is not None:
+            self._selected.view.wakers.discard(self._dialogue.wake)
             self._service.views.release(self._selected.view)
             self._selected = None
             self._dialogue.engine.unselected()

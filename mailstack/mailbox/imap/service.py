@@ -48,6 +48,8 @@ class ImapLimits(Struct, frozen=True):
     """Maximum seconds of one SEARCH, SORT or THREAD."""
     search_contexts: int = 8
     """Maximum searches of a session with UPDATE (RFC 5267)."""
+    notify_folders: int = 1000
+    """Maximum folders that NOTIFY reports messages of (RFC 5465)."""
     compression: bool = False
     """Whether COMPRESS=DEFLATE is offered; a session that uses it takes 100 KB more (RFC 4978)."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 from mailstack.mailbox.imap.append import Appender
@@ -17,10 +18,11 @@ from mailstack.mailbox.imap.folder_list import FolderList
 from mailstack.mailbox.imap.folders import FolderCommands
 from mailstack.mailbox.imap.idle import Idler
 from mailstack.mailbox.imap.mailbox_view import MailboxGone
+from mailstack.mailbox.imap.notifications import Notifications
 from mailstack.mailbox.imap.quota_commands import QuotaCommands
 from mailstack.mailbox.imap.search import MessageSearch, Searcher
 from mailstack.mailbox.imap.search_contexts import SearchContexts
-from mailstack.mailbox.imap.selected import may_expunge, send_slices
+from mailstack.mailbox.imap.selected import SelectedMailbox, may_expunge, send_slices
 from mailstack.mailbox.imap.selection import Selection
 from mailstack.mailbox.imap.service import ImapLimits, ImapService
 from mailstack.mailbox.imap.sort import MessageValues, Sorter
@@ -59,6 +61,8 @@ from mailstack.protocols.imap.commands import (
     Subscribe,
     Thread,
 )
+from mailstack.protocols.imap.notify_commands import Notify
+from mailstack.protocols.imap.sequence_set import SequenceSet
 from mailstack.protocols.imap.server import ImapServerEngine
 from mailstack.protocols.imap.update_commands import CancelUpdate
 from mailstack.store import StoreError
@@ -106,12 +110,15 @@ class ImapSession:
         self.contexts = SearchContexts(dialogue, messages.find, values.read)
         self.searcher = Searcher(dialogue, messages, self._enabled, self.contexts)
         self.sorter = Sorter(dialogue, messages, values, self.contexts)
+        self.notifications = Notifications(
+            dialogue, service.folders, service.mailboxes, service.views, account=account, enabled=self._enabled
+        )
         self.idler = Idler(dialogue, service.clock, self._send_news)
 
     async def run(self) -> None:
         """Answers all commands. Raises SessionEnded."""
         while True:
-            event = await self._dialogue.next()
+            event = await self._dialogue.next(self._on_woken)
             if isinstance(event, ImapRejected):
                 self._dialogue.reject(event)
             elif isinstance(event, Compress):
@@ -125,7 +132,28 @@ class ImapSession:
 
     def close(self) -> None:
         """Leaves the selected mailbox."""
+        self.notifications.end()
         self.selection.close()
+
+    async def _on_woken(self) -> None:
+        """Sends the news that NOTIFY asks for, between commands. Raises SessionEnded."""
+        group = self.notifications.selected
+        if self.selection.mailbox is not None and group is not None:
+            await self._send_news(None, expunges=group.which == "SELECTED")
+        else:
+            await self._report_folders()
+
+    async def _report_folders(self) -> None:
+        selected = self.selection.mailbox
+        if selected is not None and self.notifications.selected is not None:
+            selected.view.wakers.add(self._dialogue.wake)
+        await self.notifications.report("" if selected is None else selected.view.mailbox)
+
+    async def notify(self, command: Notify) -> None:
+        selected = self.selection.mailbox
+        if selected is not None:
+            selected.view.wakers.discard(self._dialogue.wake)
+        await self.notifications.notify(command, "" if selected is None else selected.view.mailbox)
 
     async def _perform(self, command: ImapEvent) -> None:
         """Answers one command with its responses, the news of the mailbox, and the tagged response."""
@@ -158,8 +186,14 @@ class ImapSession:
             self._dialogue.engine.enabled(name)
         self._dialogue.send(responses.words("ENABLED", added))
 
-    async def _send_news(self, command: ImapEvent) -> None:
-        """Sends what has changed in the selected mailbox, as far as the command permits it. Raises SessionEnded."""
+    async def _send_news(self, command: ImapEvent | None, *, expunges: bool | None = None) -> None:
+        """Sends what has changed in the selected mailbox, as far as the command permits it. Raises SessionEnded.
+
+        None stands between commands; `expunges` is whether removals may be reported, if not by the command.
+        """
+        await self._report_folders()
+        if expunges is None:
+            expunges = command is not None and may_expunge(command)
         selected = self.selection.mailbox
         if selected is None or isinstance(command, Select):
             self._enabled.is_condstore_new = False
@@ -180,13 +214,23 @@ class ImapSession:
             self._dialogue.send(responses.untagged_ok("CONDSTORE is enabled", code))
         if self.contexts:
             self.contexts.report_removals(selected)
+        first_new = selected.count
         if selected.has_news:
-            await send_slices(self._dialogue, selected.news(expunges=may_expunge(command)))
+            await send_slices(self._dialogue, selected.news(expunges=expunges))
             await selected.recent.claim(self._service.mailboxes, selected.known)
             self._dialogue.send(selected.recent.report())
+            await self._fetch_new(first_new, selected)
         if self.contexts:
             await self.contexts.report_changes(selected)
         self._dialogue.send(selected.reported_modseq())
+
+    async def _fetch_new(self, first: int, selected: SelectedMailbox) -> None:
+        """Sends the items of new messages, from a position on, that NOTIFY asks for (RFC 5465 §5.2)."""
+        group = self.notifications.selected
+        if group is not None and group.items and selected.count > first:
+            numbers = SequenceSet(((first + 1, selected.count),))
+            with suppress(CommandRefused, StoreError):
+                await self.fetcher.fetch(Fetch("*", numbers, group.items), selected)
 
 
 Handler = Callable[[ImapSession, Any], Awaitable[str | None]]
@@ -211,6 +255,7 @@ _HANDLERS: dict[type, Handler] = {
     ListFolders: lambda session, command: session.list.list(command),
     Lsub: lambda session, command: session.list.lsub(command),
     Namespace: lambda session, _: session.folders.namespace(),
+    Notify: lambda session, command: session.notify(command),
     Rename: lambda session, command: session.folders.rename(command),
     Replace: lambda session, command: session.appender.replace(command, session.selection.current),
     Search: lambda session, command: session.searcher.search(command, session.selection.current),

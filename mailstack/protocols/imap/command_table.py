@@ -10,6 +10,7 @@ from mailstack.protocols.imap import (
     fetch_grammar,
     folder_grammar,
     message_grammar,
+    notify_grammar,
     session_grammar,
     sort_grammar,
 )
@@ -91,6 +92,7 @@ COMMANDS: CommandTable = {
     b"LSUB": (_AFTER, folder_grammar.lsub),
     b"NAMESPACE": (_AFTER, bare(Namespace)),
     b"STATUS": (_AFTER, folder_grammar.status),
+    b"NOTIFY": (_AFTER, notify_grammar.notify),
     b"APPEND": (_AFTER, append_grammar.append),
     b"IDLE": (_AFTER, bare(Idle)),
     b"GETQUOTA": (_AFTER, session_grammar.get_quota),

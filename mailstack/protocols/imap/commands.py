@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from mailstack.protocols.imap.fetch_items import FetchItem
 from mailstack.protocols.imap.list_options import ListOptions, StatusItem
+from mailstack.protocols.imap.notify_commands import Notify
 from mailstack.protocols.imap.search_keys import SearchKey, SearchReturn, SortKey
 from mailstack.protocols.imap.sequence_set import SequenceSet
 from mailstack.protocols.imap.update_commands import CancelUpdate
@@ -340,7 +341,7 @@ class Replace(ImapCommand, frozen=True):
     by_uid: bool = False
 
 
-AnyCommand = ImapCommand | ImapLogin | Authenticate | CancelUpdate
+AnyCommand = ImapCommand | ImapLogin | Authenticate | CancelUpdate | Notify
 ImapEvent = (
     AnyCommand | ImapRejected | ImapAuthResponse | LiteralWanted | MessageOctets | AppendNext | AppendEnd | IdleDone
 )

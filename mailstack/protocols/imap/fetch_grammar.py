@@ -45,7 +45,7 @@ def fetch(reader: CommandReader, tag: str, *, by_uid: bool = False) -> Fetch:
     reader.space()
     numbers = reader.numbers()
     reader.space()
-    items = _items(reader)
+    items = fetch_items(reader)
     changed_since, vanished = _modifiers(reader) if reader.skip_space() else (None, False)
     if vanished and (changed_since is None or not by_uid):
         raise ImapGrammarError("VANISHED needs UID FETCH and CHANGEDSINCE")
@@ -70,7 +70,8 @@ def _modifiers(reader: CommandReader) -> tuple[int | None, bool]:
         reader.space()
 
 
-def _items(reader: CommandReader) -> tuple[FetchItem, ...]:
+def fetch_items(reader: CommandReader) -> tuple[FetchItem, ...]:
+    """Items of FETCH, one or several in parentheses, or a macro."""
     rest = reader.octets[reader.at :]
     if len(rest) > _MAX_CACHED or b"{" in rest:
         return _parsed_items(reader)

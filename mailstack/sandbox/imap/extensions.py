@@ -40,6 +40,7 @@ from mailstack.protocols.imap.commands import (
     Thread,
 )
 from mailstack.protocols.imap.fetch_items import BinarySection, FetchAttribute, Preview
+from mailstack.protocols.imap.notify_commands import Notify
 from mailstack.protocols.imap.search_keys import (
     AgeKey,
     And,
@@ -213,6 +214,7 @@ USES: dict[str, Use] = {
     "ESORT": lambda command: isinstance(command, Sort) and command.returns is not None,
     "THREAD=ORDEREDSUBJECT": lambda command: isinstance(command, Thread) and command.algorithm == "ORDEREDSUBJECT",
     "THREAD=REFERENCES": lambda command: isinstance(command, Thread) and command.algorithm == "REFERENCES",
+    "NOTIFY": _is_a(Notify),
     "STATUS=SIZE": _asks_status("SIZE"),
     "QUOTA": _is_a(GetQuota, GetQuotaRoot),
     "BINARY": _is_binary,

@@ -66,7 +66,13 @@ class SqlFolders:
         await self._change(partial(_subscribe, path=path, on=on), account, 0.0)
 
     async def _change(self, change: Callable[[_Account], Any], account: str, now: float) -> Any:
-        return await self._writer.do(lambda transaction: change(_Account(transaction, account, now)))
+        def perform(transaction: Transaction) -> Any:
+            result = change(_Account(transaction, account, now))
+            # The mailbox of INBOX stands for the names: sessions with NOTIFY list them again.
+            transaction.changed.add(account)
+            return result
+
+        return await self._writer.do(perform)
 
 
 def _folders(connection: Connection, account: str) -> list[Folder]:
