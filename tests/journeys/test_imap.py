@@ -111,6 +111,25 @@ def test_pop3_and_imap_show_the_same_inbox(process: Process) -> None:
         assert bob.count() == 0
 
 
+def test_idle_reports_what_pop3_deletes(process: Process) -> None:
+    """IMAP-113: a session that waits gets EXPUNGE for each message that a POP3 session deletes."""
+    submit(process, "one", "two")
+    with Client(process) as bob:
+        until(lambda: bob.count() == 2, "two letters have come")
+        bob.send(b"wait IDLE\r\n")
+        assert bob.readline().startswith(b"+ ")
+        assert len(pop3(process, delete=True)) == 2
+        reported = [bob.readline()]
+        while len([line for line in reported if line.endswith(b"EXPUNGE\r\n")]) < 2:
+            reported.append(bob.readline())
+            assert reported[-1], "the server has closed the connection"
+        bob.send(b"DONE\r\n")
+        while not (line := bob.readline()).startswith(b"wait "):
+            assert line, "the server has closed the connection"
+        assert line.startswith(b"wait OK")
+        assert bob.count() == 0
+
+
 def pop3(process: Process, *, delete: bool = False) -> list[bytes]:
     """The unique ids that a POP3 client sees; it deletes all letters on request."""
     reader = poplib.POP3("127.0.0.1", process.ports["pop3"], timeout=PATIENCE)
