@@ -52,11 +52,11 @@ class LineBuffer:
         self._scanned = 0
         self._skipping = False
 
-    def line(self, limit: int) -> bytes | None:
+    def line(self, limit: int, *, bare_lf: bool = False) -> bytes | None:
         """The next line without its CRLF; None without a complete line.
 
         `limit` is in octets with CRLF. Raises LineTooLong once for a longer line, as early as possible, and BareLF for a
-        line that ends in LF alone. Such a line is consumed.
+        line that ends in LF alone, unless `bare_lf` permits it. Such a line is consumed.
         """
         octets = self._octets
         if not octets:
@@ -69,7 +69,7 @@ class LineBuffer:
                 return None
             self._consume(end + 1)
             self._skipping = False
-            return self.line(limit)
+            return self.line(limit, bare_lf=bare_lf)
         if end < 0:
             self._scanned = len(octets)
             if self._scanned > limit:
@@ -83,9 +83,11 @@ class LineBuffer:
         self._consume(end + 1)
         if end + 1 > limit:
             raise LineTooLong(line[:_START])
-        if not line.endswith(b"\r"):
-            raise BareLF(line)
-        return line[:-1]
+        if line.endswith(b"\r"):
+            return line[:-1]
+        if bare_lf:
+            return line
+        raise BareLF(line)
 
     def read(self, max_octets: int) -> bytes:
         """Consume up to `max_octets` octets."""

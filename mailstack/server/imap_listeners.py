@@ -18,6 +18,7 @@ from mailstack.mailbox.imap.session import serve as read_folders
 from mailstack.net.listening import ServiceListener
 from mailstack.net.peer import NetPeer
 from mailstack.protocols.imap import responses
+from mailstack.protocols.imap.command_input import InputLimits
 from mailstack.protocols.imap.commands import ImapEvent
 from mailstack.protocols.imap.server import ImapServerEngine
 from mailstack.protocols.smtp.replies import Reply
@@ -76,7 +77,7 @@ class ImapListeners:
             peer.send(responses.bye(reply.text, "UNAVAILABLE"))
 
         def engine() -> ImapServerEngine:
-            return ImapServerEngine(tls=implicit_tls)
+            return ImapServerEngine(tls=implicit_tls, limits=InputLimits(bare_lf=kit.config.imap.bare_lf))
 
         return kit.listener(service, engine, converse, turn_away, implicit_tls=implicit_tls, lifetime=math.inf)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from hashlib import blake2b
 
-from mailstack.mailbox.imap.capabilities import EnabledExtensions
+from mailstack.mailbox.imap.capabilities import REV2, EnabledExtensions
 from mailstack.mailbox.imap.dialogue import CommandRefused, ImapDialogue
 from mailstack.mailbox.imap.service import ImapService
 from mailstack.protocols.imap import responses
@@ -74,6 +74,9 @@ class FolderCommands:
         if command.to.startswith(command.folder + SEPARATOR) and command.folder != INBOX:
             raise CommandRefused("a mailbox can't be moved below itself", "CANNOT")
         await self._folders.rename(self._account, command.folder, command.to, self._service.clock.now())
+        if REV2 in self._enabled and command.folder != INBOX:
+            # RFC 9051 §6.3.9.7: the name as it is now, with the old one. INBOX exists still.
+            self._dialogue.send(responses.list_line([], command.to, utf8=True, old_name=command.folder))
 
     async def subscribe(self, command: Subscribe) -> None:
         """SUBSCRIBE of any name, which need not exist (RFC 3501 §6.3.6), and UNSUBSCRIBE."""

@@ -55,6 +55,8 @@ class InputLimits(Struct, frozen=True):
     """Maximum octets of the literals inside one command before login."""
     discarded: int = 67_108_864
     """Maximum octets of refused literals of one command that the client does not wait to send (RFC 7888 §4)."""
+    bare_lf: bool = False
+    """Whether LF alone ends a line, too (RFC 3501 §2.2: only CRLF does)."""
 
 
 class Expectation(Enum):
@@ -155,7 +157,7 @@ class CommandInput:
         """The next line; notes a literal at its end. Raises ImapGrammarError for NUL and CR."""
         self._literal = None
         try:
-            line = self._lines.line(limit)
+            line = self._lines.line(limit, bare_lf=self._limits.bare_lf)
         except BareLF as error:
             self._literal = LITERAL_AT_END.search(error.line)
             raise

@@ -48,3 +48,14 @@ def test_headers_in_utf8_are_given_as_they_are() -> None:
     assert section in telnet.ask("FETCH 1 BODY.PEEK[HEADER.FIELDS (SUBJECT)]")
     telnet.ask("ENABLE UTF8=ACCEPT")
     assert '"Grüße"' in telnet.ask("FETCH 1 ENVELOPE")
+
+
+def test_a_renamed_folder_is_listed_with_its_old_name() -> None:
+    """IMAP-48, IMAP-140"""
+    telnet = ImapServer(HELLO).logged_in()
+    telnet.ask("CREATE one")
+    assert telnet.lines("RENAME one two") == ["OK RENAME completed"]
+    telnet.ask("ENABLE IMAP4rev2")
+    assert telnet.lines('RENAME two "ü n"') == ['* LIST () "/" "ü n" ("OLDNAME" (two))', "OK RENAME completed"]
+    assert telnet.lines("RENAME INBOX old") == ["OK RENAME completed"]
+    assert telnet.lines("RENAME nothing more")[0].startswith("NO [NONEXISTENT] ")

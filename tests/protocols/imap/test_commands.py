@@ -187,6 +187,16 @@ def test_a_line_that_ends_in_lf_alone_is_bad() -> None:
     assert noop == c.ImapNoop("a2")
 
 
+def test_a_line_that_ends_in_lf_alone_is_a_line_by_choice() -> None:
+    """IMAP-03: also one that announces a literal, and between lines that end in CR LF."""
+    engine = greeted(bare_lf=True)
+    [login] = events(engine, b"a LOGIN {1+}\nx {2+}\r\n\ny\n")
+    assert login == c.ImapLogin("a", "x", "\ny")
+    [nul, capability] = events(engine, b"b NO\0OP\nc CAPABILITY\n")
+    assert isinstance(nul, c.ImapRejected)
+    assert capability == c.Capability("c")
+
+
 @pytest.mark.parametrize("name", [name.decode() for name in COMMANDS])
 def test_a_command_of_another_state_is_bad(name: str) -> None:
     """IMAP-25"""
