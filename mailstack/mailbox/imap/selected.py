@@ -101,7 +101,9 @@ class SelectedMailbox:
     def with_view(self, view: MailboxView) -> SelectedMailbox:
         """Read-only mailbox with the same message numbers, of which those in `view` exist."""
         other = SelectedMailbox(view, self.folder, self._enabled, read_only=True)
-        other.uids, other.count, other.recent, other._keywords = self.uids, self.count, self.recent, self._keywords
+        other.uids, other.count, other.recent = self.uids, self.count, self.recent
+        # The client gets new keywords with the other messages: here PERMANENTFLAGS would be empty.
+        other._keywords = MAX_KEYWORDS
         return other
 
     # --- numbers

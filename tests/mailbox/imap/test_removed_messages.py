@@ -136,3 +136,12 @@ def test_a_grace_of_zero_keeps_nothing() -> None:
     telnet = server.selected()
     expunge_elsewhere(server, [1])
     assert telnet.lines("FETCH 1 BODY.PEEK[]") == ["NO [EXPUNGEISSUED] some of the messages have been removed"]
+
+
+def test_flags_of_a_removed_message_change_no_permanent_flags() -> None:
+    """IMAP-68, IMAP-71: the keyword is reported as permanent, once."""
+    _, telnet = three()
+    answer = telnet.ask("STORE 2 +FLAGS ($Work)")
+    assert "* 2 FETCH (UID 2 FLAGS (\\Deleted $Work))" in answer
+    assert answer.count("PERMANENTFLAGS (") == 1
+    assert "PERMANENTFLAGS ()" not in answer
