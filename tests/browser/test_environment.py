@@ -92,6 +92,17 @@ def test_a_fault_is_set_in_the_words_of_mail_and_ended(visit: Open, dev: Environ
     page.get_by_role("heading", level=1).filter(has_text="could not be delivered").wait_for()
 
 
+def test_a_fault_of_imap_is_set_without_a_value(visit: Open, dev: Environment) -> None:
+    page = visit("#/faults")
+    page.get_by_role("button", name="New UIDVALIDITY").click()
+    page.get_by_label("Service").select_option("imaps")
+    page.get_by_role("button", name="Set", exact=True).click()
+    page.locator("td", has_text="At IMAP SELECT, on imaps: the folder has a new UIDVALIDITY, once.").wait_for()
+    (rule,) = dev.api("GET", "v1/faults")["faults"]
+    assert (rule["at"], rule["new_validity"], rule["times"]) == ("imap.select", True, 1)
+    dev.api("DELETE", "v1/faults")
+
+
 def test_every_ready_made_fault_is_one_that_the_server_takes(visit: Open, dev: Environment) -> None:
     page = visit("#/faults")
     page.locator(".ready").wait_for()

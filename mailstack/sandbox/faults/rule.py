@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
 
@@ -179,7 +180,7 @@ class Fault(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknow
 
     def __post_init__(self) -> None:
         if self.at not in STEPS:
-            raise ValueError(f"at {self.at!r}: unknown step; use one of {', '.join(sorted(STEPS))}")
+            raise ValueError(_unknown_step(self.at))
         self._check_actions()
         for field, minimum in _MINIMA.items():
             value = getattr(self, field)
@@ -260,6 +261,12 @@ class Fault(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknow
     def from_json(cls, values: Mapping[str, Any]) -> Fault:
         """Rule from JSON, TOML or keyword arguments. Raises msgspec.ValidationError, a ValueError that names the field."""
         return msgspec.convert(values, cls)
+
+
+def _unknown_step(at: str) -> str:
+    similar = get_close_matches(at, STEPS, n=1)
+    hint = f"did you mean {similar[0]!r}?" if similar else f"use one of {', '.join(sorted(STEPS))}"
+    return f"at {at!r}: unknown step; {hint}"
 
 
 def read_rules(octets: bytes) -> tuple[Fault, ...]:

@@ -53,6 +53,27 @@ export const PRESETS = [
         "POP3 refuses the login: another session has the maildrop open.",
         { at: "pop3.pass", reply: "-ERR [IN-USE] the maildrop is locked" },
     ],
+    [
+        "IMAP over quota",
+        "IMAP refuses to store messages in a folder.",
+        { at: "imap.append", reply: "NO [OVERQUOTA] the quota of the account is exceeded" },
+    ],
+    [
+        "New UIDVALIDITY",
+        "Folders get a new UIDVALIDITY when an IMAP client selects them.",
+        { at: "imap.select", new_validity: true, times: 1 },
+    ],
+    [
+        "Removed meanwhile",
+        "A message is removed just before an IMAP client fetches it.",
+        { at: "imap.fetch", expunge: true, times: 1 },
+    ],
+    [
+        "IMAP with less",
+        "IMAP withdraws extensions after the login.",
+        { at: "imap.login", without: ["IDLE", "CONDSTORE", "MOVE"] },
+    ],
+    ["IDLE breaks off", "The connection of an IMAP client in IDLE breaks.", { at: "imap.idling", drop: "before" }],
     ["Disk full", "The server can't store letters.", { at: "disk", error: "full" }],
 ];
 
@@ -80,6 +101,23 @@ export const STEPS = [
     ["pop3.uidl", "at POP3 UIDL"],
     ["pop3.quit", "at POP3 QUIT"],
     ["pop3.any", "at any POP3 command"],
+    ["imap.connect", "at an IMAP connection"],
+    ["imap.login", "at an IMAP login"],
+    ["imap.list", "at IMAP LIST"],
+    ["imap.status", "at IMAP STATUS"],
+    ["imap.select", "at IMAP SELECT"],
+    ["imap.search", "at IMAP SEARCH"],
+    ["imap.fetch", "at IMAP FETCH"],
+    ["imap.store", "at IMAP STORE"],
+    ["imap.copy", "at IMAP COPY"],
+    ["imap.move", "at IMAP MOVE"],
+    ["imap.expunge", "at IMAP EXPUNGE"],
+    ["imap.append", "at IMAP APPEND"],
+    ["imap.idle", "at IMAP IDLE"],
+    ["imap.idling", "during IMAP IDLE"],
+    ["imap.noop", "at IMAP NOOP"],
+    ["imap.logout", "at IMAP LOGOUT"],
+    ["imap.any", "at any IMAP command"],
 ];
 
 /** Effects: field of a rule, text, and example ("" for a field without value). */
@@ -94,6 +132,11 @@ export const ACTIONS = [
     ["tls", "The certificate is", "expired"],
     ["answer", "The lookup fails with", "servfail"],
     ["error", "The disk is", "full"],
+    ["untagged", "It sends unasked", "* OK [ALERT] the disk is full tomorrow"],
+    ["exists", "It reports messages that are not there", "1"],
+    ["expunge", "A message is removed before", ""],
+    ["new_validity", "The folder has a new UIDVALIDITY", ""],
+    ["literals", "Lengths of literals are multiplied by", "0.5"],
 ];
 
 const CERTIFICATES = {
@@ -116,6 +159,8 @@ function conditions(rule) {
         rule.client && `by ${rule.client}`,
         rule.service && `on ${rule.service}`,
         rule.server && `of ${rule.server}`,
+        rule.account && `of ${rule.account}`,
+        rule.folder && `in ${rule.folder}`,
         rule.name && `of ${rule.name}`,
         rule.nth && `the ${ordinal(rule.nth)} time`,
     ].filter(Boolean);
@@ -127,7 +172,7 @@ function effects(rule) {
         rule.reply && `it replies "${rule.reply}"`,
         rule.greylist && `new senders are deferred for ${rule.greylist}`,
         rule.drop && `the connection breaks ${rule.drop} the reply`,
-        rule.speed && `the content is read at ${rule.speed} octets per second`,
+        rule.speed && `octets pass at ${rule.speed} per second`,
         rule.silence && "it stops replying",
         rule.garbage && "it sends garbage",
         rule.without?.length && `${rule.without.join(", ")} is not offered`,
@@ -135,6 +180,11 @@ function effects(rule) {
         rule.answer && `the lookup fails with ${rule.answer.toUpperCase()}`,
         rule.error && (rule.error === "full" ? "the disk is full" : "the write fails"),
         rule.sizes && `sizes are multiplied by ${rule.sizes}`,
+        rule.literals && `lengths of literals are multiplied by ${rule.literals}`,
+        rule.untagged && `it sends "${rule.untagged}" unasked`,
+        rule.exists && `it reports ${rule.exists} ${rule.exists === 1 ? "message that is" : "messages that are"} not there`,
+        rule.expunge && "the first message is removed before",
+        rule.new_validity && "the folder has a new UIDVALIDITY",
     ].filter(Boolean);
     if (rule.delay) list.push(`${list.length ? "after" : "it waits"} ${rule.delay}`);
     return list.join(", ");

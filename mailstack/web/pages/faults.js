@@ -126,7 +126,7 @@ function edit(rule, reload, title = "Set a fault") {
         how.querySelector("input").value = example;
         how.hidden = !example;
     });
-    how.hidden = action === "silence";
+    how.hidden = !ACTIONS.find(([name]) => name === action)[2];
     formDialog(
         title,
         [
@@ -161,6 +161,8 @@ function edit(rule, reload, title = "Set a fault") {
                             ["submissions", "submissions"],
                             ["pop3", "pop3"],
                             ["pop3s", "pop3s"],
+                            ["imap", "imap"],
+                            ["imaps", "imaps"],
                             ["smtp", "capture"],
                         ],
                         rule.service ?? "",
@@ -178,11 +180,17 @@ function edit(rule, reload, title = "Set a fault") {
     );
 }
 
+/** Value of an effect, as JSON has it. */
+function valueOf(action, value) {
+    const example = ACTIONS.find(([name]) => name === action)[2];
+    if (!example) return true;
+    if (action === "without") return value.split(",").map((each) => each.trim());
+    return action === "exists" || action === "literals" ? Number(value) : value;
+}
+
 /** Rule from the values of the form. */
 function ruleFrom({ at, action, value, recipient, sender, service, times }) {
-    const what =
-        action === "silence" ? true : action === "without" ? value.split(",").map((each) => each.trim()) : value;
-    const rule = { at, [action]: what };
+    const rule = { at, [action]: valueOf(action, value) };
     for (const [name, text] of Object.entries({ recipient, sender, service })) if (text) rule[name] = text;
     if (times) rule.times = Number(times);
     return rule;
