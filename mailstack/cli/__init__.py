@@ -16,6 +16,7 @@ COMMANDS = {
     "dns": ("mailstack.cli.dns:dns", "Print the DNS records to publish for each domain."),
     "setup": ("mailstack.cli.setup:setup", "Show how to set up a mail client."),
     "user": ("mailstack.cli.user:user", "Add, import, list and remove accounts; change passwords."),
+    "folder": ("mailstack.cli.folder:folder", "List, create, rename and remove folders of an account."),
     "dkim": ("mailstack.cli.dns:dkim", "Generate DKIM signing keys."),
     "alias": ("mailstack.cli.alias:alias", "Manage aliases: addresses that forward to other addresses."),
     "send": ("mailstack.cli.send:send", "Send a message, as a mail client does."),

@@ -20,6 +20,7 @@ HOW_TO = {
     "dns": "dns",
     "export": "import-and-export",
     "fault add": "faults",
+    "folder list": "folders",
     "import": "import-and-export",
     "queue list": "look-after-the-queue",
     "sendmail": "use-as-sendmail",
