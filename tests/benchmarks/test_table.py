@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.benchmarks import bench_imap, imap_servers
 from tests.benchmarks.crowd import Crowd
 from tests.benchmarks.readers import collect, counted, listed
 from tests.benchmarks.table import ballast, report
@@ -112,3 +113,11 @@ def test_every_row_shows_a_scene_and_stands_in_the_document() -> None:
         assert isinstance(row, Worst) or row.scene in known, row.name
         assert isinstance(row, (Worst, Spread)) or row.side in known[row.scene].sides, row.name
         assert f"| {row.work} |" in page, row.name
+
+
+def test_imap_is_measured_with_a_listener_that_other_rows_do_not_have(tmp_path: Path) -> None:
+    figures = dict(bench_imap.measure(imap_servers.ours, tmp_path / "ours", 30))
+    assert set(bench_imap.TIMES) | set(bench_imap.LIMITS) <= set(figures)
+    assert min(figures.values()) > 0
+    with server(tmp_path / "other", accounts=1) as site:
+        assert site.imap == 0

@@ -31,6 +31,7 @@ submissions = ["tcp:0:interface=127.0.0.1"]
 mx = ["tcp:0:interface=127.0.0.1"]
 pop3 = ["tcp:0:interface=127.0.0.1"]
 pop3s = ["tcp:0:interface=127.0.0.1"]
+{imap}
 [accounts]
 bcrypt_rounds = 4
 require_tls = false
@@ -45,6 +46,8 @@ count = {workers}
 """Everything else is as it comes: TLS, policies, Received, journeys, the log. The load comes from one address in clear,
 as in no real server; and its passwords are hashed at the least cost, for the peer's are not hashed at all."""
 
+IMAP = 'imap = ["tcp:0:interface=127.0.0.1"]'
+
 
 @define
 class Site:
@@ -57,6 +60,7 @@ class Site:
     submission: int = 0
     pop3: int = 0
     submissions: int = 0
+    imap: int = 0
     host: str = "127.0.0.1"
     expected: dict[int, int] = field(factory=dict)
     """How many letters each user's mailbox holds by now."""
@@ -89,11 +93,14 @@ def answers(port: int, patience: float = PATIENCE) -> bool:
     return False
 
 
-def furnish(folder: Path, *, workers: int = 1, accounts: int = USERS, sink: int = 9) -> None:
-    """A new server that does not run, with accounts u1, u2 and so on; letters for far.test go to the port `sink`."""
+def furnish(folder: Path, *, workers: int = 1, accounts: int = USERS, sink: int = 9, imap: bool = False) -> None:
+    """A new server that does not run, with accounts u1, u2 and so on; letters for far.test go to the port `sink`.
+
+    IMAP is by choice: a listener more would weigh in the rows of memory.
+    """
     folder.mkdir(parents=True)
     config, users = folder / "mailstack.toml", folder / "users"
-    config.write_text(CONFIG.format(workers=workers, sink=sink))
+    config.write_text(CONFIG.format(workers=workers, sink=sink, imap=IMAP if imap else ""))
     users.write_text("".join(f"{LOGIN.format(number)} {PASSWORD}\n" for number in range(1, accounts + 1)))
     command("user", "import", "-c", str(config), str(users))
 
@@ -127,6 +134,7 @@ def running(folder: Path, workers: int = 1) -> Iterator[Site]:
             ports["submission"],
             ports["pop3"],
             ports["submissions"],
+            ports.get("imap", 0),
             folder=folder,
             log=log,
         )
@@ -141,10 +149,13 @@ def running(folder: Path, workers: int = 1) -> Iterator[Site]:
 
 def _ports(process: subprocess.Popen[bytes], log: Path, workers: int) -> dict[str, int]:
     ending = time.monotonic() + PATIENCE
+    listeners = (log.parent / "mailstack.toml").read_text().count("tcp:0:")
     while time.monotonic() < ending and process.poll() is None:
         said = log.read_text(errors="replace")
         ports = {name: int(port) for name, port in re.findall(r": (\w+) listens on 127\.0\.0\.1 port (\d+)", said)}
-        if len(ports) == 5 and (workers == 1 or len(re.findall(r"worker \d+ \(pid \d+\) is ready", said)) == workers):
+        if len(ports) == listeners and (
+            workers == 1 or len(re.findall(r"worker \d+ \(pid \d+\) is ready", said)) == workers
+        ):
             return ports
         time.sleep(0.02)
     raise ConnectionError(f"the server does not start: {log.read_text(errors='replace')[-500:]}")
