@@ -40,7 +40,7 @@ LETTERS: dict[str, Callable[[], bytes]] = {
     "blanks": lambda: of_type("text/plain", b" " * 2 * MIB),
     "base64": lambda: within(of_type("image/png", PICTURE * (16 * MIB // len(PICTURE)), "base64")),
     "quoted": lambda: within(of_type("image/png", b"=41" * (4 * MIB), "quoted-printable")),
-    "like boundaries": lambda: within(of_type("text/plain", b"\r\n--Bx" * (2 * MIB))),
+    "like boundaries": lambda: within(of_type("text/plain", (b"\r\n--B" + b"x" * 123) * (16 * MIB // 128))),
     "HTML of text": lambda: of_type("text/html", b"x" * 2 * MIB),
     "HTML of brackets": lambda: of_type("text/html", b"<" * 2 * MIB),
     "HTML of references": lambda: of_type("text/html", b"&" * 2 * MIB),
