@@ -32,3 +32,4 @@ class ImapSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     expunge_grace: Duration = read_duration("10m")
     bare_lf: bool = False
     compression: bool = False
+    seen_by_pop3: bool = True

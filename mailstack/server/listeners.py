@@ -59,7 +59,10 @@ class Pop3Listeners:
         require_tls, limits = kit.config.accounts.require_tls, kit.config.limits
         service = "pop3s" if implicit_tls else "pop3"
         session_limits = Pop3Limits(
-            idle_timeout=limits.pop3_idle, write_timeout=limits.pop3_write, errors=limits.errors
+            idle_timeout=limits.pop3_idle,
+            write_timeout=limits.pop3_write,
+            errors=limits.errors,
+            sets_seen=kit.config.imap.seen_by_pop3,
         )
         mailboxes, clock = self._storage.mailboxes or self._storage.store.mailboxes, kit.runtime.clock
 

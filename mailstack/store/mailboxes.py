@@ -175,11 +175,17 @@ class MailboxStore(Protocol):
         """Several letters by uid, in one query; missing and damaged ones are left out."""
 
     async def update(
-        self, mailbox: str, *, collected: Sequence[int], deleted: Sequence[int], steps: Sequence[Step]
+        self,
+        mailbox: str,
+        *,
+        collected: Sequence[int],
+        deleted: Sequence[int],
+        steps: Sequence[Step],
+        sets_seen: bool = True,
     ) -> list[Step]:
-        """Marks letters (uids) as collected and seen, and removes others, atomically (RFC 1939 §6).
+        r"""Marks letters (uids) as collected, and removes others, atomically (RFC 1939 §6).
 
-        Returns the written `steps`. A letter gets "collected" only once.
+        Returns the written `steps`. A letter gets "collected" only once. `sets_seen`: whether it gets \Seen as well.
         """
 
     async def octets_in(self, mailbox: str) -> int:

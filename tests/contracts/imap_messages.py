@@ -205,6 +205,16 @@ def test_what_pop3_retrieves_is_seen(subject: Subject) -> None:
     assert status(subject).modseq == since + 2
 
 
+def test_what_pop3_retrieves_stays_unseen_by_choice(subject: Subject) -> None:
+    """IMAP-122."""
+    step = Step(place(subject), 3000.0, SERVER, "collected", {"by": BOB.key})
+    since = status(subject)
+    update = subject.store.mailboxes.update
+    assert subject.run(update(BOB.key, collected=[1], deleted=[], steps=[step], sets_seen=False)) == [step]
+    assert [each.flags for each in messages(subject)] == [Flags(0, 0)]
+    assert status(subject) == since
+
+
 def test_an_open_maildrop_keeps_no_imap_client_out(subject: Subject) -> None:
     """IMAP-121."""
     mailboxes = subject.store.mailboxes

@@ -130,12 +130,31 @@ def test_idle_reports_what_pop3_deletes(process: Process) -> None:
         assert bob.count() == 0
 
 
-def pop3(process: Process, *, delete: bool = False) -> list[bytes]:
-    """The unique ids that a POP3 client sees; it deletes all letters on request."""
+@pytest.mark.parametrize("seen_by_pop3", [True, False])
+def test_what_pop3_retrieves_is_seen_by_choice(tmp_path: Path, *, seen_by_pop3: bool) -> None:
+    r"""IMAP-122: RETR sets \Seen, unless the setting is off, and an open IMAP session is told."""
+    config = imap_server(tmp_path)
+    config.write_text(f"{config.read_text()}\n[imap]\nseen_by_pop3 = {str(seen_by_pop3).lower()}\n")
+    with serve(config, services=4) as process:
+        submit(process, "one", "two")
+        with Client(process) as bob:
+            until(lambda: bob.count() == 2, "two letters have come")
+            pop3(process, retrieve=1)
+            unseen = [b"2"] if seen_by_pop3 else [b"1 2"]
+            assert bob.ask("status", "INBOX", "(UNSEEN)") == [
+                b"INBOX (UNSEEN 1)" if seen_by_pop3 else b"INBOX (UNSEEN 2)"
+            ]
+            until(lambda: bob.ask("uid", "SEARCH", "UNSEEN") == unseen, "the session has its news")
+
+
+def pop3(process: Process, *, retrieve: int = 0, delete: bool = False) -> list[bytes]:
+    """The unique ids that a POP3 client sees; it retrieves a letter, and deletes all letters, on request."""
     reader = poplib.POP3("127.0.0.1", process.ports["pop3"], timeout=PATIENCE)
     reader.user("bob")
     reader.pass_("bob")
     ids = [line.split()[1] for line in reader.uidl()[1]]
+    if retrieve:
+        reader.retr(retrieve)
     for number in range(1, len(ids) + 1) if delete else ():
         reader.dele(number)
     reader.quit()
@@ -169,3 +188,18 @@ def test_an_account_that_is_removed_takes_its_folders_along(tmp_path: Path) -> N
         add_accounts(config, "bob@home.test")
         with Client(process) as bob:
             assert b"Work" not in b"".join(bob.ask("list"))
+
+
+def test_commands_change_folders_beside_open_sessions(tmp_path: Path) -> None:
+    """IMAP-47: a session lists what `mailstack folder` made, and ends when its folder is removed."""
+    config = imap_server(tmp_path)
+    with serve(config, services=4) as process:
+        bob = Client(process)
+        command("folder", "create", "-c", str(config), "bob@home.test", "Lists/python")
+        assert b"Lists/python" in b"".join(bob.ask("list"))
+        command("folder", "rename", "-c", str(config), "bob@home.test", "Lists/python", "Work")
+        assert bob.ask("select", "Work") == [b"0"]
+        command("folder", "remove", "-c", str(config), "--yes", "bob@home.test", "Work")
+        with pytest.raises(imaplib.IMAP4.abort):
+            until(lambda: bob.noop()[0] != "OK", "the session ends")
+        bob.shutdown()

@@ -57,6 +57,8 @@ class Pop3Limits(Struct, frozen=True):
     """Maximum wrong passwords before the connection is closed."""
     errors: int = 20
     """Maximum refused commands in a row before the connection is closed."""
+    sets_seen: bool = True
+    r"""Whether collected messages get \Seen, which IMAP clients show."""
 
 
 class Dialogue:

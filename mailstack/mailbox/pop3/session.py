@@ -39,8 +39,13 @@ class Update:
         server: str,
         facts: Mapping[str, Any],
         pause: Callable[[float], Awaitable[object]],
+        sets_seen: bool = True,
     ) -> None:
-        """`facts` explain the `collected` steps: account, client, TLS. `pause` returns after a number of seconds."""
+        r"""`facts` explain the `collected` steps: account, client, TLS. `pause` returns after a number of seconds.
+
+        `sets_seen`: whether collected letters get \Seen.
+        """
+        self._sets_seen = sets_seen
         self._pause = pause
         self._drop = drop
         self._mailboxes = mailboxes
@@ -70,7 +75,11 @@ class Update:
         steps = list(self._collected.values())
         try:
             stored_steps = await self._mailboxes.update(
-                self._drop.mailbox, collected=list(self._collected), deleted=deleted, steps=steps
+                self._drop.mailbox,
+                collected=list(self._collected),
+                deleted=deleted,
+                steps=steps,
+                sets_seen=self._sets_seen,
             )
         except StoreError as error:
             _log.error("can't update the maildrop of %s: %s", self._drop.mailbox, error)
@@ -127,7 +136,8 @@ async def serve(
             drop = Maildrop(maildrop)
             facts = _facts(dialogue, maildrop.mailbox, protocol)
             at = hostname if holder_of is None else holder_of(maildrop.mailbox)
-            update = Update(drop, mailboxes, clock, journal, server=at, facts=facts, pause=pause)
+            sets_seen = dialogue.limits.sets_seen
+            update = Update(drop, mailboxes, clock, journal, server=at, facts=facts, pause=pause, sets_seen=sets_seen)
             dialogue.ok(f"maildrop has {drop}")
             budget = memory_budget or MemoryBudget(MAX_TOTAL_OCTETS)
             removed = await _transact(Pop3Transaction(dialogue, drop, mailboxes, update.collect, budget), update)

@@ -182,11 +182,19 @@ class SharedInbox:
             await self._mailboxes.release(mailbox, owner)
 
     async def update(
-        self, mailbox: str, *, collected: Sequence[int], deleted: Sequence[int], steps: Sequence[Step]
+        self,
+        mailbox: str,
+        *,
+        collected: Sequence[int],
+        deleted: Sequence[int],
+        steps: Sequence[Step],
+        sets_seen: bool = True,
     ) -> list[Step]:
         """Deletes letters from the index as well, where the pages can restore them for some time."""
         if mailbox != ARCHIVE:
-            return await self._mailboxes.update(mailbox, collected=collected, deleted=deleted, steps=steps)
+            return await self._mailboxes.update(
+                mailbox, collected=collected, deleted=deleted, steps=steps, sets_seen=sets_seen
+            )
         if deleted:
             await self._index.soft_delete(ItemFilter(numbers=tuple(deleted)))
-        return await self._mailboxes.update(ARCHIVE, collected=collected, deleted=(), steps=steps)
+        return await self._mailboxes.update(ARCHIVE, collected=collected, deleted=(), steps=steps, sets_seen=sets_seen)

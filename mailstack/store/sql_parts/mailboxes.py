@@ -110,7 +110,13 @@ class SqlMailboxes:
         return await self._readers.do(lambda connection: self._contents_of_entries(connection, mailbox, uids))
 
     async def update(
-        self, mailbox: str, *, collected: Sequence[int], deleted: Sequence[int], steps: Sequence[Step]
+        self,
+        mailbox: str,
+        *,
+        collected: Sequence[int],
+        deleted: Sequence[int],
+        steps: Sequence[Step],
+        sets_seen: bool = True,
     ) -> list[Step]:
         locks = self._locks if mailbox in self.owners else None
 
@@ -118,7 +124,13 @@ class SqlMailboxes:
             if locks is not None and not locks.is_held(transaction, mailbox):
                 raise MaildropInUse(f"the lock of the maildrop {mailbox} was lost; nothing was changed")
             return maildrop_writes.update(
-                transaction, mailbox, collected, deleted, steps, subscriptions=self._subscriptions
+                transaction,
+                mailbox,
+                collected,
+                deleted,
+                steps,
+                sets_seen=sets_seen,
+                subscriptions=self._subscriptions,
             )
 
         written: list[Step] = await self._writer.do(update)

@@ -54,6 +54,7 @@ def update(
     deleted: Sequence[int],
     steps: Sequence[Step],
     *,
+    sets_seen: bool,
     subscriptions: OutboxSubscriptions,
 ) -> list[Step]:
     """Marks letters as collected, removes the deleted ones, and writes the steps.
@@ -69,7 +70,7 @@ def update(
             collected_steps.find(transaction, held.id, part)
         letters, _ = removals.remove(transaction, held, deleted)
         transaction.drop_contents(letters)
-        if seen := set(collected) - set(deleted):
+        if sets_seen and (seen := set(collected) - set(deleted)):
             imap_flags.store_flags(transaction, name, sorted(seen), FlagChange(added=Flags(SEEN, 0)), None)
     collected_steps.write(transaction)
     batch.announce(collected_steps.new)

@@ -64,7 +64,13 @@ class Shelf:
         return {uid: self.letters[uid] for uid in uids if uid in self.letters}
 
     async def update(
-        self, mailbox: str, *, collected: Sequence[int], deleted: Sequence[int], steps: Sequence[Step]
+        self,
+        mailbox: str,
+        *,
+        collected: Sequence[int],
+        deleted: Sequence[int],
+        steps: Sequence[Step],
+        sets_seen: bool = True,
     ) -> list[Step]:
         self._fail("update")
         self.updates += 1
