@@ -8,20 +8,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Coroutine, Sequence
-from concurrent.futures import Future
-from functools import partial
-from typing import Any, TypeVar
-
-from twisted.internet.defer import Deferred
+from typing import Any
 
 from mailstack.letter import LetterId
 from mailstack.letter.address import key_of
 from mailstack.letter.delivery import Step
 from mailstack.letter.letter import read_all
 from mailstack.store import Filter, Store, StoreError
+from mailstack.testing.change_waiter import ChangeWaiter
 from mailstack.testing.letter import Letter
-
-T = TypeVar("T")
 
 # Pytest shows the line of the test instead of these frames; --full-trace shows them.
 __tracebackhide__ = True
@@ -47,8 +42,8 @@ class ReceivedLog:
         self._last_steps: dict[LetterId, dict[str, Step]] = {}
         """Last POSITION_STEPS step by letter and recipient (an Address.key)."""
         self._aliases: dict[LetterId, dict[str, list[str]]] = {}
-        self._changes = 0
-        self._waiting: list[Deferred[None]] = []
+        self.changes = ChangeWaiter(spawn)
+        """Waits for new letters and steps, and for changes of mailboxes."""
 
     def read_from(self, store: Store) -> None:
         """Set the store that has the contents."""
@@ -61,7 +56,7 @@ class ReceivedLog:
         with self._lock:
             for step in steps:
                 self._record(step)
-        self._notify()
+        self.changes.notify()
 
     def _record(self, step: Step) -> None:
         if step.step == "submitted" or (step.step == "exchanged" and step.server in self._entry_servers):
@@ -86,7 +81,7 @@ class ReceivedLog:
             pass  # `clear` has removed it
         finally:
             self._reading -= 1
-            self._notify()
+            self.changes.notify()
 
     # --- queries of tests
 
@@ -125,64 +120,4 @@ class ReceivedLog:
     async def contents_read(self) -> None:
         """Wait until all letters submitted so far are readable. In the reactor's thread."""
         while self._reading:
-            await self._next_change()
-
-    def watch(
-        self,
-        find: Callable[[], Coroutine[Any, Any, T | None]],
-        reactor: Any,
-        timeout: float,
-        on_timeout: Callable[[], T],
-    ) -> Future[T]:
-        """Result of `find` as soon as it is not None; after `timeout` seconds the result of `on_timeout`.
-
-        Call it in the reactor's thread; `find` and `on_timeout` are called there.
-        """
-        future: Future[T] = Future()
-        self._spawn(self._watch(find, reactor, timeout, on_timeout, future))
-        return future
-
-    async def _watch(
-        self,
-        find: Callable[[], Coroutine[Any, Any, T | None]],
-        reactor: Any,
-        timeout: float,
-        on_timeout: Callable[[], T],
-        future: Future[T],
-    ) -> None:
-        timer = reactor.callLater(timeout, self._notify)
-        try:
-            while not future.cancelled():
-                changes, expired = self._changes, not timer.active()
-                found = await find()
-                if found is None and expired:
-                    found = on_timeout()
-                    _settle(future, partial(future.set_result, found))
-                elif found is not None:
-                    _settle(future, partial(future.set_result, found))
-                elif changes == self._changes:
-                    await self._next_change()
-                    continue
-                if found is not None or expired:
-                    return
-        except BaseException as error:  # noqa: BLE001 - the waiting thread raises it
-            _settle(future, partial(future.set_exception, error))
-        finally:
-            if timer.active():
-                timer.cancel()
-
-    async def _next_change(self) -> None:
-        change: Deferred[None] = Deferred()
-        self._waiting.append(change)
-        await change
-
-    def _notify(self) -> None:
-        self._changes += 1
-        waiting, self._waiting = self._waiting, []
-        for change in waiting:
-            change.callback(None)
-
-
-def _settle(future: Future[Any], set_outcome: Callable[[], None]) -> None:
-    if future.set_running_or_notify_cancel():
-        set_outcome()
+            await self.changes.next_change()

@@ -139,7 +139,7 @@ class LetterWaiter:
         def on_timeout() -> list[Letter]:
             raise NoSuchLetter(self._failure(criteria, count, timeout, found, blocks=blocks))
 
-        return received.watch(find, self._reactor, timeout, on_timeout)
+        return received.changes.watch(find, self._reactor, timeout, on_timeout)
 
     def watch_for_none(self, criteria: LetterCriteria, within: float) -> Future[None]:
         """Waits `within` seconds for the absence of a match; raises NoSuchLetter if one is submitted."""
@@ -151,7 +151,7 @@ class LetterWaiter:
                 if not any(criteria.mismatches(letter, received, found)):
                     raise NoSuchLetter(f"expected no {criteria}, but found:\n{_describe(letter, received)}")
 
-        return received.watch(find, self._reactor, within, lambda: None)
+        return received.changes.watch(find, self._reactor, within, lambda: None)
 
     def report(self) -> str:
         """The letters and where each is, for the report of a failed test."""
