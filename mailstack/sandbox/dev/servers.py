@@ -24,7 +24,6 @@ from mailstack.config import (
     SubmissionSettings,
     WebSettings,
 )
-from mailstack.config.imap_settings import ImapSettings
 from mailstack.config.syntax import Endpoint, Size
 from mailstack.config.values import HostName, Keyword
 from mailstack.letter import Address, LetterId
@@ -84,7 +83,7 @@ class Servers:
             config,
             with_faults(imitated, parts.faults, name, store, parts.bad_certificates),
             Storage(with_disk_faults(store, parts.faults, name, clock), shared),
-            UserAccess(submitters, readers, directory, parts.accounts.web_authenticator(), _server_of_mailbox),
+            UserAccess(submitters, readers, directory, parts.accounts.web_authenticator(), server_of_mailbox),
             Observers(parts.index.tap(self.journal), parts.index, parts.log.record),
             WorkerResources(single_process(clock)),
             web,
@@ -140,7 +139,7 @@ class Servers:
         return await self.relay.release(author, recipients, octets, of)
 
 
-def _server_of_mailbox(mailbox: str) -> str:
+def server_of_mailbox(mailbox: str) -> str:
     """Server that reports reading of a mailbox: the POP3 and IMAP ports of home open the mailboxes of both."""
     return HOME if mailbox.endswith(f"@{HOME_DOMAIN}") else WORLD
 
@@ -173,7 +172,7 @@ def home_config(settings: DevSettings, data: Path, world_port: int) -> Config:
         relay=RelaySettings(port=world_port, schedule=settings.schedule),
         limits=NO_TARPIT,
         authentication=NO_AUTHENTICATION,
-        imap=settings.provider.settings() if settings.provider is not None else ImapSettings(),
+        imap=settings.imap,
     )
 
 

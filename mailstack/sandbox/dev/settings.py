@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, field
 
 from mailstack.config import ScheduleSettings
+from mailstack.config.imap_settings import ImapSettings
 from mailstack.config.values import Domain, HostName, Origin
 from mailstack.letter import Address
 from mailstack.letter.envelope import HostPort
@@ -125,6 +126,11 @@ class DevSettings(Struct, frozen=True):
     def provider(self) -> ImapProfile | None:
         """Provider that IMAP imitates. Raises ValueError for an unknown one."""
         return find_profile(self.imap_profile)
+
+    @property
+    def imap(self) -> ImapSettings:
+        """Default folders and limits of IMAP. Raises as `provider`."""
+        return ImapSettings() if self.provider is None else self.provider.settings()
 
     @property
     def accounts(self) -> tuple[tuple[str, str], ...]:
