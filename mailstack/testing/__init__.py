@@ -30,26 +30,35 @@ if TYPE_CHECKING:
     )
     from mailstack.sandbox.simulation import Internet, NotReached, Path, SimulatedReactor, SubmissionRefused
     from mailstack.testing.aiosmtpd import Controller
-    from mailstack.testing.letter import Attachment, Journey, Letter
+    from mailstack.testing.folder_messages import FolderMessage
+    from mailstack.testing.letter import Journey, Letter
     from mailstack.testing.local_mail_server import LocalMailServer, MailstackMixin
+    from mailstack.testing.mail_folder import MailFolder, NoSuchFlag, NoSuchMessage
+    from mailstack.testing.message import Attachment
     from mailstack.testing.pytest_localserver import smtpserver
     from mailstack.testing.smtpdfix import smtpd
+    from mailstack.testing.user_mailbox import UserMailbox
     from mailstack.testing.waiter import NoSuchLetter
 
 __all__ = [
     "Attachment",
     "Controller",
     "Fault",
+    "FolderMessage",
     "Internet",
     "Journey",
     "Letter",
     "LocalMailServer",
+    "MailFolder",
     "MailstackMixin",
+    "NoSuchFlag",
     "NoSuchLetter",
+    "NoSuchMessage",
     "NotReached",
     "Path",
     "SimulatedReactor",
     "SubmissionRefused",
+    "UserMailbox",
     "aiosmtpd",
     "alert",
     "bad_certificate",
@@ -73,13 +82,18 @@ __all__ = [
 ]
 
 _OWN = {
-    "Attachment": "letter",
+    "Attachment": "message",
     "Controller": "aiosmtpd",
+    "FolderMessage": "folder_messages",
     "Journey": "letter",
     "Letter": "letter",
+    "MailFolder": "mail_folder",
     "MailstackMixin": "local_mail_server",
+    "NoSuchFlag": "mail_folder",
     "NoSuchLetter": "waiter",
+    "NoSuchMessage": "mail_folder",
     "LocalMailServer": "local_mail_server",
+    "UserMailbox": "user_mailbox",
     "smtpd": "smtpdfix",
     "smtpserver": "pytest_localserver",
 }

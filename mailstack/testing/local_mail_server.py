@@ -38,9 +38,12 @@ from mailstack.sandbox.dev.time_travel import ClockBusy
 from mailstack.store import Conflict, Filter
 from mailstack.testing.certificates import key_directory
 from mailstack.testing.letter import Journey, Letter
+from mailstack.testing.mail_folder import NoSuchFlag, NoSuchMessage
 from mailstack.testing.reactor_thread import TIMEOUT_S, ReactorThread, awaited, is_in_loop, shared_reactor_thread
 from mailstack.testing.received_log import ReceivedLog
+from mailstack.testing.server_access import ServerAccess
 from mailstack.testing.server_interface import ServerAddresses, ServerFaults
+from mailstack.testing.user_mailbox import UserMailbox
 from mailstack.testing.waiter import LetterCriteria, LetterKeywords, LetterWaiter, NoSuchLetter
 
 T = TypeVar("T")
@@ -58,7 +61,7 @@ ADVANCE_TIMEOUT_S = 300.0
 """Maximum real seconds of one `advance`."""
 GRACE_S = 5.0
 """Seconds beyond the timeout of a wait after which the reactor thread counts as blocked."""
-EXPECTED_ERRORS = (NoSuchLetter, AddressError, PasswordError, Conflict, BadQuery, ClockBusy)
+EXPECTED_ERRORS = (NoSuchLetter, NoSuchFlag, NoSuchMessage, AddressError, PasswordError, Conflict, BadQuery, ClockBusy)
 """Errors that explain themselves: their frames in the reactor's thread are cut off."""
 CLOSE_TIMEOUT_S = 0.2
 """Seconds for open connections to end when the server stops."""
@@ -132,6 +135,7 @@ class LocalMailServer(ServerAddresses):
             reactor, replace(self._settings, keys=key_directory()), received
         )
         received.read_from(environment.store)
+        environment.store.mailboxes.on_change(lambda _: received.changes.notify())
         await environment.start()
 
     def stop(self) -> None:
@@ -159,6 +163,11 @@ class LocalMailServer(ServerAddresses):
         """Forward an address of home.test to other addresses, local or remote. Raises as `add_account`."""
         alias, *leads_to = [str(parse_address(each, HOME_DOMAIN)) for each in (address, *targets)]
         self._call(lambda: self._running.add_alias(alias, leads_to))
+
+    def mailbox(self, address: str) -> UserMailbox:
+        """The mailbox of an address, with its folders. Raises LookupError for an address of home.test without one."""
+        access = ServerAccess(lambda: self._running, self._call, self._watch, self._result, self._awaited)
+        return UserMailbox(access, address)
 
     @property
     def letters(self) -> list[Letter]:
@@ -276,6 +285,12 @@ class LocalMailServer(ServerAddresses):
 
     def _watch_for_none(self, criteria: LetterCriteria, within: float) -> Future[None]:
         return self._run_settled(lambda: self._waiter.watch_for_none(criteria, within))
+
+    def _watch(
+        self, find: Callable[[], Coroutine[Any, Any, T | None]], timeout: float, on_timeout: Callable[[], T]
+    ) -> Future[T]:
+        changes, reactor = self._received.changes, self._reactor_thread.reactor
+        return self._run(lambda: changes.watch(find, reactor, timeout, on_timeout))
 
     def _run(self, work: Callable[[], T]) -> T:
         """Result of a function that is called in the reactor's thread."""

@@ -85,9 +85,10 @@ SECTIONS = dict(re.findall(r"^## (.*?)\n(.*?)(?=^## |\Z)", TEXT, re.MULTILINE | 
 
 def public(kind):
     names = {name for name in dir(kind) if not name.startswith("_")}
-    return names | set(
-        re.findall(r"^        self\.([a-z]\w*)(?::.*)? =", inspect.getsource(kind.__init__), re.MULTILINE)
-    )
+    sources = [
+        inspect.getsource(each.__init__) for each in kind.__mro__ if "__init__" in vars(each) and each is not object
+    ]
+    return names.union(*(re.findall(r"^        self\.([a-z]\w*)(?::.*)? =", each, re.MULTILINE) for each in sources))
 
 
 @pytest.mark.parametrize(
@@ -105,6 +106,12 @@ def test_every_name_of_an_object_is_told_and_exists(section, kinds):
     others = {"host", "port", "step", "server", "at", "facts"}
     assert told - others == there
     assert not there & others
+
+
+def test_every_name_of_a_mailbox_and_its_folders_is_documented():
+    documented = set(re.findall(r"`\.(\w+)", SECTIONS["A mailbox"]))
+    of_messages = public(testing.FolderMessage) - public(testing.Letter)
+    assert documented == public(testing.UserMailbox) | public(testing.MailFolder) | of_messages
 
 
 def test_every_public_name_is_in_the_reference_and_can_be_imported():
