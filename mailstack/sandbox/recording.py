@@ -11,12 +11,13 @@ from msgspec import Struct
 from mailstack.letter.times import elapsed_text, iso8601
 from mailstack.mailbox.index.feed import Feed
 from mailstack.protocols.connection import Dane, Disconnected, Ending, Engine, Peer, PeerWrapper, TappedEngine
+from mailstack.sandbox.imap_recording import LEFT_OUT, ImapScreen
 
 _DOT = b"\r\n.\r\n"
 _MAX_LINE = 16384
 """Maximum octets of an incomplete line that are buffered. The longest legal line is AUTH with 12288 (RFC 4954 §4)."""
-_LEFT_OUT = "(…)"
-"""Placeholder for credentials and challenges. SCRAM nonces would also make transcripts differ between runs."""
+_LINE_END = 64
+"""Octets at the end of a longer line that are buffered, too: they may announce a literal of IMAP."""
 
 
 class Line:
@@ -37,7 +38,10 @@ class Line:
 class SessionTranscript:
     """Transcript of one connection. Content is replaced by its length."""
 
-    def __init__(self, number: int, client: str, server: str, now: Callable[[], float]) -> None:
+    def __init__(
+        self, number: int, client: str, server: str, now: Callable[[], float], *, is_imap: bool = False
+    ) -> None:
+        """`is_imap`: IMAP from the first line; else the greeting reveals it."""
         self.number = number
         """Ordinal number of the connection."""
         self.client = client
@@ -52,13 +56,16 @@ class SessionTranscript:
         """Remaining octets of the BDAT chunk; None: the content ends with its final dot."""
         self._size = 0
         self._challenged = False
+        self._imap = ImapScreen() if is_imap else None
 
     def __str__(self) -> str:
         return "\n".join((f"#{self.number} {self.client} -> {self.server}", *(f"  {line}" for line in self.lines)))
 
     def event(self, text: str) -> None:
-        """Records an event of the connection."""
+        """Records an event of the connection. IMAP returns to its first state: the event is TLS, or the end."""
         self._flush()
+        if self._imap is not None:
+            self._imap = ImapScreen()
         self._add(Line(self._now(), "-", text))
 
     def feed(self, side: str, octets: bytes) -> None:
@@ -70,18 +77,29 @@ class SessionTranscript:
                 if not whole:
                     break
                 continue
+            if self._imap is not None and self._imap.is_in_literal(side):
+                octets, note = self._imap.skip(side, octets)
+                if note:
+                    self._add(Line(self._now(), side, note))
+                continue
             line, ended, remaining = octets.partition(b"\n")
             if not ended:
-                octets = octets[:_MAX_LINE]
+                octets = _shortened(octets)
                 break
             octets = remaining
-            self._add_text(side, line.rstrip(b"\r").decode("utf-8", "backslashreplace"))
+            self._add_text(side, _shortened(line.rstrip(b"\r")).decode("utf-8", "backslashreplace"))
         self._waiting[side] = octets
 
     def _add(self, line: Line) -> None:
         self.lines.append(line)
 
     def _add_text(self, side: str, text: str) -> None:
+        if self._imap is None and side == "S" and text.startswith("* ") and not self.lines:
+            self._imap = ImapScreen()
+        if self._imap is not None:
+            for shown in self._imap.shown(side, text):
+                self._add(Line(self._now(), side, shown))
+            return
         verb = text[:4].upper()
         self._add(Line(self._now(), side, self._discreet(side, verb, text)))
         if side == "S" and verb == "354 ":
@@ -97,14 +115,14 @@ class SessionTranscript:
         """Text of a line without passwords, challenges and responses."""
         if side == "S":
             self._challenged = verb in {"334 ", "334"} or text.startswith("+ ")
-            return f"{text.partition(' ')[0]} {_LEFT_OUT}" if self._challenged else text
+            return f"{text.partition(' ')[0]} {LEFT_OUT}" if self._challenged else text
         if self._challenged:
             self._challenged = False
-            return _LEFT_OUT
+            return LEFT_OUT
         words = text.split(" ", 2)
         if (verb == "AUTH" and len(words) > 2) or verb == "APOP":
-            return " ".join((*words[:2], _LEFT_OUT))
-        return f"{words[0]} {_LEFT_OUT}" if verb == "PASS" else text
+            return " ".join((*words[:2], LEFT_OUT))
+        return f"{words[0]} {LEFT_OUT}" if verb == "PASS" else text
 
     def _last_command(self) -> str:
         """First four characters of the client's latest line."""
@@ -138,10 +156,17 @@ class SessionTranscript:
         """Records incomplete lines and contents."""
         for side, octets in self._waiting.items():
             size = len(octets) + (self._size if self._content == side else 0)
+            if self._imap is not None:
+                size += self._imap.pending(side)
             if size:
                 self._add(Line(self._now(), side, f"({size} octets, incomplete)"))
         self._waiting = {"C": b"", "S": b""}
         self._content = ""
+
+
+def _shortened(line: bytes) -> bytes:
+    """Beginning and end of a line that is too long."""
+    return line if len(line) <= _MAX_LINE else line[: _MAX_LINE - _LINE_END] + line[-_LINE_END:]
 
 
 class RecordingPeer(PeerWrapper[Any]):
@@ -244,7 +269,8 @@ class _Live(SessionTranscript):
     def __init__(
         self, entry: ProtocolLogEntry, now: Callable[[], float], publish: Callable[[ProtocolLogEntry], None]
     ) -> None:
-        super().__init__(entry.connection, entry.client, entry.server, now)
+        is_imap = entry.service.startswith("imap")
+        super().__init__(entry.connection, entry.client, entry.server, now, is_imap=is_imap)
         self._entry = entry
         self._publish = publish
 

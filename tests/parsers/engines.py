@@ -185,6 +185,22 @@ def _transcript(octets: bytes) -> None:
     same_in_every_cut(octets[:16_000], play)
 
 
+def _imap_transcript(octets: bytes) -> None:
+    """IMAP-23, IMAP-24: a transcript of either side has the same lines in every cut; literals are their size."""
+
+    def play(pieces: Pieces) -> Any:
+        sides = []
+        for side in "CS":
+            transcript = SessionTranscript(1, "client", "server", lambda: 0.0, is_imap=True)
+            for piece in pieces:
+                transcript.feed(side, piece)
+            transcript.event("closed")
+            sides.append([str(line) for line in transcript.lines])
+        return sides
+
+    same_in_every_cut(octets[:16_000], play)
+
+
 def _dots(octets: bytes) -> None:
     """POP-07, SMUG-04: octets stuffed in one cut are unstuffed in another, with the same end."""
     behind = b"+OK\r\n"
@@ -248,6 +264,15 @@ PARSERS = (
         ("sandbox.recording",),
         _transcript,
         (b"EHLO a.test\r\nAUTH PLAIN abc\r\nBDAT 3 LAST\r\nabcPASS x\r\n", b"BDAT 9999\r\n", b"APOP a b\r\nNOOP"),
+    ),
+    Parser(
+        "imap-transcript",
+        ("sandbox.recording", "sandbox.imap_recording"),
+        _imap_transcript,
+        (
+            b'a LOGIN bob "x"\r\nb LOGIN {3}\r\nbob {1+}\r\nx\r\nc AUTHENTICATE PLAIN abc\r\nabc\r\nDONE\r\n',
+            b"* OK hi {3}\r\n+ abc\r\n* 1 FETCH (BODY[] {3}\r\na\r\n X {0}\r\n)\r\n* BAD x\r\n* PREAUTH\r\n* 1 X ~{9999}\r\n",
+        ),
     ),
     Parser(
         "smtp-server",

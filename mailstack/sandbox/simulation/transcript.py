@@ -75,10 +75,10 @@ class Transcript:
         """Sessions of this host or address."""
         return tuple(each for each in self._sessions if name in f"{each.client} {each.server}")
 
-    def add_session(self, client: str, server: str) -> SessionTranscript:
+    def add_session(self, client: str, server: str, *, is_imap: bool = False) -> SessionTranscript:
         """Starts the transcript of a new connection."""
         self._count += 1
-        dialogue = SessionTranscript(self._count, client, server, self._now)
+        dialogue = SessionTranscript(self._count, client, server, self._now, is_imap=is_imap)
         if self._max_lines:
             self._sessions.append(dialogue)
             if self._count % 100 == 0:

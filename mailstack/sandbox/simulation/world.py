@@ -220,7 +220,8 @@ class World:
         """Record a session of a server in the transcript."""
         if not self.transcript.is_enabled:
             return peer
-        dialogue = self.transcript.add_session(self._name_of(peer.remote.host), f"{server} ({service})")
+        client, is_imap = self._name_of(peer.remote.host), service.startswith("imap")
+        dialogue = self.transcript.add_session(client, f"{server} ({service})", is_imap=is_imap)
         return record_server_session(peer, engine, dialogue)
 
     def caller_of(self, host: Host, name: str, client_tls: ClientTls | None = None) -> Connector:
