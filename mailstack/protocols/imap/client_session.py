@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar
 
-from mailstack.protocols.connection import Disconnected, Ending, Peer
+from mailstack.protocols.connection import Disconnected, Ending, Peer, Woken
 from mailstack.protocols.imap.client import (
     CommandString,
     ImapClientEngine,
@@ -55,7 +55,7 @@ class ImapClientSession:
 
     def __init__(
         self,
-        peer: Peer[ImapClientEvent],
+        peer: Peer[ImapClientEvent | Woken],
         engine: ImapClientEngine,
         *,
         timeout: float = 600.0,
@@ -197,19 +197,43 @@ class ImapClientSession:
 
     async def idle(self, wait: Callable[[Callable[[], Awaitable[ImapData]]], Awaitable[T]]) -> T:
         """IDLE while `wait` runs: its argument gives the next news. Other responses are skipped."""
-        tag, octets = self._engine.command(b"IDLE")
-        self._peer.send(octets)
-        if not isinstance(event := await self._next(), ImapContinuation):
-            raise self._refusal(event)
+        tag = await self._start_idle()
         try:
             return await wait(self._news)
         finally:
             self._peer.send(self._engine.done())
             await self._result(tag)
 
+    async def idle_until_woken(self, on_news: Callable[[ImapData], None]) -> None:
+        """IDLE until `wake`; `on_news` gets the news, also those that come before the end of the command.
+
+        A server that ends it with BYE, such as an autologout, raises ImapRefused with its text.
+        """
+        tag = await self._start_idle()
+        while not isinstance(event := await self._event(), Woken):
+            if isinstance(event, ImapData):
+                on_news(event)
+            elif _ends_idle(event):
+                self._peer.close()
+                raise self._refusal(event)
+        self._peer.send(self._engine.done())
+        for data in (await self._result(tag)).data:
+            on_news(data)
+
+    def wake(self) -> None:
+        """End `idle_until_woken`; without effect on other commands."""
+        self._peer.wake()
+
+    async def _start_idle(self) -> str:
+        tag, octets = self._engine.command(b"IDLE")
+        self._peer.send(octets)
+        if not isinstance(event := await self._next(), ImapContinuation):
+            raise self._refusal(event)
+        return tag
+
     async def _news(self) -> ImapData:
         while not isinstance(event := await self._next(), ImapData):
-            if isinstance(event, ImapStatusResponse) and (event.tag != "*" or event.status == "BYE"):
+            if _ends_idle(event):
                 raise self._refusal(event)
         return event
 
@@ -265,8 +289,13 @@ class ImapClientSession:
             self._engine.is_literal_plus = "LITERAL+" in self.capabilities
 
     async def _next(self) -> ImapStatusResponse | ImapContinuation | ImapData:
-        event: ImapClientEvent | Ending = await self._peer.next_event(self._timeout)
-        if isinstance(event, ImapStatusResponse | ImapContinuation | ImapData):
+        while isinstance(event := await self._event(), Woken):
+            pass
+        return event
+
+    async def _event(self) -> ImapStatusResponse | ImapContinuation | ImapData | Woken:
+        event: ImapClientEvent | Woken | Ending = await self._peer.next_event(self._timeout)
+        if isinstance(event, ImapStatusResponse | ImapContinuation | ImapData | Woken):
             return event
         if isinstance(event, ImapViolation | Disconnected):
             raise self._lost(event.reason or "the connection is gone")
@@ -280,3 +309,8 @@ class ImapClientSession:
     def _lost(self, reason: str) -> ImapConnectionLost:
         self._peer.close()
         return ImapConnectionLost(reason)
+
+
+def _ends_idle(event: ImapClientEvent) -> bool:
+    """Whether a response in IDLE means that the server has ended it."""
+    return isinstance(event, ImapStatusResponse) and (event.tag != "*" or event.status == "BYE")

@@ -180,3 +180,21 @@ def test_idle_that_is_refused(answer: bytes) -> None:
 
     with pytest.raises((ImapRefused, ImapConnectionLost)):
         visit(b"* OK [CAPABILITY X] hi\r\n" + answer, errand)
+
+
+@pytest.mark.parametrize("answer", [b"A1 NO not now\r\n", b"+ idling\r\n* BYE not now\r\n"])
+def test_idle_until_woken_gives_the_reason_of_its_end(answer: bytes) -> None:
+    async def errand(session: ImapClientSession) -> None:
+        await session.open()
+        await session.idle_until_woken(print)
+
+    with pytest.raises(ImapRefused, match="not now"):
+        visit(b"* OK [CAPABILITY X] hi\r\n" + answer, errand)
+
+
+def test_a_wake_outside_idle_has_no_effect() -> None:
+    async def errand(session: ImapClientSession) -> None:
+        session.wake()
+        await session.noop()
+
+    run(errand)
