@@ -14,7 +14,7 @@ from mailstack.store import StoreError
 _log = logging.getLogger(__name__)
 
 POLL = 0.25
-"""Seconds between scans for changed accounts, while any session is open."""
+"""Default seconds between scans for changed accounts, while any session is open."""
 
 
 class SessionStore(Protocol):
@@ -69,14 +69,15 @@ class SessionRegistry:
     | no account, where there was one | ends |
     | the browser's session has logged out | ends |
 
-    The store is read when its version of the accounts has changed, or each POLL seconds if it has no version.
+    The store is read when its version of the accounts has changed, or each `poll` seconds if it has no version.
     A store that can't be reached ends nothing.
     """
 
-    def __init__(self, accounts: SessionStore, call_later: Callable[..., Any]) -> None:
-        """`call_later` is the reactor's, because sessions don't follow an adjustable clock."""
+    def __init__(self, accounts: SessionStore, call_later: Callable[..., Any], poll: float = POLL) -> None:
+        """`call_later` is the reactor's, because sessions don't follow an adjustable clock; `poll` is in seconds."""
         self._accounts = accounts
         self._call_later = call_later
+        self._seconds = poll
         self._open: set[RegisteredSession] = set()
         self._unchecked = False
         """Whether a session was opened since the last scan; its login may use credentials read before a change."""
@@ -168,7 +169,7 @@ class SessionRegistry:
     def _poll(self) -> None:
         if not self._is_polling:
             self._is_polling = True
-            self._call_later(POLL, self._tick)
+            self._call_later(self._seconds, self._tick)
 
     def _tick(self) -> None:
         self._is_polling = False

@@ -61,7 +61,7 @@ class MailServer:
         )
         self.submission, self.exchange = receiving.submission, receiving.exchange
         kit = ListenerKit(config, runtime, observers, workers)
-        sessions = SessionRegistry(store.accounts, reactor.callLater)
+        sessions = SessionRegistry(store.accounts, reactor.callLater, storage.session_poll)
         self.listeners = Listeners(
             kit,
             SmtpListeners(kit, receiving, access.submitters, sessions),

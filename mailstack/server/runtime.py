@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from msgspec import Struct, field
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 
+from mailstack.accounts.session_registry import POLL
 from mailstack.config.derived import WorkerSlot
 from mailstack.letter.delivery import Journal
 from mailstack.net.clock import ReactorClock
@@ -73,6 +74,8 @@ class Storage(Struct, frozen=True):
     """Disk space that incoming letters must leave free. None: no check."""
     poll: float = 1.0
     """Seconds between checks for changes by other processes."""
+    session_poll: float = POLL
+    """Seconds between checks whether the accounts of open sessions have changed."""
 
 
 class Observers(Struct, frozen=True):
