@@ -25,7 +25,8 @@ work is ready, then jumps to the next call. A seed determines the order of event
     reactor.advance(5 * 86400)  # five days of retries
 
 Files: `internet` is the whole, `world` the DNS and certificates of its hosts, `server` one mail server, `process` one that
-can crash, `users` authors and readers, and `transcript` a log of what they said. Of the reactor, `clock` is time, `loop`
+can crash, `users` authors and readers, `collected` a downloaded letter,
+`mailbox_copy` what an IMAP client keeps, and `transcript` a log of what they said. Of the reactor, `clock` is time, `loop`
 its turns, `network` addresses and paths, `sockets` TCP, and `poll` readiness. `host` is the reactor of the code under
 test, `reactor` that of the test, and `reactor_services` has triggers, threads and names.
 
@@ -38,15 +39,16 @@ TLSMemoryBIOFactory as `clock=reactor`. The dates of certificates are compared w
 from __future__ import annotations
 
 from mailstack.sandbox.recording import SessionTranscript
+from mailstack.sandbox.simulation.collected import CollectedLetter
 from mailstack.sandbox.simulation.host import Host
 from mailstack.sandbox.simulation.internet import Internet
 from mailstack.sandbox.simulation.loop import NotReached
+from mailstack.sandbox.simulation.mailbox_copy import IdleNews, SyncedMailbox, SyncedMessage
 from mailstack.sandbox.simulation.network import Network, Path
 from mailstack.sandbox.simulation.reactor import SimulatedReactor
 from mailstack.sandbox.simulation.server import SimulatedServer
 from mailstack.sandbox.simulation.transcript import SimulatedJourney, Stage, Transcript
 from mailstack.sandbox.simulation.users import (
-    CollectedLetter,
     SimulatedAuthor,
     SimulatedReader,
     SubmissionRefused,
@@ -56,6 +58,7 @@ from mailstack.sandbox.simulation.users import (
 __all__ = [
     "CollectedLetter",
     "Host",
+    "IdleNews",
     "Internet",
     "Network",
     "NotReached",
@@ -69,5 +72,7 @@ __all__ = [
     "Stage",
     "SubmissionRefused",
     "SubmittedLetter",
+    "SyncedMailbox",
+    "SyncedMessage",
     "Transcript",
 ]

@@ -39,7 +39,7 @@ _SERVER_NETWORKS = ("192.0.2.0/24", "198.51.100.0/24", "198.19.0.0/16")
 _USER_NETWORKS = ("203.0.113.0/24", "100.64.0.0/10")
 """Networks for automatic addresses, reserved for documentation and tests (RFC 5737, RFC 2544, RFC 6598)."""
 
-_LISTEN = ListenSettings(submission=("tcp:587",), mx=("tcp:25",), pop3=("tcp:110",))  # type: ignore[arg-type]
+_LISTEN: Any = ListenSettings(submission=("tcp:587",), mx=("tcp:25",), pop3=("tcp:110",), imap=("tcp:143",))  # type: ignore[arg-type]
 
 
 class Internet:

@@ -19,6 +19,7 @@ from mailstack.sandbox.faults.install import IMAP_WRITES, PARTS, CallWrapper, Wr
 from mailstack.sandbox.simulation.host import Host
 from mailstack.sandbox.simulation.reactor import SimulatedReactor
 from mailstack.store import Settlement, Store, StoreError
+from mailstack.store.settings import StoreSettings
 from mailstack.store.sqlite.store import SqliteStore
 
 # ruff: noqa: N802, N803 - the names of methods and arguments are Twisted's
@@ -225,7 +226,10 @@ def sqlite_store(reactor: SimulatedReactor, host: Host) -> Store:
     """New SQLite store in a temporary directory that is removed when the process ends."""
     directory = Path(tempfile.mkdtemp(prefix="mailstack-simulation-"))
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
-    store: Any = AwaitedStore(SqliteStore(host, directory))
+    made = SqliteStore(host, directory, StoreSettings(notifies_others=False))
+    # No other process changes this store; polls of its mark would take hours of real time for a month.
+    made.changes.close()
+    store: Any = AwaitedStore(made)
     reactor.hold_time_while(store.busy)
     return store  # type: ignore[no-any-return]
 

@@ -39,6 +39,8 @@ from mailstack.store.accounts import Account
 MAX_STEPS = 10_000
 _POLL_S = 3600.0
 """Poll interval for changes by other processes, in seconds; a simulation has none."""
+_SESSION_POLL_S = 60.0
+"""Poll interval for changed accounts, in seconds; four polls a second would be most of the work of a day in IDLE."""
 
 
 class RecordingJournal:
@@ -163,7 +165,7 @@ class SimulatedServer:
             with_faults(
                 with_imap_profile(runtime, self._imap_profile, store), world.faults, name, store, world.ca.context
             ),
-            Storage(with_disk_faults(store, world.faults, name, clock), poll=_POLL_S),
+            Storage(with_disk_faults(store, world.faults, name, clock), poll=_POLL_S, session_poll=_SESSION_POLL_S),
             _user_access(config, store, clock),
             Observers(self.journal, recorder=world.record),
             WorkerResources(single_process(clock)),

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import email
-import email.policy
 import re
 from collections.abc import Sequence
-from email.message import EmailMessage
 from email.utils import format_datetime
 from functools import lru_cache
 from typing import Any
@@ -17,17 +14,28 @@ from mailstack.letter import Address, AddressError, Envelope, LetterId, Recipien
 from mailstack.letter.compose import Heading, compose, text_part
 from mailstack.letter.envelope import HostPort
 from mailstack.letter.letter import Octets
+from mailstack.protocols.imap.client import ImapClientEngine, ImapData
+from mailstack.protocols.imap.client_session import ImapClientSession
 from mailstack.protocols.pop3.client import Pop3ClientEngine, Pop3ClientSession
 from mailstack.protocols.sasl.scram_keys import salted
 from mailstack.protocols.smtp.client import ClientEngine as SmtpClient
 from mailstack.protocols.smtp.client_session import SmtpClientSession
 from mailstack.protocols.smtp.replies import Reply
 from mailstack.sandbox.arguments import parse_address
+from mailstack.sandbox.simulation.clock import seconds_of
+from mailstack.sandbox.simulation.collected import CollectedLetter
+from mailstack.sandbox.simulation.mailbox_copy import IdleNews, MailboxCopy, SyncedMailbox, read_news
 from mailstack.sandbox.simulation.server import SimulatedServer
 from mailstack.sandbox.simulation.world import World
 
 TIMEOUT_S = 600.0
-"""Timeout of a user's client for a connection and for each POP3 reply, in virtual seconds."""
+"""Timeout of a user's client for a connection and for each POP3 or IMAP reply, in virtual seconds."""
+
+RENEWAL = "29m"
+"""Default span after which a reader renews IDLE: less than 30 minutes (RFC 2177 §3)."""
+
+SESSION_S = 82_800.0
+"""Maximum virtual seconds of a reader's connection in IDLE; servers end connections after a day."""
 
 _QUEUED_AS = re.compile(r"queued as ([0-9a-z]{15})")
 
@@ -56,40 +64,6 @@ class SubmittedLetter(Struct, frozen=True):
     def refused(self) -> dict[str, Reply]:
         """Replies to refused recipients."""
         return {to: reply for to, reply in self.replies.items() if not reply.positive}
-
-
-class CollectedLetter(Struct, frozen=True):
-    """Letter as its reader downloaded it."""
-
-    octets: bytes
-
-    @property
-    def message(self) -> EmailMessage:
-        """Letter as a message of Python's `email` package."""
-        return email.message_from_bytes(self.octets, policy=email.policy.default)
-
-    @property
-    def subject(self) -> str:
-        return str(self.message["Subject"] or "")
-
-    @property
-    def text(self) -> str:
-        """Plain text of the letter, with LF as line end; empty without one."""
-        part = self.message.get_body(("plain",))
-        return "" if part is None else str(part.get_content()).replace("\r\n", "\n")
-
-    @property
-    def return_path(self) -> str:
-        """Reverse-path of the envelope; empty for a report."""
-        return str(self.message["Return-Path"] or "").strip("<>")
-
-    @property
-    def is_report(self) -> bool:
-        """Whether the letter is a delivery report (RFC 3464)."""
-        return self.message.get_content_type() == "multipart/report"
-
-    def __str__(self) -> str:
-        return self.octets.decode("utf-8", "backslashreplace").replace("\r\n", "\n")
 
 
 _salted = lru_cache(1024)(salted)
@@ -198,7 +172,14 @@ class SimulatedAuthor(SimulatedUser):
 
 
 class SimulatedReader(SimulatedUser):
-    """Reader that downloads letters as a mail client does: POP3, STLS with a verified certificate, login."""
+    """Reader that uses POP3 or IMAP as a mail client does: STARTTLS with a verified certificate, login.
+
+    Each reader is a client with its own copy of each folder, for `sync`.
+    """
+
+    def __init__(self, world: World, address: str, server: SimulatedServer, host: Any) -> None:
+        super().__init__(world, address, server, host)
+        self._copies: dict[str, MailboxCopy] = {}
 
     def collect(self, *, keep: bool = False) -> list[CollectedLetter]:
         """Downloads all letters of the mailbox, the oldest first; `keep` leaves them there.
@@ -227,5 +208,69 @@ class SimulatedReader(SimulatedUser):
         await session.open()
         await session.start_tls(self.server.hostname, verify=True)
         await session.utf8()
+        await session.login(self.address, self._parsed.key)
+        return session
+
+    # --- IMAP
+
+    def sync(self, folder: str = "INBOX", *, qresync: bool = False) -> SyncedMailbox:
+        """Synchronizes the copy of a folder over IMAP; returns it with what is new since the last `sync` of this reader.
+
+        `qresync` uses quick resynchronization (RFC 7162), else all flags are fetched. New messages stay unread.
+        Raises ImapRefused, ImapConnectionLost, ConnectFailed.
+        """
+        return self._world.result_of(self.sync_async(folder, qresync=qresync))
+
+    async def sync_async(self, folder: str = "INBOX", *, qresync: bool = False) -> SyncedMailbox:
+        """Coroutine of `sync`."""
+        session = await self.imap_session()
+        synced = await self._copies.setdefault(folder, MailboxCopy(folder)).sync(session, qresync=qresync)
+        await session.logout()
+        return synced
+
+    def idle(self, span: float | str, folder: str = "INBOX", *, renewal: float | str = RENEWAL) -> list[IdleNews]:
+        """Lets virtual time pass in IDLE (RFC 2177); returns what the server reported about a folder.
+
+        The reader sends IDLE again after each `renewal` (seconds, or "29m"), and connects anew after 23 hours.
+        A server ends IDLE after 30 minutes, and a connection after a day.
+        Raises ImapRefused, ImapConnectionLost, ConnectFailed.
+        """
+        return self._world.result_of(self.idle_async(span, folder, renewal=renewal))
+
+    async def idle_async(
+        self, span: float | str, folder: str = "INBOX", *, renewal: float | str = RENEWAL
+    ) -> list[IdleNews]:
+        """Coroutine of `idle`, for several readers at once: `internet.after(0, lambda: bob.idle_async("29m"))`."""
+        news: list[IdleNews] = []
+        end = self._world.now + seconds_of(span)
+        while (now := self._world.now) < end:
+            await self._idle_until(min(end, now + SESSION_S), folder, seconds_of(renewal), news)
+        return news
+
+    async def _idle_until(self, end: float, folder: str, renewal: float, news: list[IdleNews]) -> None:
+        """IDLE in one connection until a virtual time; adds to `news`."""
+        world = self._world
+
+        def add(data: ImapData) -> None:
+            news.append(read_news(data, world.now))
+
+        session = await self.imap_session()
+        await session.select(folder)
+        while (left := end - world.now) > 0:
+            timer = world.after(min(left, renewal), session.wake)
+            try:
+                await session.idle_until_woken(add)
+            finally:
+                if timer.active():
+                    timer.cancel()
+        await session.logout()
+
+    async def imap_session(self) -> ImapClientSession:
+        """Authenticated IMAP session with the account; no folder is selected."""
+        engine = ImapClientEngine()
+        peer = await self._connector().connect(HostPort(self.server.address, 143), engine, timeout=TIMEOUT_S)
+        session = ImapClientSession(peer, engine, timeout=TIMEOUT_S)
+        await session.open()
+        await session.start_tls(self.server.hostname, verify=True)
         await session.login(self.address, self._parsed.key)
         return session
