@@ -24,6 +24,7 @@ from mailstack.protocols.smtp.replies import Reply
 from mailstack.sandbox.arguments import parse_address
 from mailstack.sandbox.simulation.clock import seconds_of
 from mailstack.sandbox.simulation.collected import CollectedLetter
+from mailstack.sandbox.simulation.host import MAX_RUN
 from mailstack.sandbox.simulation.mailbox_copy import IdleNews, MailboxCopy, SyncedMailbox, read_news
 from mailstack.sandbox.simulation.server import SimulatedServer
 from mailstack.sandbox.simulation.world import World
@@ -235,7 +236,8 @@ class SimulatedReader(SimulatedUser):
         A server ends IDLE after 30 minutes, and a connection after a day.
         Raises ImapRefused, ImapConnectionLost, ConnectFailed.
         """
-        return self._world.result_of(self.idle_async(span, folder, renewal=renewal))
+        idle = self.idle_async(span, folder, renewal=renewal)
+        return self._world.result_of(idle, at_most=seconds_of(span) + MAX_RUN)
 
     async def idle_async(
         self, span: float | str, folder: str = "INBOX", *, renewal: float | str = RENEWAL

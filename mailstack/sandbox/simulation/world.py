@@ -34,7 +34,7 @@ from mailstack.sandbox.faults import Faults
 from mailstack.sandbox.faults.certificates import Kind, certificate_builder, common_name, issue, new_key, sign
 from mailstack.sandbox.recording import record_server_session
 from mailstack.sandbox.simulation.clock import seconds_of
-from mailstack.sandbox.simulation.host import Host
+from mailstack.sandbox.simulation.host import MAX_RUN, Host
 from mailstack.sandbox.simulation.loop import NotReached
 from mailstack.sandbox.simulation.network import Path
 from mailstack.sandbox.simulation.reactor import SimulatedReactor
@@ -207,10 +207,10 @@ class World:
             never.args = (f"{never}\nThe transcript ends with:\n{self.transcript.tail()}",)
             raise
 
-    def result_of(self, work: Deferred[T] | Coroutine[Any, Any, T]) -> T:
+    def result_of(self, work: Deferred[T] | Coroutine[Any, Any, T], *, at_most: float = MAX_RUN) -> T:
         """Run until a Deferred or coroutine has a result; return it, or raise its exception."""
         with self.run_scope():
-            return self.reactor.result_of(work)
+            return self.reactor.result_of(work, at_most=at_most)
 
     def after(self, span: float | str, do: Callable[..., object], *args: object) -> IDelayedCall:
         """Call a function after a virtual time span; run the coroutine that it returns, if any."""

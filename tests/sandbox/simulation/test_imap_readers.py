@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from mailstack.config.imap_settings import ImapSettings
 from mailstack.protocols.imap.client_session import ImapConnectionLost, ImapRefused
 from mailstack.sandbox.faults import new_validity
 from mailstack.sandbox.simulation import Internet, SimulatedReader
@@ -155,6 +156,16 @@ def test_a_day_in_idle_has_few_calls(store: str) -> None:
     assert 86400 <= internet.now < 86402
     assert [each.number for each in news if each.name == "EXISTS"] == [1]
     assert internet.reactor._loop.clock.order - calls < 12_000
+
+
+def test_idle_lasts_longer_than_any_other_call() -> None:
+    """One call runs for at most 30 days, but for IDLE, which has its own span."""
+    internet = Internet(7, transcript=0)
+    imap = ImapSettings(keep_alive=3600, idle_timeout=86400)
+    internet.host("mx.b.test", domains=["b.test"], accounts=["bob@b.test"], imap=imap)
+    before = internet.now
+    assert internet.reader("bob@b.test").idle("31d", renewal="9m") == []
+    assert internet.now - before >= 31 * 86400
 
 
 @pytest.mark.parametrize("store", ["memory", "sqlite"])
