@@ -139,7 +139,7 @@ def test_a_failed_write_leaves_the_target_empty(tmp_path: Path, monkeypatch: pyt
     assert differing(here, there) == []
 
 
-UNFLAGGED = (0, 0, 2, None)
+UNFLAGGED = (0, 0, 2, None, None)
 """Flags, keywords, mod-sequence and save date of a new message."""
 
 
@@ -150,8 +150,8 @@ def one_server() -> Server:
         "letters": [(f"l{n}", "mx.home.test", "", 1.5, 3, "{}", "{}") for n in range(3)],
         "steps": [(f"l{n}", 2**62 + n, 1.5, "mx.home.test", "submitted", "{}") for n in range(3)],
         "mailboxes": [
-            (1, "alice@home.test", 7, 3, 6, 4, 2, 1, 1, 1, 2),
-            (2, "bob@home.test", 9, 2, 3, 2, 1, 1, 0, 1, 1),
+            (1, "alice@home.test", 7, 3, 6, 4, 2, 1, 1, 1, 2, 0),
+            (2, "bob@home.test", 9, 2, 3, 2, 1, 1, 0, 1, 1, 0),
         ],
         "entries": [
             (1, 1, "l0", 0, 3, 1.5, b"", 9, -(2**63), 3, 2.5),
