@@ -18,8 +18,8 @@ from mailstack.mailbox.imap.session import serve as read_folders
 from mailstack.net.listening import ServiceListener
 from mailstack.net.peer import NetPeer
 from mailstack.protocols.imap import responses
-from mailstack.protocols.imap.command_input import InputLimits
 from mailstack.protocols.imap.commands import ImapEvent
+from mailstack.protocols.imap.input_limits import InputLimits
 from mailstack.protocols.imap.server import ImapServerEngine
 from mailstack.protocols.smtp.replies import Reply
 from mailstack.server.listener_kit import ListenerKit

@@ -13,7 +13,7 @@ from mailstack.protocols.imap import commands as imap
 from mailstack.protocols.imap import mailbox_names, sequence_set
 from mailstack.protocols.imap.client import CommandString, ImapClientEngine, ImapContinuation, ImapViolation
 from mailstack.protocols.imap.client_session import ImapClientSession, ImapConnectionLost, ImapRefused
-from mailstack.protocols.imap.command_input import InputLimits
+from mailstack.protocols.imap.input_limits import InputLimits
 from mailstack.protocols.imap.list_patterns import ListPattern
 from mailstack.protocols.imap.server import ImapServerEngine
 from tests.parsers.parser import Parser, Pieces, cuts, same_in_every_cut

@@ -312,5 +312,5 @@ class ImapClientSession:
 
 
 def _ends_idle(event: ImapClientEvent) -> bool:
-    """Whether a response in IDLE means that the server has ended it."""
+    """Whether a response in IDLE ends it."""
     return isinstance(event, ImapStatusResponse) and (event.tag != "*" or event.status == "BYE")

@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from enum import Enum
 
-from msgspec import Struct
-
 from mailstack.protocols.connection import NEED_DATA, Signal
 from mailstack.protocols.imap.append_grammar import LITERAL_AT_END, appended_message, is_in_utf8
 from mailstack.protocols.imap.command_table import COMMANDS, Grammar, ImapState
@@ -22,6 +20,7 @@ from mailstack.protocols.imap.commands import (
     MessageOctets,
     Replace,
 )
+from mailstack.protocols.imap.input_limits import CHUNK, MAX_LITERALS, InputLimits
 from mailstack.protocols.imap.literals import PartialCommand, RefusedLiterals
 from mailstack.protocols.imap.session_grammar import parse_response
 from mailstack.protocols.imap.tokenizer import (
@@ -33,30 +32,9 @@ from mailstack.protocols.imap.tokenizer import (
 )
 from mailstack.protocols.line_buffer import BareLF, LineBuffer, LineTooLong
 
-CHUNK = 65536
-"""Maximum octets of a message in one event."""
-
-MAX_LITERALS = 2000
-"""Maximum literals of one command; a search of 1,000 keys has as many."""
-
 _TAG = re.compile(rb'([^\x00-\x20\x7f-\xff(){%*"\\+]{1,64})(?: |\Z)')
 _HEAD = re.compile(rb'([^\x00-\x20\x7f-\xff(){%*"\\+]{1,64}) ([A-Za-z]{1,20})(?= |\Z)')
 _WITH_MESSAGE = re.compile(rb"[^ ]+ (?:APPEND|REPLACE|UID REPLACE) ", re.IGNORECASE)
-
-
-class InputLimits(Struct, frozen=True):
-    """Limits of input in octets."""
-
-    lines: int = 65536
-    """Maximum octets of one command without its literals, and of a response to a challenge (RFC 7162 §4)."""
-    literals: int = 65536
-    """Maximum octets of the literals inside one command; messages are not among them."""
-    login_literals: int = 8192
-    """Maximum octets of the literals inside one command before login."""
-    discarded: int = 67_108_864
-    """Maximum octets of refused literals of one command that the client does not wait to send (RFC 7888 §4)."""
-    bare_lf: bool = False
-    """Whether LF alone ends a line, too (RFC 3501 §2.2: only CRLF does)."""
 
 
 class Expectation(Enum):

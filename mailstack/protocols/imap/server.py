@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from mailstack.protocols.connection import NEED_DATA, PAUSED, Signal
 from mailstack.protocols.imap import responses
-from mailstack.protocols.imap.command_input import CHUNK, CommandInput, Expectation, InputLimits
+from mailstack.protocols.imap.command_input import CommandInput, Expectation
 from mailstack.protocols.imap.command_table import CommandTable, ImapState
 from mailstack.protocols.imap.commands import ImapEvent, ImapRejected, MessageOctets
 from mailstack.protocols.imap.compression import MAX_PENDING, InflatedInput, InvalidCompression
+from mailstack.protocols.imap.input_limits import CHUNK, InputLimits
 
 
 class ImapServerEngine:

@@ -6,7 +6,7 @@ from typing import Any
 
 from mailstack.protocols.connection import NEED_DATA, PAUSED
 from mailstack.protocols.imap import commands as c
-from mailstack.protocols.imap.command_input import InputLimits
+from mailstack.protocols.imap.input_limits import InputLimits
 from mailstack.protocols.imap.server import ImapServerEngine
 
 NOOP = b"n NOOP\r\n"
