@@ -7,7 +7,7 @@ from typing import Any
 
 from mailstack.letter.times import MAX_DURATION
 from mailstack.net.clock import ReactorClock
-from mailstack.protocols.connection import Disconnected, Ending, Peer, PeerWrapper, Woken
+from mailstack.protocols.connection import Dane, Disconnected, Ending, Peer, PeerWrapper, Woken
 from mailstack.sandbox.faults.faults import Faults
 from mailstack.sandbox.faults.rule import Fault
 from mailstack.store import Store
@@ -96,6 +96,13 @@ class FaultyPeer(PeerWrapper[Any], ABC):
                 return event
             elif (passed := await self._inject(event)) is not None:
                 return passed
+
+    async def start_tls(
+        self, server_name: str | None = None, *, verify: bool = False, dane: Dane | None = None
+    ) -> bool:
+        if self._hang_up or self._broken:
+            return True  # the connection ends before the handshake; the next event is BROKEN
+        return await self._peer.start_tls(server_name, verify=verify, dane=dane)
 
     def close(self) -> None:
         if not self._greeted and self._greeting:

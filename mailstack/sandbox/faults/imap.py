@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from mailstack.protocols.connection import Dane, Ending, Peer
+from mailstack.protocols.connection import Ending, Peer
 from mailstack.protocols.imap.command_table import ImapState
 from mailstack.protocols.imap.commands import (
     Authenticate,
@@ -100,13 +100,6 @@ class FaultyImap(FaultyPeer):
             self._start_idling()
         self._is_replied = self._is_replied or is_last
         self._broken = self._broken or self._output.is_closed
-
-    async def start_tls(
-        self, server_name: str | None = None, *, verify: bool = False, dane: Dane | None = None
-    ) -> bool:
-        if self._hang_up or self._broken:
-            return True  # the connection ends before the handshake; the next event is BROKEN
-        return await self._peer.start_tls(server_name, verify=verify, dane=dane)
 
     async def drain(self, timeout: float) -> bool:
         return await self._output.flush(timeout) and await self._peer.drain(timeout)

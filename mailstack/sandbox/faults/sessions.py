@@ -10,7 +10,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from mailstack.letter import Address
-from mailstack.protocols.connection import Dane, Peer
+from mailstack.protocols.connection import Peer
 from mailstack.protocols.pop3.commands import Pop3AuthResponse, Pop3Event, Pop3Rejected
 from mailstack.protocols.pop3.server import Pop3ServerEngine
 from mailstack.protocols.smtp.commands import (
@@ -73,13 +73,6 @@ class FaultySmtp(FaultyPeer):
             if not octets.startswith(b"2"):
                 self._recipients.pop()
         super().send(octets)
-
-    async def start_tls(
-        self, server_name: str | None = None, *, verify: bool = False, dane: Dane | None = None
-    ) -> bool:
-        if self._hang_up or self._broken:
-            return True  # the connection ends before the handshake; the next event is BROKEN
-        return await self._peer.start_tls(server_name, verify=verify, dane=dane)
 
     async def _inject(self, event: Any) -> Any:
         if isinstance(event, Chunk):
