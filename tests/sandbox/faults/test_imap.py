@@ -307,42 +307,6 @@ def test_an_account_over_quota(internet: Internet) -> None:
     internet.result_of(work())
 
 
-async def _never(news: Callable[[], Awaitable[Any]]) -> Any:
-    while True:
-        await news()
-
-
-def test_idle_that_breaks_off_after_a_while(internet: Internet) -> None:
-    for effect in ({"drop": "before"}, {"reply": "* BYE going down"}):
-        session, before = opened(internet), internet.now
-        internet.faults.add(Fault.from_json({"at": "imap.idling", "delay": "9m", "times": 1, **effect}))
-        with pytest.raises((ImapConnectionLost, ImapRefused)):
-            internet.result_of(session.idle(_never))
-        assert 540 <= internet.now - before < 542
-
-
-def test_idle_that_falls_silent(internet: Internet) -> None:
-    """The server's "still here" ends with the silence, and so does the news of a delivery."""
-    session, before = opened(internet), internet.now
-    internet.faults.add(Fault(at="imap.idling", delay="3m", silence=True))
-    internet.after("4m", lambda: internet.author("bob@b.test").submit_async(to="bob@b.test", subject="News"))
-    with pytest.raises(ImapConnectionLost):
-        internet.result_of(session.idle(_never))
-    assert 600 <= internet.now - before < 800
-
-
-def test_news_in_idle_that_are_not_true(internet: Internet) -> None:
-    session = opened(internet)
-    internet.faults.add(Fault(at="imap.idling", delay="1m", exists=1, times=1))
-
-    async def wait(news: Callable[[], Awaitable[Any]]) -> Any:
-        return await news()
-
-    data = internet.result_of(session.idle(wait))
-    assert (data.name, data.number) == ("EXISTS", 3)
-    assert len(internet.result_of(session.search(b"ALL"))) == 2
-
-
 def test_every_command_has_a_step_or_belongs_to_any(internet: Internet) -> None:
     """A command without a step of its own is not in the way of a session."""
     session = opened(internet)
