@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 
 class KnownStatus(Struct, frozen=True):
-    """What the client was told of a folder last, or would have been."""
+    """State of a folder that the client received last, or would have received."""
 
     validity: int = 0
     messages: int = 0

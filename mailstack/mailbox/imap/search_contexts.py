@@ -32,7 +32,7 @@ ReadValues = Callable[[Sequence[SortKey], Sequence[int], SelectedMailbox, str], 
 
 
 class SearchContext(Struct):
-    """Result of one search or sort that the client is told changes of."""
+    """Result of one search or sort that is kept up to date for the client."""
 
     tag: str
     key: SearchKey
