@@ -29,12 +29,19 @@ ARE_MANY_CHANGED = f"""SELECT COUNT(*) FROM (SELECT 1 FROM entries WHERE mailbox
 FEW_CHANGED_MESSAGES = f"""SELECT {", ".join(MESSAGE[:-1])}, COALESCE(saved, at) AS saved FROM entries
     WHERE mailbox = ? AND modseq > ? AND uid + 0 > ? ORDER BY uid + 0 LIMIT ?"""
 """Search by mod-sequence, for fewer than FEW_CHANGED messages among any number. The sum excludes the other index."""
+POSITIONS = "SELECT name, validity, modseq FROM mailboxes"
 HISTORY = "SELECT id, modseq, known_from FROM mailboxes WHERE name = ?"
 EXPUNGED = "SELECT uids FROM expunged WHERE mailbox = ? AND modseq > ? ORDER BY modseq"
 
 
 def statuses(count: int) -> str:
     return f"SELECT {', '.join(STATUS)} FROM mailboxes WHERE name IN {placeholders(count)}"
+
+
+def entries_of(count: int) -> str:
+    """Entries of letters: rows of letter, mailbox, uid and flags. Removed messages have a negative mailbox."""
+    return f"""SELECT e.letter AS letter, m.name AS mailbox, e.uid AS uid, e.flags AS flags FROM entries AS e
+        JOIN mailboxes AS m ON m.id = e.mailbox WHERE e.letter IN {placeholders(count)} ORDER BY m.name, e.uid"""
 
 
 def keywords_of(count: int) -> str:

@@ -90,6 +90,16 @@ class MailboxMessage(NamedTuple):
     """Time at which it entered this mailbox, seconds since 1970 (RFC 8514)."""
 
 
+class LetterEntry(NamedTuple):
+    """Entry of a letter in one mailbox."""
+
+    letter: LetterId
+    mailbox: str
+    uid: int
+    system: int
+    """System flags, as in `Flags`."""
+
+
 class FlagChange(Struct, frozen=True):
     """STORE of flags: `removed` are cleared, then `added` set; a replacement removes all others."""
 
@@ -208,6 +218,12 @@ class MailboxStore(Protocol):
         """The first `limit` messages with a greater uid than `after` and a greater mod-sequence than `changed_since`,
         by uid.
         """
+
+    async def entries_of(self, letters: Sequence[LetterId]) -> list[LetterEntry]:
+        """Entries of letters in all mailboxes, without removed ones, by mailbox and uid."""
+
+    async def positions(self) -> dict[str, tuple[int, int]]:
+        """Validity and highest mod-sequence of every mailbox, by name: what changed since is found by comparison."""
 
     async def removals(self, mailbox: str, since: int) -> Removals:
         """Messages that were removed after the mod-sequence `since`."""

@@ -242,3 +242,29 @@ def test_a_mailbox_that_is_not_there_has_no_flags(subject: Subject) -> None:
     with pytest.raises(NoSuchFolder):
         subject.run(mailboxes.add_keywords("nobody@home.test", ["x"]))
     assert subject.run(mailboxes.removals("nobody@home.test", 1)).uids == []
+
+
+def test_entries_of_letters_are_found_in_all_mailboxes(subject: Subject) -> None:
+    """IMAP-113: pages change what a client of IMAP shows."""
+    mailboxes = subject.store.mailboxes
+    first, second, other = place(subject), place(subject), place(subject, mailbox=ALICE.key)
+    add(subject, [2], SEEN | FLAGGED)
+    subject.run(mailboxes.copy(ALICE.key, [1], BOB.key, 3000.0))
+    found = subject.run(mailboxes.entries_of([other, second, "unknown"]))
+    assert found == [(other, ALICE.key, 1, 0), (second, BOB.key, 2, SEEN | FLAGGED), (other, BOB.key, 3, 0)]
+    subject.run(mailboxes.keep_removed(BOB.key, 60.0))
+    add(subject, [1], DELETED)
+    subject.run(mailboxes.expunge(BOB.key))
+    assert subject.run(mailboxes.entries_of([first])) == [], "a removed message is in no mailbox"
+    assert subject.run(mailboxes.entries_of([])) == []
+
+
+def test_positions_tell_which_mailboxes_have_changed(subject: Subject) -> None:
+    place(subject)
+    place(subject, mailbox=ALICE.key)
+    before = subject.run(subject.store.mailboxes.positions())
+    assert before[BOB.key] == (status(subject).validity, status(subject).modseq)
+    add(subject, [1], SEEN)
+    after = subject.run(subject.store.mailboxes.positions())
+    assert {name for name in after if after[name] != before.get(name)} == {BOB.key}
+    assert after[BOB.key][1] > before[BOB.key][1]

@@ -13,7 +13,7 @@ from mailstack.store.data_directory import Location
 from mailstack.store.locks import Turn
 from mailstack.store.writer import CallsFromThreads, Workers
 
-VERSION = 8
+VERSION = 9
 
 TABLES = """
 CREATE TABLE letters (
@@ -24,6 +24,7 @@ CREATE TABLE letters (
     attachments INTEGER NOT NULL,
     inline INTEGER NOT NULL,
     unread INTEGER NOT NULL,
+    flagged INTEGER NOT NULL DEFAULT 0,
     deleted TEXT -- token of the undo
 );
 -- The constant part of each letter, as JSON: apart, so that marking many letters writes little.
@@ -34,6 +35,7 @@ CREATE TABLE items (
 -- All searched columns but texts, so that a scan of all letters reads only this index.
 CREATE INDEX letters_shown ON letters (number, unread, arrived, size, attachments, inline) WHERE deleted IS NULL;
 CREATE INDEX letters_unread ON letters (number) WHERE unread = 1 AND deleted IS NULL;
+CREATE INDEX letters_flagged ON letters (number) WHERE flagged = 1 AND deleted IS NULL;
 CREATE INDEX letters_by_arrival ON letters (arrived, number);
 CREATE INDEX letters_deleted ON letters (deleted, number) WHERE deleted IS NOT NULL;
 
@@ -104,6 +106,13 @@ CREATE TABLE news (
 -- Name of this file's sequence of events.
 CREATE TABLE run (name TEXT NOT NULL);
 INSERT INTO run VALUES (lower(hex(randomblob(4))));
+
+-- State of each mailbox up to which its flags are followed.
+CREATE TABLE followed (
+    mailbox TEXT NOT NULL PRIMARY KEY,
+    validity INTEGER NOT NULL,
+    modseq INTEGER NOT NULL
+) WITHOUT ROWID;
 
 -- Number of the last indexed letter of the archive.
 CREATE TABLE progress (number INTEGER NOT NULL);

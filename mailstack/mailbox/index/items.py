@@ -44,6 +44,7 @@ class Item(Struct, frozen=True):
     attachments: int
     inline: int
     unread: bool = True
+    flagged: bool = False
     tags: tuple[str, ...] = ()
     copies: tuple[LetterId, ...] = ()
     """Ids of its copies in other servers of this store."""

@@ -23,6 +23,7 @@ from mailstack.mailbox.index.items import (
     ItemList,
     MailboxCount,
 )
+from mailstack.mailbox.index.marks import Marks, MarkSync, set_marks
 from mailstack.mailbox.index.query import Flag, Term
 from mailstack.mailbox.index.removal import Batches, Removal, Retention
 from mailstack.mailbox.index.shared_feed import SharedFeed, WorkerSync
@@ -50,8 +51,13 @@ class LetterIndex:
         retention: Retention = Retention(),  # noqa: B008 - it is frozen
         worker_sync: WorkerSync | None = None,
         outlets: Collection[str] = (),
+        *,
+        shares_flags: bool = False,
     ) -> None:
-        """`store` has an archive; the caller opens and closes it. `worker_sync`: None for a single process."""
+        """`store` has an archive; the caller opens and closes it. `worker_sync`: None for a single process.
+
+        `shares_flags`: all readers are one person, and marks are the flags of the entries in all mailboxes.
+        """
         # Listeners run in a later turn of the reactor, and not within the acceptance of a letter.
         self.feed = (
             Feed(soon=lambda do: clock.call_later(0, do))
@@ -69,6 +75,8 @@ class LetterIndex:
             if worker_sync is None or worker_sync.leads
             else RemoteIndexer(store, database, clock, worker_sync.wake)
         )
+        self._marks = MarkSync(store.mailboxes, database, clock, self.up_to_date, self._publish_changed)
+        self._shares_flags = shares_flags
         self._cancel_poll: Callable[[], None] = lambda: None
         self._limited_log = RateLimitedLog(_log, clock.steady)
         self._is_open = False
@@ -85,6 +93,8 @@ class LetterIndex:
         await self._indexer.start()
         if self._is_primary and self._is_open:
             self._poll()
+            if self._shares_flags:
+                await self._marks.start()
 
     def _open_later(self, error: StoreError) -> None:
         self._limited_log.error("the index of messages can't be opened yet: %s", error)
@@ -103,6 +113,8 @@ class LetterIndex:
         self._removal.stop()
         self._cancel_poll()
         self.feed.close()
+        if self._shares_flags:
+            await self._marks.stop()
         await self._indexer.stop()
         await self._database.close()
 
@@ -186,11 +198,26 @@ class LetterIndex:
 
     # --- changes
 
-    async def mark(self, item_filter: ItemFilter, *, unread: bool) -> int:
-        """Marks letters; returns the number of changed ones."""
-        flag = Term(Flag("read" if unread else "unread"))
-        item_filter = replace(item_filter, terms=(*item_filter.terms, flag))
-        return await self._publish_changed(await self._in_batches(item_filter, partial(writes.mark, unread=unread)))
+    async def mark(self, item_filter: ItemFilter, *, unread: bool | None = None, flagged: bool | None = None) -> int:
+        """Marks letters; None leaves a mark as it is. Returns the number of changed letters."""
+        resolved = await self._resolve(item_filter)
+        changed: list[int] = []
+        if unread is not None:
+            changed += await self._mark(resolved, "read" if unread else "unread", Marks(unread=unread))
+        if flagged is not None:
+            changed += await self._mark(resolved, "unflagged" if flagged else "flagged", Marks(flagged=flagged))
+        return await self._publish_changed(sorted(set(changed)))
+
+    async def _mark(self, item_filter: ItemFilter, before: str, marks: Marks) -> list[int]:
+        """Marks the letters that have the mark `before`."""
+        item_filter = replace(item_filter, terms=(*item_filter.terms, Term(Flag(before))))
+        changed: list[int] = []
+        async for numbers in self._batches.numbers(item_filter):
+            if self._shares_flags:
+                changed += await self._marks.set(numbers, marks)
+            else:
+                changed += await self._database.write(partial(set_marks, changes=[(numbers, marks)]))
+        return changed
 
     async def tag(self, item_filter: ItemFilter, add: Sequence[str] = (), remove: Sequence[str] = ()) -> int:
         """Adds and removes tags, in the form of `extract.tag_of`; returns the number of changed letters."""

@@ -100,7 +100,7 @@ def _items(connection: sqlite3.Connection, statement: str, values: Sequence[obje
     """
     numbers = json.dumps(numbers_in(connection, statement, values))
     rows = connection.execute(
-        "SELECT letters.number, unread, item FROM letters JOIN items ON items.number = letters.number"
+        "SELECT letters.number, unread, flagged, item FROM letters JOIN items ON items.number = letters.number"
         f" WHERE letters.number {IN_NUMBERS} ORDER BY letters.number",
         (numbers,),
     ).fetchall()
@@ -115,8 +115,8 @@ def _items(connection: sqlite3.Connection, statement: str, values: Sequence[obje
     return [_item(row, more) for row in rows]
 
 
-def _item(row: tuple[int, int, str], more: dict[str, dict[int, list[str]]]) -> Item:
-    number, unread, text = row
+def _item(row: tuple[int, int, int, str], more: dict[str, dict[int, list[str]]]) -> Item:
+    number, unread, flagged, text = row
     try:
         item = _decode(text)
     except msgspec.MsgspecError as error:
@@ -124,6 +124,7 @@ def _item(row: tuple[int, int, str], more: dict[str, dict[int, list[str]]]) -> I
     return replace(
         item,
         unread=bool(unread),
+        flagged=bool(flagged),
         tags=tuple(more["tags"].get(number, ())),
         copies=tuple([LetterId(each) for each in more["copies"].get(number, ())]),
         mailboxes=tuple(more["holders"].get(number, ())),

@@ -31,6 +31,7 @@ _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 _FLAGS = {
     ("is", "read"): "read",
     ("is", "unread"): "unread",
+    ("is", "flagged"): "flagged",
     ("is", "tagged"): "tagged",
     ("has", "attachment"): "attachment",
     ("has", "attachments"): "attachment",
@@ -80,7 +81,7 @@ class Tagged(Struct, frozen=True):
 
 class Flag(Struct, frozen=True):
     name: str
-    """ "read", "unread", "tagged", "attachment", "inline"."""
+    """ "read", "unread", "flagged", "unflagged", "tagged", "attachment", "inline"."""
 
 
 class Sized(Struct, frozen=True):

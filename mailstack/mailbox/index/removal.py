@@ -43,6 +43,11 @@ class Batches:
 
     async def apply(self, item_filter: ItemFilter, change: Callable[..., T]) -> AsyncIterator[T]:
         """Yields the results of `change` for each batch; later letters are not changed. After a crash whole batches are done."""
+        async for numbers in self.numbers(item_filter):
+            yield await self._database.write(partial(change, item_filter=ItemFilter(numbers=numbers)))
+
+    async def numbers(self, item_filter: ItemFilter) -> AsyncIterator[tuple[int, ...]]:
+        """Yields the numbers of the letters by batch; letters that come meanwhile are left out."""
         newest, _ = await self._database.read(queries.newest)
         before = newest + 1 if item_filter.before is None else item_filter.before
         after = item_filter.after
@@ -51,7 +56,7 @@ class Batches:
             numbers = await self._database.read(partial(queries.numbers, item_filter=choose, limit=BATCH))
             if not numbers:
                 return
-            yield await self._database.write(partial(change, item_filter=ItemFilter(numbers=numbers)))
+            yield numbers
             after = numbers[-1]
             if len(numbers) < BATCH:
                 return

@@ -24,6 +24,8 @@ _COLUMN_OF = {"from": "author", "to": "recipients", "cc": "copied", "bcc": "hidd
 _FLAGS = {
     "read": "l.unread = 0",
     "unread": "l.unread = 1",
+    "flagged": "l.flagged = 1",
+    "unflagged": "l.flagged = 0",
     "tagged": "EXISTS (SELECT 1 FROM tags WHERE tags.number = l.number)",
     "attachment": "l.attachments > 0",
     "inline": "l.inline > 0",

@@ -136,14 +136,7 @@ def delete_all(connection: sqlite3.Connection) -> None:
     connection.execute("DELETE FROM counts WHERE mailbox <> ''")
     connection.execute("UPDATE counts SET total = 0, unread = 0")
     connection.execute("UPDATE progress SET number = 0")
-
-
-def mark(connection: sqlite3.Connection, item_filter: ItemFilter, *, unread: bool) -> list[int]:
-    """Marks letters; returns the numbers of changed ones."""
-    numbers_json = numbers_of(connection, item_filter)
-    with counted(connection, numbers_json):
-        statement = f"UPDATE letters SET unread = ? WHERE unread <> ? AND number {IN_NUMBERS} RETURNING number"
-        return numbers_in(connection, statement, [int(unread), int(unread), numbers_json])
+    connection.execute("DELETE FROM followed")
 
 
 def tag(

@@ -58,6 +58,7 @@ class EnvironmentParts:
             self.accounts.directory.mailbox,
             Retention(settings.max_letters, settings.max_age),
             outlets=(RELAY,),
+            shares_flags=True,
         )
         """Index of all letters of all servers."""
         feed = self.index.feed

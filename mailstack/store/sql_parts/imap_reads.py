@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from mailstack.letter import LetterId
 from mailstack.store import imap_sql, rows
 from mailstack.store.batch import pieces
 from mailstack.store.connection import Connection
-from mailstack.store.mailboxes import MAX_KEYWORDS, Flags, MailboxMessage, MailboxStatus, Removals
+from mailstack.store.mailboxes import MAX_KEYWORDS, Flags, LetterEntry, MailboxMessage, MailboxStatus, Removals
 from mailstack.store.sql_parts.removals import LOGGED
 from mailstack.store.uid_ranges import merged, parse_ranges
 
@@ -43,6 +44,23 @@ def statuses(connection: Connection, names: Sequence[str]) -> dict[str, MailboxS
 def _status(numbers: Sequence[object], keywords: Sequence[str]) -> MailboxStatus:
     validity, next_uid, messages, unseen, deleted, octets, modseq, recent_from = map(rows.number, numbers)
     return MailboxStatus(validity, next_uid, messages, unseen, deleted, octets, modseq, tuple(keywords), recent_from)
+
+
+def entries_of(connection: Connection, letters: Sequence[LetterId]) -> list[LetterEntry]:
+    """See `MailboxStore.entries_of`."""
+    found: list[LetterEntry] = []
+    for part in pieces(list(dict.fromkeys(letters)), 1):
+        columns = ("letter", "mailbox", "uid", "flags")
+        found += [LetterEntry(*row) for row in connection.fetch(imap_sql.entries_of(len(part)), columns, part)]
+    return sorted(found, key=lambda each: (each.mailbox, each.uid))
+
+
+def positions(connection: Connection) -> dict[str, tuple[int, int]]:
+    """See `MailboxStore.positions`."""
+    found = connection.execute(imap_sql.POSITIONS, ()).fetchall()
+    return rows.checked(
+        "mailboxes", "modseq", lambda: {rows.text(name): (rows.number(a), rows.number(b)) for name, a, b in found}
+    )
 
 
 def recent_counts(connection: Connection, names: Sequence[str]) -> dict[str, int]:

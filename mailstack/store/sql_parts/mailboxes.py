@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Protocol
 
-from mailstack.letter import Content
+from mailstack.letter import Content, LetterId
 from mailstack.letter.delivery import Step
 from mailstack.letter.letter import Octets, Prefixed
 from mailstack.store import Acceptance, Damaged, Entry, Maildrop, MaildropInUse, imap_sql, rows, sql
@@ -21,6 +21,7 @@ from mailstack.store.mailboxes import (
     Expunged,
     FlagChange,
     FlagsStored,
+    LetterEntry,
     MailboxMessage,
     MailboxStatus,
     Removals,
@@ -157,6 +158,13 @@ class SqlMailboxes:
         return await self._readers.do(
             lambda connection: imap_reads.messages(connection, mailbox, after, changed_since, limit)
         )
+
+    async def entries_of(self, letters: Sequence[LetterId]) -> list[LetterEntry]:
+        ids = tuple(letters)
+        return await self._readers.do(lambda connection: imap_reads.entries_of(connection, ids)) if ids else []
+
+    async def positions(self) -> dict[str, tuple[int, int]]:
+        return await self._readers.do(imap_reads.positions)
 
     async def removals(self, mailbox: str, since: int) -> Removals:
         return await self._readers.do(lambda connection: imap_reads.removals(connection, mailbox, since))

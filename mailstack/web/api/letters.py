@@ -90,7 +90,7 @@ def letter_routes(reader: ApiLetterReader, now: Callable[[], float]) -> tuple[Ht
             "/v1/letters",
             pages.mark,
             "user",
-            RouteDoc("Mark messages as read or unread, and change tags.", ChangedLetters, LetterUpdate),
+            RouteDoc("Mark messages as read, unread or flagged, and change tags.", ChangedLetters, LetterUpdate),
         ),
         HttpRoute(
             "DELETE", "/v1/letters", pages.delete, "user", RouteDoc("Delete messages.", DeletedLetters, LetterDeletion)
@@ -171,8 +171,8 @@ class LetterPages:
         which = self._filter(request, update)
         tags = [_tag(each) for each in update.add_tags]
         changed = 0
-        if update.unread is not None:
-            changed = await self._reader.index.mark(which, unread=update.unread)
+        if update.unread is not None or update.flagged is not None:
+            changed = await self._reader.index.mark(which, unread=update.unread, flagged=update.flagged)
         if tags or update.remove_tags:
             # Letters selected by is:unread do not match after the change.
             changed = max(changed, await self._reader.index.tag(which, tags, update.remove_tags))

@@ -45,6 +45,7 @@ class LetterSummary(Struct, frozen=True):
     size: int
     arrived: Time
     unread: bool
+    flagged: bool
     tags: list[str]
     attachments: int
     snippet: str
@@ -159,6 +160,7 @@ class LetterUpdate(Struct, frozen=True, forbid_unknown_fields=True):
     all: bool = False
     without: Ids = field(default_factory=list)
     unread: bool | None = None
+    flagged: bool | None = None
     add_tags: Texts = field(default_factory=list)
     remove_tags: Texts = field(default_factory=list)
 

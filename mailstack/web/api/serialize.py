@@ -52,6 +52,7 @@ def summary(item: Item, records: Mapping[LetterId, Record]) -> LetterSummary:
         size=item.size,
         arrived=iso8601(item.arrived),
         unread=item.unread,
+        flagged=item.flagged,
         tags=list(item.tags),
         attachments=item.attachments,
         snippet=item.snippet,

@@ -7,6 +7,7 @@ import { notice } from "./notices.js";
 
 /** `which` is `{ids}`, `{query}` or `{all: true}`. */
 export const markUnread = (which, unread) => patch("v1/letters", { ...which, unread });
+export const markFlagged = (which, flagged) => patch("v1/letters", { ...which, flagged });
 
 /** Deletes letters, and offers to undo it. */
 export async function deleteLetters(which, after = () => {}) {

@@ -66,6 +66,9 @@ function rowClass(letter, selected, current) {
 function marks(letter) {
     const tags = letter.tags ?? [];
     return [
+        letter.flagged
+            ? h("span", { class: "clip", title: "Flagged" }, icon("flag"), h("span", { class: "offstage" }, "Flagged"))
+            : null,
         tags.slice(0, MAX_TAGS).map((tag) => h("span", { class: "tag", dir: "auto" }, tag)),
         tags.length > MAX_TAGS ? h("span", { class: "tag" }, `+${tags.length - MAX_TAGS}`) : null,
         SHOWN_STATES.has(letter.state) || typeof letter.state === "object" ? stateSign(letter.state) : null,

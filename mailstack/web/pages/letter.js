@@ -7,9 +7,10 @@ import { copyButton } from "./copy.js";
 import { button, fill, h, userText } from "./dom.js";
 import { exact, externalLink, person, safeLink, size, stateSign, time } from "./format.js";
 import { icon, iconButton } from "./icons.js";
+import { markButtons } from "./letter-marks.js";
 import { invitationsOf } from "./invitations.js";
 import { debounced, on } from "./live.js";
-import { showError, attempt } from "./notices.js";
+import { showError } from "./notices.js";
 import { go, hashOf } from "./routes.js";
 import { screenshotButton } from "./screenshot.js";
 import { tagQuery } from "./search.js";
@@ -82,7 +83,8 @@ export class LetterView {
         // Only changed parts, so that the focus and unfolded lists stay.
         if (JSON.stringify([letter.state, letter.tags]) !== JSON.stringify([before.state, before.tags]))
             this.head.replaceWith((this.head = this.header()));
-        if (letter.unread !== before.unread) this.marker.replaceWith((this.marker = this.markButton()));
+        if (letter.unread !== before.unread || letter.flagged !== before.flagged)
+            this.marker.replaceWith((this.marker = markButtons(letter)));
     }
 
     draw() {
@@ -164,16 +166,9 @@ export class LetterView {
         event.preventDefault();
     }
 
-    markButton() {
-        const { unread } = this.letter;
-        return iconButton(unread ? "read" : "unread", unread ? "Mark as read" : "Mark as unread", () =>
-            attempt(() => markUnread({ ids: [this.id] }, !unread)),
-        );
-    }
-
     bar() {
         const { letter } = this;
-        this.marker = this.markButton();
+        this.marker = markButtons(letter);
         const which = { ids: [this.id] };
         return h(
             "div",

@@ -11,7 +11,7 @@ const SYNTAX = [
     ["from:alice@home.test", "author; also to: cc: bcc: reply-to:"],
     ["addressed:bob@home.test", "any address field, or the envelope"],
     ['subject:"password reset"', "in the subject"],
-    ["is:unread", "also is:read is:tagged"],
+    ["is:unread", "also is:read is:flagged is:tagged"],
     ["is:bounced", "also is:queued is:held is:delivered is:relayed is:collected"],
     ["has:attachment", "also has:inline"],
     ["tag:release", "with this tag"],

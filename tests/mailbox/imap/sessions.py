@@ -61,13 +61,22 @@ class ImapServer:
     """An IMAP port: every session shares the store, the views and the clock."""
 
     def __init__(
-        self, *letters: bytes, limits: ImapLimits | None = None, shows_recent: bool = False, **settings: Any
+        self,
+        *letters: bytes,
+        limits: ImapLimits | None = None,
+        shows_recent: bool = False,
+        store: Any = None,
+        clock: Any = None,
+        **settings: Any,
     ) -> None:
-        """`letters` are in bob's INBOX. Without `shows_recent`, clients leave out RECENT and the flag Recent."""
+        """`letters` are in bob's INBOX. `store` is open; a `clock` of a simulation is advanced by the test.
+
+        Without `shows_recent`, clients leave out RECENT and the flag Recent."""
         self.shows_recent = shows_recent
-        self.clock = HandClock()
-        self.store = InMemoryStore()
-        run(self.store.open())
+        self.clock = clock or HandClock()
+        self.store = store or InMemoryStore()
+        if store is None:
+            run(self.store.open())
         mailboxes, folders = TroubledMailboxes(self.store.mailboxes), self.store.folders
         self.faults, self.contents = mailboxes.faults, mailboxes.contents
         self.sessions = FakeSessions()

@@ -54,8 +54,11 @@ def text(subject: str = "hello", body: str = "Hello.", **fields: str) -> bytes:
 class Shelf:
     """Where letters are put; it can be closed and opened again."""
 
-    def __init__(self, directory: Path | None, clock: Any = None, **retention: Any) -> None:
+    def __init__(
+        self, directory: Path | None, clock: Any = None, *, shares_flags: bool = False, **retention: Any
+    ) -> None:
         self.clock = clock or HandClock()
+        self.shares_flags = shares_flags
         self.pump = Pump()
         self.directory = directory
         self.retention = Retention(**retention)
@@ -67,7 +70,9 @@ class Shelf:
         if self.directory is not None:
             self.store = SqliteStore(self.pump, self.directory, StoreSettings(recent_octets=0, archiving=True))
         database = self.memory or FileDatabase(self.pump, self.directory or Path())
-        self.index = LetterIndex(self.store, database, self.clock, inline, own_mailbox, self.retention)
+        self.index = LetterIndex(
+            self.store, database, self.clock, inline, own_mailbox, self.retention, shares_flags=self.shares_flags
+        )
         self.journal = self.index.tap(SilentJournal())
         self.run(self.store.open())
         self.run(self.index.start())

@@ -44,6 +44,7 @@ DAY = 86400.0
         ("message-id:<A@b>", [Within("message-id", "a@b")]),
         ('tag:"My Tag"', [Tagged("my tag")]),
         ("is:read is:UNREAD is:tagged", [Flag("read"), Flag("unread"), Flag("tagged")]),
+        ("is:flagged", [Flag("flagged")]),
         ("has:attachment has:attachments has:inline", [Flag("attachment"), Flag("attachment"), Flag("inline")]),
         ("larger:1.5K smaller:2M larger:10", [Sized(True, 1536), Sized(False, 2 * 1024**2), Sized(True, 10)]),
         ("larger:999999999999999G", [Sized(True, 2**62)]),

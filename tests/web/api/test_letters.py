@@ -55,7 +55,7 @@ def test_summary_and_letter_have_the_names_that_are_promised(desk: Desk) -> None
     letter = desk.put(rich())
     summary = desk.json("GET", "/v1/letters")["letters"][0]
     assert set(summary) == {
-        "id", "number", "subject", "from", "to", "cc", "sender", "recipients", "size", "arrived", "unread", "tags",
+        "id", "number", "subject", "from", "to", "cc", "sender", "recipients", "size", "arrived", "unread", "flagged", "tags",
         "attachments", "snippet", "state",
     }  # fmt: skip
     assert set(desk.json("GET", f"/v1/letters/{letter}")) == set(summary) | {

@@ -32,10 +32,10 @@ from tests.web.browsing import SERVER, Response, Web, responses
 class Live:
     """The API behind a door of a simulated host."""
 
-    def __init__(self, doorkeeper: RequestAuthenticator | None = None) -> None:
+    def __init__(self, doorkeeper: RequestAuthenticator | None = None, *, shares_flags: bool = False) -> None:
         reactor = SimulatedReactor(seed=5)
         self.clock = ReactorClock(reactor.host(SERVER))
-        self.shelf = Shelf(None, self.clock)
+        self.shelf = Shelf(None, self.clock, shares_flags=shares_flags)
         self.stream_limits = StreamLimits(3, 2, LocalConnectionCounts())
         self.site = Site(
             routes(self.shelf.index, self.shelf.store, self.clock, self.stream_limits),
