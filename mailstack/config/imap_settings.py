@@ -30,6 +30,7 @@ class ImapSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     notify_folders: CountOrNone = 1000
     keep_alive: Duration = read_duration("2m")
     expunge_grace: Duration = read_duration("10m")
+    journey_messages: CountOrNone = 0
     bare_lf: bool = False
     compression: bool = False
     seen_by_pop3: bool = True

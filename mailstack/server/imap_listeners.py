@@ -50,6 +50,7 @@ class ImapListeners:
             store.mailboxes,
             store.folders,
             store.contents,
+            store.history,
             MailboxViews(store.mailboxes, clock, clock.pause, keeps_removed=_keeps_removed(config.imap)),
             clock,
             clock.pause,
@@ -106,5 +107,6 @@ def limits_of(settings: ImapSettings, errors: int) -> ImapLimits:
         search_time=settings.search_timeout,
         search_contexts=settings.search_contexts,
         notify_folders=settings.notify_folders,
+        journey_messages=settings.journey_messages,
         compression=settings.compression,
     )

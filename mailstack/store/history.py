@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from msgspec import Struct
@@ -54,6 +54,12 @@ class HistoryStore(Protocol):
 
     async def steps(self, letter: LetterId) -> list[Step]:
         """The oldest first."""
+
+    async def add_steps(self, steps: Sequence[Step]) -> list[Step]:
+        """Store steps of letters by their readers, in one transaction; returns the stored ones. Raises StoreError.
+
+        Left out are those of letters without a history, and `read` by an account (fact `by`) that has one already.
+        """
 
     async def prune(self, server: str, *, before: float, keep: int | None = None) -> int:
         """Delete the history of letters older than `before`, neither pending nor in a mailbox; returns the number.

@@ -11,6 +11,16 @@ STEPS = f"SELECT {', '.join(rows.STEP)} FROM steps WHERE letter = ?"
 COLLECTED = "SELECT letter, number, collected FROM deliveries WHERE letter = ? AND collected IS NOT NULL"
 
 
+def letters(count: int) -> str:
+    """Those letters that have a history."""
+    return f"SELECT id FROM letters WHERE id IN {placeholders(count)}"
+
+
+def read_steps(count: int) -> str:
+    """Facts of the steps "read"."""
+    return f"SELECT letter, facts FROM steps WHERE letter IN {placeholders(count)} AND step = 'read'"
+
+
 def records(
     *,
     ids: int,

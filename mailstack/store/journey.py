@@ -183,6 +183,7 @@ PHRASES = {
     "copy_of": "a copy of letter {}",
     "host": "at {}",
     "mailbox": "into the mailbox of {}",
+    "source": "from the folder {}",
     "folder": "to the folder {}",
     "targets": "to {}",
     "status": "{}",
@@ -213,7 +214,7 @@ MOST_NAMED = 3
 """Recipients that one line names; of more it gives the first and the number."""
 
 UNTOLD = frozenset(
-    {"dialogue", "sender", "size", "helo", "mechanism", "candidates", "address", "port", "remote_id", "warned"}
+    {"dialogue", "sender", "size", "helo", "mechanism", "candidates", "address", "port", "remote_id", "warned", "use"}
 )
 """Facts that --json gives, and that say nothing more to a person."""
 
@@ -263,7 +264,8 @@ def facts_text(step: Step) -> str:
     if "original" in facts:
         kind = str(facts.pop("report", ""))
         facts["original"] = f"{facts['original']} {REPORTED.get(kind, kind)}".rstrip()
-    told = [PHRASES[name].format(_fact_text(name, facts[name])) for name in PHRASES if name in facts]
+    phrases = PHRASES if step.step not in {"read", "expunged"} else PHRASES | {"folder": "in the folder {}"}
+    told = [phrases[name].format(_fact_text(name, facts[name])) for name in PHRASES if name in facts]
     told += [f"{name}={_fact_text(name, fact)}" for name, fact in facts.items() if name not in PHRASES]
     return ", ".join(told)
 

@@ -148,6 +148,8 @@ class Expunged(Struct, frozen=True):
     uids: list[int]
     modseq: int
     """Mod-sequence of the removal; the highest of the mailbox if nothing was removed."""
+    letters: Sequence[LetterId] = ()
+    """Letters in the order of `uids`; empty for MOVE."""
 
 
 class Removals(Struct, frozen=True):
@@ -224,6 +226,9 @@ class MailboxStore(Protocol):
 
     async def positions(self) -> dict[str, tuple[int, int]]:
         """Validity and highest mod-sequence of every mailbox, by name: what changed since is found by comparison."""
+
+    async def letters_of(self, mailbox: str, uids: Sequence[int]) -> list[LetterId]:
+        """Letters of those messages that exist, in the order of their uids."""
 
     async def removals(self, mailbox: str, since: int) -> Removals:
         """Messages that were removed after the mod-sequence `since`."""

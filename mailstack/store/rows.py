@@ -219,6 +219,11 @@ def step_from(row: Sequence[Any]) -> Step:
     return checked("steps", (row[0], row[1]), decode)
 
 
+def facts_from(letter: object, facts: str) -> dict[str, Any]:
+    """Facts of a step. Raises Damaged."""
+    return checked("steps", letter, lambda: _decode_facts(facts))
+
+
 def numbered_from(row: Sequence[Any]) -> tuple[int, Step]:
     """A step behind its number; from columns in the order of STEP."""
     return checked("steps", (row[0], row[1]), lambda: number(row[1])), step_from(row)

@@ -66,7 +66,7 @@ class SqlStore(ABC):
         self.queue = self.queue_class(readers, writer, self.contents, subscriptions, archiving=settings.archiving)
         self.mailboxes = SqlMailboxes(readers, writer, self.contents, subscriptions, changes=self.changes, locks=locks)
         self.folders = SqlFolders(readers, writer)
-        self.history = self.history_class(readers, writer, self.contents)
+        self.history = self.history_class(readers, writer, self.contents, subscriptions)
         self.accounts = SqlAccounts(readers, writer, settings.address_seconds, addresses)
         self.greylist = SqlGreylist(readers, writer)
         self.hold_rules = SqlHoldRules(readers, writer)

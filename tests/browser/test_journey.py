@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import imaplib
 from typing import Any
 
 import pytest
@@ -52,6 +53,22 @@ def test_fetch_of_a_letter_is_shown_live(visit: Open, dev: Environment) -> None:
     reader.quit()
     page.get_by_text("Collected", exact=True).first.wait_for()
     page.get_by_text("Not fetched yet").wait_for(state="detached")
+
+
+def test_what_an_imap_client_does_is_shown_live(visit: Open, dev: Environment) -> None:
+    """IMAP-123."""
+    found = dev.submit(letter("Read me", From="alice@home.test"), "bob@home.test")
+    dev.summary(found)
+    page = visit(f"#/journey/{found}")
+    page.get_by_text("Not fetched yet").wait_for()
+    with imaplib.IMAP4_SSL("localhost", dev.port("imaps"), ssl_context=dev.trust, timeout=10) as client:
+        client.login("bob@home.test", "bob")
+        client.select("INBOX")
+        client.store("1:*", "+FLAGS", "(\\Seen)")
+        client.uid("MOVE", "1:*", "Junk")
+    page.get_by_text("Read", exact=True).first.wait_for()
+    page.get_by_text("Not fetched yet").wait_for(state="detached")
+    page.locator(".steps").get_by_text("from the folder INBOX to Junk by bob@home.test").wait_for()
 
 
 FIRST = {"step": "submitted", "by": "alice@home.test", "recipients": ["bob@b.test"]}

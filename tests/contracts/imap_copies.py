@@ -252,3 +252,19 @@ def test_changes_are_notified_after_their_commit(subject: Subject) -> None:
     end()
     place(subject)
     assert changed() == set()
+
+
+def test_letters_of_messages_are_in_the_order_of_their_uids(subject: Subject) -> None:
+    """IMAP-123."""
+    mailboxes, mailbox = subject.store.mailboxes, folder(subject)
+    letters = [appended(system=DELETED) for _ in range(3)]
+    subject.run(mailboxes.append(mailbox, letters))
+    ids = [each.letter.id for each in letters]
+    assert subject.run(mailboxes.letters_of(mailbox, [3, 1, 1, 9])) == [ids[0], ids[2]]
+    assert subject.run(mailboxes.letters_of(mailbox, [])) == []
+    assert subject.run(mailboxes.letters_of("nobody@home.test", [1])) == []
+    expunged = subject.run(mailboxes.expunge(mailbox, [3, 2]))
+    assert (expunged.uids, list(expunged.letters)) == ([2, 3], ids[1:])
+    subject.run(mailboxes.keep_removed(mailbox, 60.0))
+    expunged = subject.run(mailboxes.expunge(mailbox))
+    assert (expunged.uids, list(expunged.letters)) == ([1], ids[:1])

@@ -211,3 +211,23 @@ def test_the_quota_of_an_account_is_set_and_taken_back(subject: Subject) -> None
         assert subject.run(subject.store.accounts.get(BOB.key)) == Account(BOB.key, b"hash", 1.0, quota)
     with pytest.raises(KeyError):
         subject.run(subject.store.accounts.set_quota("nobody@home.test", 1))
+
+
+def test_steps_of_readers_are_added_to_letters_with_a_history(subject: Subject) -> None:
+    """IMAP-123."""
+    history = subject.store.history
+    place(subject)
+    (letter,) = ids(subject)
+    before = subject.run(history.steps(letter))
+    read = Step(letter, 5000.0, SERVER, "read", {"by": BOB.key, "folder": "INBOX"})
+    again, other = replace(read, at=5001.0), replace(read, at=5002.0, facts={"by": ALICE.key})
+    moved = Step(letter, 5003.0, SERVER, "moved", {"by": BOB.key, "folder": "Trash"})
+    unknown = replace(moved, letter=LetterId("unknown"))
+    assert subject.run(history.add_steps([read, again])) == [read]
+    assert subject.run(history.add_steps([again, other, moved, unknown, moved])) == [other, moved, moved]
+    assert subject.run(history.steps(letter)) == [*before, read, other, moved, moved]
+    assert subject.run(history.steps(unknown.letter)) == []
+    assert subject.run(history.add_steps([])) == []
+    with pytest.raises(StoreError):
+        subject.run(history.add_steps([moved, replace(moved, facts={"by": "\ud800"})]))
+    assert len(subject.run(history.steps(letter))) == len(before) + 4

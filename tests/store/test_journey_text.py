@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from mailstack.letter import Arrival, Envelope, Letter, LetterId, new_letter_id
 from mailstack.letter.delivery import Step
@@ -35,3 +36,13 @@ def test_an_appended_letter_has_a_headline_and_a_state() -> None:
     assert f"Letter {letter.id} appended by {BOB.key}, 1 B, " in headline(told)
     assert facts_text(step) == f"by {BOB.key}, to the folder Sent"
     assert record_json(record)["state"] == "appended"
+
+
+def test_steps_in_folders_name_them() -> None:
+    """IMAP-123."""
+    facts = {"by": BOB.key, "folder": "Junk", "source": "INBOX", "use": "\\Junk"}
+    moved = Step(new_letter_id(1.7e9), 1.7e9, SERVER, "moved", facts)
+    assert facts_text(moved) == f"by {BOB.key}, from the folder INBOX, to the folder Junk"
+    for name in ("read", "expunged"):
+        step = replace(moved, step=name, facts={"by": BOB.key, "folder": "Junk"})
+        assert facts_text(step) == f"by {BOB.key}, in the folder Junk"

@@ -144,6 +144,21 @@ def test_a_journey_begins_at_the_server_of_the_accounts_domain(mailstack, addres
     assert (step.facts["by"], step.facts["folder"]) == (address, "Drafts")
 
 
+def test_a_journey_goes_on_in_folders(mailstack):
+    """IMAP-123."""
+    message = mailstack.mailbox("bob").folder("INBOX").deliver(b"Subject: Hello\n\n")
+    with reader(mailstack) as client:
+        client.select("INBOX")
+        client.store("1", "+FLAGS", "(\\Seen)")
+        assert client.uid("MOVE", "1", "Junk")[0] == "OK"
+        client.select("Junk")
+        client.store("1", "+FLAGS", "(\\Deleted)")
+        client.expunge()
+    journey = mailstack.journey(message.id)
+    assert journey.names == ["appended", "read", "moved", "expunged"]
+    assert [step.facts["folder"] for step in journey] == ["INBOX", "INBOX", "Junk", "Junk"]
+
+
 def test_nothing_of_a_refused_message_is_left(mailstack):
     folder = mailstack.mailbox("bob").create_folder("Gone")
     with reader(mailstack) as client:

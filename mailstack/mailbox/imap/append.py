@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from mailstack.letter import Arrival, Content, Envelope, Letter, new_letter_id
 from mailstack.letter.delivery import Step
@@ -11,6 +10,7 @@ from mailstack.letter.mime.conversion import Domain, Unconvertible, convert
 from mailstack.mailbox.imap.dialogue import CommandRefused, ImapDialogue
 from mailstack.mailbox.imap.flags import flags_for
 from mailstack.mailbox.imap.folders import FolderCommands
+from mailstack.mailbox.imap.message_steps import MessageSteps
 from mailstack.mailbox.imap.selected import SelectedMailbox
 from mailstack.mailbox.imap.service import ImapService
 from mailstack.protocols.imap import responses
@@ -26,7 +26,7 @@ from mailstack.protocols.imap.commands import (
 from mailstack.protocols.imap.sequence_set import SequenceSet, format_set
 from mailstack.store import ContentWriter
 from mailstack.store.folders import Folder
-from mailstack.store.mailboxes import AppendedLetter
+from mailstack.store.mailboxes import AppendedLetter, Expunged
 
 _BARE_LF = re.compile(rb"(?<!\r)\n")
 
@@ -53,7 +53,16 @@ class LineEnds:
 class Appender:
     """APPEND of one session."""
 
-    def __init__(self, dialogue: ImapDialogue, service: ImapService, folders: FolderCommands, account: str) -> None:
+    def __init__(
+        self,
+        dialogue: ImapDialogue,
+        service: ImapService,
+        folders: FolderCommands,
+        steps: MessageSteps,
+        *,
+        account: str,
+    ) -> None:
+        self._steps = steps
         self._dialogue = dialogue
         self._service = service
         self._folders = folders
@@ -73,7 +82,9 @@ class Appender:
         (uid,) = selected.uids_of(selected.resolve(numbers, by_uid=command.by_uid)) or (0,)
         if not uid:
             raise CommandRefused("no such message", "NONEXISTENT")
+        letters = await self._steps.letters_of(selected.view.mailbox, [uid])
         code = await self._store(command, (selected.view.mailbox, uid))
+        await self._steps.record_expunged(Expunged([uid], 0, letters), selected.folder)
         # RFC 8508 §3.4: before the EXPUNGE of the replaced message.
         self._dialogue.send(responses.untagged_ok("replacement stored", code))
 
@@ -88,18 +99,12 @@ class Appender:
             for writer in writers:
                 writer.discard()
             raise
+        self._service.journal.record(steps)
         return f"APPENDUID {appended.validity} {format_set(appended.uids)}"
 
     def _step(self, letter: Letter, folder: Folder) -> Step:
         """Step of the journey, which begins and ends here."""
-        remote, tls = self._dialogue.remote, self._dialogue.tls
-        facts: dict[str, Any] = {
-            "by": self._account,
-            "folder": folder.path,
-            "client": remote.host if remote is not None else "",
-        }
-        if tls is not None:
-            facts["tls"] = {"version": tls.version, "cipher": tls.cipher}
+        facts = self._steps.facts(folder.path)
         return Step(letter.id, letter.arrival.at, letter.arrival.server, "appended", facts)
 
     async def _receive_all(

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from mailstack.mailbox.imap.dialogue import ImapDialogue
 from mailstack.mailbox.imap.folders import FolderCommands
+from mailstack.mailbox.imap.message_steps import MessageSteps
 from mailstack.mailbox.imap.quota import AccountQuota
 from mailstack.mailbox.imap.selected import SelectedMailbox
 from mailstack.protocols.imap import responses
@@ -24,6 +25,7 @@ class MessageCopies:
         folders: FolderCommands,
         mailboxes: MailboxStore,
         quota: AccountQuota,
+        steps: MessageSteps,
         *,
         account: str,
         now: Callable[[], float],
@@ -33,6 +35,7 @@ class MessageCopies:
         self._folders = folders
         self._mailboxes = mailboxes
         self._quota = quota
+        self._steps = steps
         self._account = account
         self._now = now
 
@@ -50,6 +53,7 @@ class MessageCopies:
             if code := _copy_uid(copied):
                 self._dialogue.send(responses.untagged_ok("moved", code))
             _remove(selected, expunged)
+            await self._steps.record_moved(copied, selected.folder, target)
             return ""
         await self._quota.check(self._account, _octets(selected, ranges))
         return _copy_uid(await self._mailboxes.copy(source, uids, target.mailbox, self._now()))
@@ -64,6 +68,7 @@ class MessageCopies:
                 return ""
         expunged = await self._mailboxes.expunge(selected.view.mailbox, uids)
         _remove(selected, expunged)
+        await self._steps.record_expunged(expunged, selected.folder)
         return f"HIGHESTMODSEQ {expunged.modseq}" if expunged.uids else ""
 
 

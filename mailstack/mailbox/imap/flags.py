@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from mailstack.mailbox.imap.capabilities import EnabledExtensions
 from mailstack.mailbox.imap.dialogue import CommandRefused, ImapDialogue
 from mailstack.mailbox.imap.mailbox_view import SYSTEM_FLAGS, MailboxView
+from mailstack.mailbox.imap.message_steps import MessageSteps
 from mailstack.mailbox.imap.removed_messages import removed_messages
 from mailstack.mailbox.imap.selected import SelectedMailbox, send_slices
 from mailstack.protocols.imap.commands import StoreFlags
@@ -45,7 +46,10 @@ async def flags_for(mailboxes: MailboxStore, mailbox: str, names: Sequence[str])
 class FlagStorage:
     """STORE of one session."""
 
-    def __init__(self, dialogue: ImapDialogue, mailboxes: MailboxStore, enabled: EnabledExtensions) -> None:
+    def __init__(
+        self, dialogue: ImapDialogue, mailboxes: MailboxStore, enabled: EnabledExtensions, steps: MessageSteps
+    ) -> None:
+        self._steps = steps
         self._dialogue = dialogue
         self._mailboxes = mailboxes
         self._enabled = enabled
@@ -59,9 +63,7 @@ class FlagStorage:
         change = await self._change(command, selected.view)
         if not uids:
             return ""
-        view = selected.view
-        stored = await self._mailboxes.store_flags(view.mailbox, uids, change, unchanged_since=command.unchanged_since)
-        await self.apply(stored, view, selected)
+        stored = await self._store(uids, change, selected, unchanged_since=command.unchanged_since)
         is_told = "CONDSTORE" in self._enabled
         if not command.silent:
             await self._send_flags([*[uid for uid, _ in stored.changed], *stored.removed], selected)
@@ -79,9 +81,16 @@ class FlagStorage:
 
     async def add_seen(self, uids: Sequence[int], selected: SelectedMailbox, seen: Flags) -> FlagsStored:
         """Sets a flag of messages that a FETCH has read; their FETCH responses have the new flags. Raises StoreError."""
+        return await self._store(uids, FlagChange(added=seen), selected)
+
+    async def _store(
+        self, uids: Sequence[int], change: FlagChange, selected: SelectedMailbox, *, unchanged_since: int | None = None
+    ) -> FlagsStored:
         view = selected.view
-        stored = await self._mailboxes.store_flags(view.mailbox, uids, FlagChange(added=seen))
+        stored = await self._mailboxes.store_flags(view.mailbox, uids, change, unchanged_since=unchanged_since)
+        read = self._steps.newly_seen(stored, change, selected)
         await self.apply(stored, view, selected)
+        await self._steps.record_read(read, selected)
         return stored
 
     async def apply(self, stored: FlagsStored, view: MailboxView, origin: SelectedMailbox) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from mailstack.mailbox.imap.capabilities import REV2, EnabledExtensions
 from mailstack.mailbox.imap.dialogue import CommandRefused, ImapDialogue
 from mailstack.mailbox.imap.folders import FolderCommands, mailbox_id
+from mailstack.mailbox.imap.message_steps import MessageSteps
 from mailstack.mailbox.imap.selected import SelectedMailbox, send_slices
 from mailstack.mailbox.imap.service import ImapService
 from mailstack.mailbox.imap.vanished import vanished_since
@@ -20,8 +21,14 @@ class Selection:
     """Selected mailbox of one session, or none."""
 
     def __init__(
-        self, dialogue: ImapDialogue, service: ImapService, folders: FolderCommands, enabled: EnabledExtensions
+        self,
+        dialogue: ImapDialogue,
+        service: ImapService,
+        folders: FolderCommands,
+        enabled: EnabledExtensions,
+        steps: MessageSteps,
     ) -> None:
+        self._steps = steps
         self._dialogue = dialogue
         self._service = service
         self._folders = folders
@@ -103,7 +110,8 @@ class Selection:
         """CLOSE, which expunges silently, and UNSELECT (RFC 3501 §6.4.2, RFC 3691)."""
         selected = self.current
         if command.expunges and not selected.read_only:
-            await self._service.mailboxes.expunge(selected.view.mailbox)
+            expunged = await self._service.mailboxes.expunge(selected.view.mailbox)
+            await self._steps.record_expunged(expunged, selected.folder)
         self.close()
 
 

@@ -12,7 +12,7 @@ from mailstack.mailbox.imap.mailbox_views import MailboxViews
 from mailstack.mailbox.imap.quota import AccountQuota
 from mailstack.protocols.connection import Clock
 from mailstack.protocols.sasl import Authenticator, Sessions
-from mailstack.store import ContentStore, FolderStore, MailboxStore
+from mailstack.store import ContentStore, FolderStore, HistoryStore, MailboxStore
 from mailstack.store.folders import Folder
 
 DEFAULT_FOLDERS = tuple(
@@ -50,6 +50,8 @@ class ImapLimits(Struct, frozen=True):
     """Maximum searches of a session with UPDATE (RFC 5267)."""
     notify_folders: int = 1000
     """Maximum folders that NOTIFY reports messages of (RFC 5465)."""
+    journey_messages: int = 0
+    """Maximum messages of one command that get the steps read, moved and expunged; 0: none get them."""
     compression: bool = False
     """Whether COMPRESS=DEFLATE is offered; a session that uses it takes 100 KB more (RFC 4978)."""
 
@@ -62,6 +64,7 @@ class ImapService(Struct):
     mailboxes: MailboxStore
     folders: FolderStore
     contents: ContentStore
+    history: HistoryStore
     views: MailboxViews
     clock: Clock
     pause: Callable[[float], Awaitable[object]]

@@ -18,6 +18,7 @@ from mailstack.mailbox.imap.folder_list import FolderList
 from mailstack.mailbox.imap.folders import FolderCommands
 from mailstack.mailbox.imap.idle import Idler
 from mailstack.mailbox.imap.mailbox_view import MailboxGone
+from mailstack.mailbox.imap.message_steps import MessageSteps
 from mailstack.mailbox.imap.notifications import Notifications
 from mailstack.mailbox.imap.quota_commands import QuotaCommands
 from mailstack.mailbox.imap.search import MessageSearch, Searcher
@@ -97,13 +98,14 @@ class ImapSession:
         self._enabled = EnabledExtensions()
         self.folders = folders = FolderCommands(dialogue, service, account, self._enabled)
         self.list = FolderList(dialogue, folders, service.mailboxes)
-        self.selection = Selection(dialogue, service, folders, self._enabled)
-        self.flags = FlagStorage(dialogue, service.mailboxes, self._enabled)
+        steps = MessageSteps(dialogue, service, account)
+        self.selection = Selection(dialogue, service, folders, self._enabled, steps)
+        self.flags = FlagStorage(dialogue, service.mailboxes, self._enabled, steps)
         self.fetcher = Fetcher(dialogue, service.mailboxes, self.flags, self._enabled)
         self.copies = MessageCopies(
-            dialogue, folders, service.mailboxes, service.quota, account=account, now=service.clock.now
+            dialogue, folders, service.mailboxes, service.quota, steps, account=account, now=service.clock.now
         )
-        self.appender = Appender(dialogue, service, folders, account)
+        self.appender = Appender(dialogue, service, folders, steps, account=account)
         self.quota = QuotaCommands(dialogue, folders, service.quota, account)
         messages = MessageSearch(dialogue, service.mailboxes, service.clock)
         values = MessageValues(dialogue, messages)

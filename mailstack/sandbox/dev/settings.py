@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from mailstack.config import ScheduleSettings
 from mailstack.config.imap_settings import ImapSettings
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from mailstack.web.checks.spam import SpamFilter
 
 HOME_DOMAIN = Domain("home.test")
+JOURNEY_MESSAGES = 1000
+"""Messages of one IMAP command that get steps in their journeys."""
 HOME = HostName("mx.home.test")
 WORLD = HostName("mx.world.test")
 CAPTURE = HostName("capture.home.test")
@@ -130,7 +133,8 @@ class DevSettings(Struct, frozen=True):
     @property
     def imap(self) -> ImapSettings:
         """Default folders and limits of IMAP. Raises as `provider`."""
-        return ImapSettings() if self.provider is None else self.provider.settings()
+        settings = ImapSettings() if self.provider is None else self.provider.settings()
+        return replace(settings, journey_messages=JOURNEY_MESSAGES)
 
     @property
     def accounts(self) -> tuple[tuple[str, str], ...]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from functools import partial
 
 from mailstack.letter import LetterId
 from mailstack.letter.delivery import OWED, Delivery, DeliveryState, Step
 from mailstack.store import Filter, Record, history_sql, rows, sql
-from mailstack.store.batch import ReaderPool, WriterPool, pieces
+from mailstack.store.batch import Batch, ReaderPool, Transaction, WriterPool, pieces
 from mailstack.store.connection import Connection
+from mailstack.store.outbox import OutboxSubscriptions
 from mailstack.store.sql_parts import pruning
 from mailstack.store.sql_parts.contents import SqlContents
 
@@ -20,7 +21,10 @@ _PAGE, _PRUNED_AT_ONCE = 1000, 200
 class SqlHistory:
     """See `mailstack.store.history.HistoryStore`."""
 
-    def __init__(self, readers: ReaderPool, writer: WriterPool, contents: SqlContents) -> None:
+    def __init__(
+        self, readers: ReaderPool, writer: WriterPool, contents: SqlContents, subscriptions: OutboxSubscriptions
+    ) -> None:
+        self._subscriptions = subscriptions
         self._readers = readers
         self._writer = writer
         self._contents = contents
@@ -35,6 +39,11 @@ class SqlHistory:
 
     async def steps(self, letter: LetterId) -> list[Step]:
         return await self._readers.do(lambda connection: _steps(connection, letter))
+
+    async def add_steps(self, steps: Sequence[Step]) -> list[Step]:
+        wanted, subscriptions = tuple(steps), self._subscriptions
+        added: list[Step] = await self._writer.do(lambda transaction: _add(transaction, wanted, subscriptions))
+        return added
 
     async def prune(self, server: str, *, before: float, keep: int | None = None) -> int:
         """Prunes in parts that a reader has found, so that no query or commit takes long."""
@@ -88,6 +97,29 @@ class SqlHistory:
                 delivery = rows.delivery_from(row)
                 deliveries[delivery.letter].append(delivery)
         return [Record(letter, tuple(deliveries[letter.id])) for letter in found]
+
+
+def _add(transaction: Transaction, steps: Sequence[Step], subscriptions: OutboxSubscriptions) -> list[Step]:
+    """See `HistoryStore.add_steps`."""
+    known: set[str] = set()
+    readers: set[tuple[str, object]] = set()
+    for part in pieces(sorted({step.letter for step in steps}), 1):
+        known.update(letter for (letter,) in transaction.execute(history_sql.letters(len(part)), part).fetchall())
+    for part in pieces(sorted({step.letter for step in steps if step.step == "read"}), 1):
+        found = transaction.execute(history_sql.read_steps(len(part)), part).fetchall()
+        readers.update((letter, rows.facts_from(letter, facts).get("by")) for letter, facts in found)
+    added = []
+    for step in steps:
+        if step.letter in known and (
+            step.step != "read" or (reader := (step.letter, step.facts.get("by"))) not in readers
+        ):
+            added.append(step)
+            if step.step == "read":
+                readers.add(reader)
+    batch = Batch(subscriptions)
+    batch.add_steps(added)
+    batch.write(transaction)
+    return added
 
 
 def _steps(connection: Connection, letter: LetterId) -> list[Step]:

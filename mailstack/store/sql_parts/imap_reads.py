@@ -88,6 +88,17 @@ def messages(connection: Connection, name: str, after: int, changed_since: int, 
     return rows.checked("entries", name, lambda: messages_from(found))
 
 
+def letters_of(connection: Connection, name: str, uids: Sequence[int]) -> list[LetterId]:
+    """See `MailboxStore.letters_of`."""
+    history = _history(connection, name)
+    if history is None:
+        return []
+    columns, found = ("uid", "letter"), []
+    for part in pieces(sorted(set(uids)), 1):
+        found += connection.fetch(imap_sql.entries_at(columns, len(part)), columns, (history[0], *part))
+    return rows.checked("entries", name, lambda: [LetterId(rows.text(letter)) for _, letter in found])
+
+
 def messages_from(found: Sequence[Sequence[Any]]) -> list[MailboxMessage]:
     """Messages from rows of `imap_sql.MESSAGE`. Types are checked by column, which costs a third of checks by value."""
     for types, column in zip(_MESSAGE_TYPES, zip(*found, strict=True), strict=False):

@@ -185,6 +185,10 @@ class SqlMailboxes:
         )
         return stored
 
+    async def letters_of(self, mailbox: str, uids: Sequence[int]) -> list[LetterId]:
+        wanted = tuple(uids)
+        return await self._readers.do(lambda connection: imap_reads.letters_of(connection, mailbox, wanted))
+
     async def recent_counts(self, mailboxes: Sequence[str]) -> dict[str, int]:
         names = tuple(mailboxes)
         return await self._readers.do(lambda connection: imap_reads.recent_counts(connection, names)) if names else {}

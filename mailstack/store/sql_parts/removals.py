@@ -73,9 +73,10 @@ def remove(
         taken += _keep(transaction, held, part) if keeps else transaction.connection.take_out(held.id, part)
     if not taken:
         return [], Expunged([], held.modseq)
-    gone = sorted(uid for uid, *_ in taken)
-    letters = [] if keeps else list(dict.fromkeys(letter for _, letter, *_ in taken))
-    return letters, Expunged(gone, count_removed(transaction, held, gone, taken))
+    taken.sort()
+    gone, of_gone = [uid for uid, *_ in taken], [letter for _, letter, *_ in taken]
+    letters = [] if keeps else list(dict.fromkeys(of_gone))
+    return letters, Expunged(gone, count_removed(transaction, held, gone, taken), of_gone)
 
 
 def _keep(transaction: Transaction, held: HeldMailbox, uids: Sequence[int]) -> list[tuple[int, LetterId, int, int]]:

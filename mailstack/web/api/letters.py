@@ -260,6 +260,8 @@ def journey_routes(store: Store, index: LetterIndex | None, *, hide_client: bool
 
 _READER_FACTS = frozenset({"client", "tls"})
 """Facts of a `collected` step about the client of the mailbox's owner."""
+_IN_FOLDERS = frozenset({"appended", "read", "moved", "expunged"})
+"""Steps in the folders of an account, which only it and administrators see."""
 
 
 class JourneyPages:
@@ -275,9 +277,12 @@ class JourneyPages:
         found = await journey_of(self._store, LetterId(letter))
         if found is None:
             raise _unknown(letter)
-        if self._hide_client and not request.user.is_admin:
-            steps = tuple([_without_reader(step, request.user.account) for step in found.steps])
-            found = replace(found, steps=steps)
+        if not request.user.is_admin:
+            account = request.user.account
+            steps = [each for each in found.steps if each.step not in _IN_FOLDERS or each.facts.get("by") == account]
+            if self._hide_client:
+                steps = [_without_reader(step, account) for step in steps]
+            found = replace(found, steps=tuple(steps))
         return json_response(journey_json(found))
 
     async def _check_author(self, request: Request, letter: str) -> None:

@@ -88,7 +88,7 @@ function lineOf(steps, first, recipient, before = []) {
 }
 
 const concerns = (step, { names }) => {
-    if (step.step === "collected") return true;
+    if (step.step === "collected" || step.step === "read") return true;
     const named = [step.recipient, ...(step.recipients ?? [])]
         .filter(Boolean)
         .map((each) => String(each).toLowerCase());
@@ -97,6 +97,24 @@ const concerns = (step, { names }) => {
 
 function follow(line, step, steps) {
     HANDLERS[step.step]?.(line, step, steps);
+}
+
+/** Handler of the first step that shows a reader. */
+function fetched(title) {
+    return (line, step) => {
+        if (line.state !== "delivered") return;
+        if (step.by && line.mailbox && String(step.by).toLowerCase() !== line.mailbox) return;
+        line.state = "collected";
+        line.stations.push(
+            station(
+                "reader",
+                "good",
+                title,
+                [[step.protocol, tls(step)].filter(Boolean).join(", "), step.client && `from ${step.client}`],
+                step,
+            ),
+        );
+    };
 }
 
 const HANDLERS = {
@@ -152,21 +170,8 @@ const HANDLERS = {
         line.stations.push(station("mailbox", "good", step.mailbox || step.recipient, ["in the mailbox"], step));
         line.mailbox = String(step.mailbox || step.recipient).toLowerCase();
     },
-    collected(line, step) {
-        if (line.state !== "delivered" && line.state !== "collected") return;
-        if (step.by && line.mailbox && String(step.by).toLowerCase() !== line.mailbox) return;
-        if (line.state === "collected") return;
-        line.state = "collected";
-        line.stations.push(
-            station(
-                "reader",
-                "good",
-                "Collected",
-                [[step.protocol, tls(step)].filter(Boolean).join(", "), step.client && `from ${step.client}`],
-                step,
-            ),
-        );
-    },
+    collected: fetched("Collected"),
+    read: fetched("Read"),
     bounced(line, step) {
         const attempt = line.pending;
         if (attempt) outcome(line, step, "bad");

@@ -16,6 +16,9 @@ const NAMES = {
     bounced: "Returned",
     collected: "Collected",
     appended: "Appended",
+    read: "Read",
+    moved: "Moved",
+    expunged: "Expunged",
     held: "Held",
     released: "Released",
     redirected: "Redirected",
@@ -28,6 +31,8 @@ const TONES = {
     relayed: "good",
     delivered: "good",
     collected: "good",
+    read: "good",
+    expunged: "held",
     held: "held",
     removed: "held",
 };
@@ -140,6 +145,25 @@ function sentence(step) {
             ];
         case "appended":
             return ["to the folder ", userText(step.folder || ""), " by ", userText(step.by || "its owner"), secured(step)];
+        case "read":
+        case "expunged":
+            return [
+                step.step === "read" ? "in the folder " : "from the folder ",
+                userText(step.folder || ""),
+                " by ",
+                userText(step.by || "its owner"),
+                secured(step),
+            ];
+        case "moved":
+            return [
+                "from the folder ",
+                userText(step.source || ""),
+                " to ",
+                userText(step.folder || ""),
+                " by ",
+                userText(step.by || "its owner"),
+                secured(step),
+            ];
         case "redirected":
             return [names(), " to ", userText(step.to || "")];
         case "copied":

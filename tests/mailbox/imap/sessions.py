@@ -86,6 +86,7 @@ class ImapServer:
             mailboxes=mailboxes,
             folders=folders,
             contents=self.store.contents,
+            history=self.store.history,
             views=MailboxViews(mailboxes, self.clock, self.clock.pause),
             clock=self.clock,
             pause=self.clock.pause,

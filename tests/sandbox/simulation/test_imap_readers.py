@@ -200,3 +200,18 @@ def test_the_same_seed_gives_the_same_transcript() -> None:
     one, other = story(), story()
     assert one.transcript == other.transcript, one.transcript.diff(other.transcript)
     assert "IDLE" in str(one.transcript)
+
+
+@pytest.mark.parametrize(("limit", "names"), [(0, []), (1, ["read", "expunged"])])
+def test_a_journey_goes_on_at_the_reader(limit: int, names: list[str]) -> None:
+    """IMAP-123."""
+    internet = Internet(7)
+    imap = ImapSettings(journey_messages=limit)
+    internet.host("mx.b.test", domains=["b.test"], accounts=["bob@b.test"], imap=imap)
+    letter = internet.author("bob@b.test").submit(to="bob@b.test", subject="One", text="One")
+    internet.run()
+    internet.result_of(change(internet.reader("bob@b.test"), "1", "\\Seen", "\\Deleted"))
+    steps = internet.journey(letter).only("read", "expunged")
+    assert [(step.step, step.facts["by"], step.facts["folder"]) for step in steps] == [
+        (name, "bob@b.test", "INBOX") for name in names
+    ]

@@ -121,3 +121,18 @@ def test_tags_of_invisible_letters_are_hidden(desk: Desk) -> None:
     desk.put(text(X_Tags="Lunch"))
     assert desk.json("GET", "/v1/tags", account=BOB.key) == {"Lunch": 1}
     assert desk.json("GET", "/v1/tags") == {"Lunch": 1, "Takeover": 1}
+
+
+def test_what_a_reader_does_in_folders_is_not_shown_to_the_author(desk: Desk) -> None:
+    """IMAP-123."""
+    letter = desk.put(to=(BOB,), account=ALICE.key)
+    for name, by in (("read", BOB.key), ("moved", BOB.key), ("expunged", BOB.key), ("read", ALICE.key)):
+        step = Step(letter, desk.clock.now(), "mx.home.test", name, {"by": by, "folder": "Love letters"})
+        assert desk.run(desk.store.history.add_steps([step])) == [step]
+
+    def shown(account: str) -> list[tuple[str, str]]:
+        steps = desk.json("GET", f"/v1/journeys/{letter}", account=account)["steps"]
+        return [(each["step"], each["by"]) for each in steps if "folder" in each]
+
+    assert shown(ALICE.key) == [("read", ALICE.key)]
+    assert len(shown("")) == 4
