@@ -43,15 +43,16 @@ class ImapListeners:
     def _start(self) -> ImapService:
         """Parts of all sessions: only servers with IMAP watch the store."""
         config, clock, store = self._kit.config, self._kit.runtime.clock, self._storage.store
+        mailboxes = self._storage.imap_mailboxes or store.mailboxes
         folders = [Folder(each.path, use=each.use, is_subscribed=True) for each in config.imap.folders]
         return ImapService(
             config.hostname,
             self._access.readers,
-            store.mailboxes,
+            mailboxes,
             store.folders,
             store.contents,
             store.history,
-            MailboxViews(store.mailboxes, clock, clock.pause, keeps_removed=_keeps_removed(config.imap)),
+            MailboxViews(mailboxes, clock, clock.pause, keeps_removed=_keeps_removed(config.imap)),
             clock,
             clock.pause,
             self._journal,

@@ -68,6 +68,8 @@ class Storage(Struct, frozen=True):
     store: Store
     mailboxes: MailboxStore | None = None
     """Mailboxes as POP3 sessions see them. None: those of `store`."""
+    imap_mailboxes: MailboxStore | None = None
+    """Mailboxes as IMAP sessions see them. None: those of `store`."""
     policy_shelf: PolicyCache = field(default_factory=MemoryPolicyCache)
     """Cache of MTA-STS policies."""
     free_space: FreeSpace | None = None

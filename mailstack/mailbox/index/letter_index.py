@@ -9,7 +9,7 @@ from functools import partial
 from msgspec.structs import replace
 
 from mailstack.letter import Address, Content, LetterId
-from mailstack.letter.delivery import Journal, Step, TappedJournal
+from mailstack.letter.delivery import OWED, Journal, Step, TappedJournal
 from mailstack.mailbox.index import queries, writes
 from mailstack.mailbox.index.database import IndexDatabase
 from mailstack.mailbox.index.feed import Feed, with_timeout
@@ -23,7 +23,7 @@ from mailstack.mailbox.index.items import (
     ItemList,
     MailboxCount,
 )
-from mailstack.mailbox.index.marks import Marks, MarkSync, set_marks
+from mailstack.mailbox.index.marks import Marks, MarkSync, letters_with_ids, set_marks
 from mailstack.mailbox.index.query import Flag, Term
 from mailstack.mailbox.index.removal import Batches, Removal, Retention
 from mailstack.mailbox.index.shared_feed import SharedFeed, WorkerSync
@@ -31,6 +31,7 @@ from mailstack.mailbox.index.states import resolve
 from mailstack.protocols.connection import Clock
 from mailstack.protocols.log import RateLimitedLog
 from mailstack.store import Filter, Record, Store, StoreError, StoreFull
+from mailstack.store.archive import ARCHIVE
 
 _log = logging.getLogger(__name__)
 
@@ -56,7 +57,8 @@ class LetterIndex:
     ) -> None:
         """`store` has an archive; the caller opens and closes it. `worker_sync`: None for a single process.
 
-        `shares_flags`: all readers are one person, and marks are the flags of the entries in all mailboxes.
+        `shares_flags`: all readers see the same letters. Marks are the flags of the entries in all mailboxes, and a
+        deleted letter leaves them all.
         """
         # Listeners run in a later turn of the reactor, and not within the acceptance of a letter.
         self.feed = (
@@ -64,7 +66,7 @@ class LetterIndex:
             if worker_sync is None
             else SharedFeed(database, store, clock, worker_sync)
         )
-        self._removal = Removal(store, database, clock, self.feed, retention)
+        self._removal = Removal(store, database, clock, self.feed, retention, from_mailboxes=shares_flags)
         self._batches = Batches(database, clock)
         self._store = store
         self._database = database
@@ -258,6 +260,28 @@ class LetterIndex:
     async def soft_delete(self, item_filter: ItemFilter, *, undo: bool = True) -> DeletedItems:
         """Hides letters, as `Removal.soft_delete`."""
         return await self._removal.soft_delete(await self._resolve(item_filter), undo=undo)
+
+    async def remove_expunged(self, letters: Sequence[LetterId]) -> None:
+        """Deletes those of some letters that have left all mailboxes, or the archive. Raises StoreError.
+
+        The archive alone does not keep a letter: its last reader has expunged it. A delivery under way keeps it.
+        """
+        if not letters:
+            return
+        await self.up_to_date()
+        known = await self._database.read(partial(letters_with_ids, ids=letters))
+        entries = await self._store.mailboxes.entries_of([each for letter in known for each in letter.ids])
+        archived = {entry.letter for entry in entries if entry.mailbox == ARCHIVE}
+        kept = {entry.letter for entry in entries if entry.mailbox != ARCHIVE}
+        kept |= await self._letters_under_way([each for letter in known for each in letter.ids])
+        gone = [letter.number for letter in known if not (archived & set(letter.ids) and kept & set(letter.ids))]
+        if gone:
+            await self.soft_delete(ItemFilter(numbers=tuple(gone)), undo=False)
+
+    async def _letters_under_way(self, letters: Sequence[LetterId]) -> set[LetterId]:
+        """Letters with a delivery that is not finished."""
+        found = await self._store.history.records(Filter(ids=tuple(letters), limit=len(letters))) if letters else []
+        return {each.letter.id for each in found if any(delivery.state in OWED for delivery in each.deliveries)}
 
     async def undelete(self, token: str) -> int:
         """Restores deleted letters, and returns their number; 0 after the undo time."""

@@ -56,7 +56,7 @@ class Marks(Struct, frozen=True):
 
 
 class MarkedLetter(Struct, frozen=True):
-    """Marks of an indexed letter."""
+    """Marks and ids of an indexed letter."""
 
     number: int
     system: int

@@ -7,6 +7,7 @@ import json
 import logging
 import secrets
 import sqlite3
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import closing
 from functools import partial
@@ -21,6 +22,7 @@ from mailstack.mailbox.index import queries
 from mailstack.mailbox.index.database import FILE, SEARCHED, TIMEOUT_S, IndexDatabase
 from mailstack.mailbox.index.feed import Feed, sleep
 from mailstack.mailbox.index.items import MAX_LISTED, DeletedItems, ItemFilter
+from mailstack.mailbox.index.marks import marked_letters
 from mailstack.mailbox.index.queries import IN_NUMBERS, numbers_in, numbers_of
 from mailstack.mailbox.index.writes import TABLES, counted
 from mailstack.protocols.connection import Clock
@@ -90,8 +92,19 @@ class Retention(Struct, frozen=True):
 class Removal:
     """Deletes and restores letters, and purges expired ones. Coroutines raise StoreError."""
 
-    def __init__(self, store: Store, database: IndexDatabase, clock: Clock, feed: Feed, retention: Retention) -> None:
+    def __init__(  # collaborators, each of a type of its own
+        self,
+        store: Store,
+        database: IndexDatabase,
+        clock: Clock,
+        feed: Feed,
+        retention: Retention,
+        *,
+        from_mailboxes: bool = False,
+    ) -> None:
+        """`from_mailboxes`: a purged letter leaves all mailboxes, not only the archive."""
         self.retention = retention
+        self._from_mailboxes = from_mailboxes
         self._store = store
         self._database = database
         self._clock = clock
@@ -105,7 +118,7 @@ class Removal:
         self._is_stopped = True
 
     async def soft_delete(self, item_filter: ItemFilter, *, undo: bool = True) -> DeletedItems:
-        """Hides letters in the index until `undelete`, and purges them after the undo time; mailboxes do not change.
+        """Hides letters in the index until `undelete`, and purges them after the undo time.
 
         With `seen_by` they are hidden from that account only. Without `undo` the next poll purges them.
         """
@@ -177,9 +190,21 @@ class Removal:
         """Purges in batches, the archive first, so that the indexer does not add them again."""
         ids: list[LetterId] = []
         while not self._is_stopped and (numbers := await self._database.read(choose)):
+            if self._from_mailboxes:
+                await self._remove_entries(numbers)
             await self._store.mailboxes.update(ARCHIVE, collected=(), deleted=numbers, steps=())
             ids += await self._database.write(partial(drop, numbers=numbers))
         return ids
+
+    async def _remove_entries(self, numbers: Sequence[int]) -> None:
+        """Removes letters and their copies from all mailboxes; IMAP sessions report that as any removal."""
+        letters = await self._database.read(partial(marked_letters, numbers=numbers))
+        uids: defaultdict[str, list[int]] = defaultdict(list)
+        for entry in await self._store.mailboxes.entries_of([each for letter in letters for each in letter.ids]):
+            uids[entry.mailbox].append(entry.uid)
+        uids.pop(ARCHIVE, None)
+        for mailbox, own in uids.items():
+            await self._store.mailboxes.update(mailbox, collected=(), deleted=own, steps=())
 
 
 def _sum(parts: Sequence[DeletedItems]) -> DeletedItems:

@@ -30,6 +30,7 @@ from mailstack.letter import Address, LetterId
 from mailstack.letter.delivery import Journal
 from mailstack.letter.envelope import HostPort
 from mailstack.letter.times import Duration
+from mailstack.mailbox.index.expunge import IndexedMailboxes
 from mailstack.net.connector import TwistedConnector
 from mailstack.net.dns import DnsNames, system_names
 from mailstack.policy.counters import single_process
@@ -78,11 +79,13 @@ class Servers:
         )
         imitated = with_imap_profile(runtime, parts.settings.provider, store)
         shared: Any = SharedInbox(store.mailboxes, parts.index) if parts.settings.pop3_logins else None
+        faulty = with_disk_faults(store, parts.faults, name, clock)
+        imap_mailboxes: Any = IndexedMailboxes(faulty.mailboxes, parts.index)
         submitters, readers = parts.accounts.authenticators()
         server = MailServer(
             config,
             with_faults(imitated, parts.faults, name, store, parts.bad_certificates),
-            Storage(with_disk_faults(store, parts.faults, name, clock), shared),
+            Storage(faulty, shared, imap_mailboxes),
             UserAccess(submitters, readers, directory, parts.accounts.web_authenticator(), server_of_mailbox),
             Observers(parts.index.tap(self.journal), parts.index, parts.log.record),
             WorkerResources(single_process(clock)),

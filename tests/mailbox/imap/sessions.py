@@ -67,6 +67,7 @@ class ImapServer:
         shows_recent: bool = False,
         store: Any = None,
         clock: Any = None,
+        mailboxes: Any = None,
         **settings: Any,
     ) -> None:
         """`letters` are in bob's INBOX. `store` is open; a `clock` of a simulation is advanced by the test.
@@ -77,7 +78,7 @@ class ImapServer:
         self.store = store or InMemoryStore()
         if store is None:
             run(self.store.open())
-        mailboxes, folders = TroubledMailboxes(self.store.mailboxes), self.store.folders
+        mailboxes, folders = TroubledMailboxes(mailboxes or self.store.mailboxes), self.store.folders
         self.faults, self.contents = mailboxes.faults, mailboxes.contents
         self.sessions = FakeSessions()
         self.service = ImapService(

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from mailstack.mailbox.index.expunge import IndexedMailboxes
 from mailstack.store.folders import INBOX
 from tests.mailbox.imap.sessions import ImapServer, ImapTelnet
 from tests.mailbox.index.shelf import BOB
@@ -20,7 +21,8 @@ class Doors(Live):
 
     def __init__(self) -> None:
         super().__init__(shares_flags=True)
-        self.imap = ImapServer(store=self.shelf.store, clock=SimulationClock(self))
+        mailboxes = IndexedMailboxes(self.shelf.store.mailboxes, self.shelf.index)
+        self.imap = ImapServer(store=self.shelf.store, mailboxes=mailboxes, clock=SimulationClock(self))
 
     def open_inbox(self) -> ImapTelnet:
         return self.imap.selected(INBOX)
@@ -31,8 +33,11 @@ class Doors(Live):
         return client
 
     def patch(self, **change: Any) -> None:
+        self.change("PATCH", **change)
+
+    def change(self, method: str, **change: Any) -> None:
         octets = json.dumps({"all": True, **change}).encode()
-        head = f"PATCH /v1/letters HTTP/1.1\r\nHost: x.test\r\nContent-Type: application/json\r\nContent-Length: {len(octets)}"
+        head = f"{method} /v1/letters HTTP/1.1\r\nHost: x.test\r\nContent-Type: application/json\r\nContent-Length: {len(octets)}"
         client = self.web.knock("192.0.2.8")
         self.web.say(client, f"{head}\r\n\r\n".encode() + octets, wait=0.5)
         assert client.received.startswith(b"HTTP/1.1 200"), client.received
@@ -98,3 +103,25 @@ def test_a_client_that_comes_later_sees_the_marks(doors: Doors) -> None:
     doors.shelf.put(mailbox=BOB.key)
     doors.patch(unread=False, flagged=True)
     assert "* 1 FETCH (FLAGS (\\Seen \\Flagged))" in doors.open_inbox().lines("FETCH 1 FLAGS")
+
+
+def test_what_a_client_expunges_leaves_the_page_within_a_second(doors: Doors) -> None:
+    doors.shelf.put(mailbox=BOB.key)
+    kept = doors.shelf.put(mailbox=BOB.key)
+    stream = doors.request("/v1/events")
+    client = doors.open_inbox()
+    client.ask("STORE 1 +FLAGS (\\Deleted)")
+    assert client.lines("EXPUNGE")[0] == "* 1 EXPUNGE"
+    doors.reactor.advance(0.5)
+    assert [data["count"] for _, name, data in events(stream) if name == "deleted"] == [1]
+    assert doors.shelf.find() == [kept]
+
+
+def test_a_deletion_of_the_page_is_heard_in_idle(doors: Doors) -> None:
+    """IMAP-113"""
+    for _ in range(3):
+        doors.shelf.put(mailbox=BOB.key)
+    client = doors.idle()
+    doors.change("DELETE", undo=False)
+    doors.reactor.advance(1.5)
+    assert client.read().count("EXPUNGE\r\n") == 3
