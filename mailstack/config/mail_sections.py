@@ -201,6 +201,7 @@ class DeliverySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     postmaster: Address | None = None
     undeliverable_reports: Literal["postmaster", "drop"] = "postmaster"
     subaddress: bool = True
+    subaddress_folders: bool = True
     quota: SizeOrNone = SizeOrNone(0)
     mailbox_full: Literal["temporary", "permanent"] = "temporary"
 

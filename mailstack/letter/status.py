@@ -47,6 +47,10 @@ class Delivered(Struct, frozen=True):
     """Key of the local mailbox, to which the queue adds the letter when it settles the outcome."""
     headers: bytes = b""
     """Trace fields of final delivery, above the letter (RFC 5321 §4.4)."""
+    folder: str = ""
+    """Path of the folder that the address names; "" for INBOX."""
+    folder_mailbox: str = ""
+    """Name of the folder's mailbox in the store. If it is gone by then, the letter enters INBOX."""
     deliver_by: bool = False
     """Whether the host enforces the time limit, because it offers DELIVERBY (RFC 2852 §4.1.4)."""
     dsn: bool = False

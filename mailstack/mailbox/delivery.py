@@ -7,8 +7,11 @@ after a crash it is there exactly once.
 from __future__ import annotations
 
 import logging
+from typing import Protocol
 
-from mailstack.letter import Deferred, Delivered, Envelope, Failed, Letter, Outcome, Status
+from msgspec.structs import replace
+
+from mailstack.letter import Address, Deferred, Delivered, Envelope, Failed, Letter, Outcome, Status
 from mailstack.letter.delivery import Delivery
 from mailstack.letter.envelope import sender_for
 from mailstack.letter.trace import delivered_to, handover_field, return_path
@@ -18,6 +21,7 @@ from mailstack.protocols.connection import Clock
 from mailstack.queue.attempt import Attempt, ProgressWatch
 from mailstack.queue.recipient_routes import LocalAddresses
 from mailstack.store import StoreError
+from mailstack.store.folders import Folder
 
 _log = logging.getLogger(__name__)
 
@@ -29,11 +33,29 @@ MAILBOX_FULL_FOR_GOOD = Status(5, 2, 2)
 _STORE_TROUBLE = Status(4, 3, 0)
 
 
+class NamedFolders(Protocol):
+    """Folders by the name in an address; `mailstack.store.FolderStore` has them."""
+
+    async def named(self, account: str, name: str, /) -> Folder | None:
+        """See `FolderStore.named`."""
+
+
 class DeliveryAgent:
     """A queue.Agent for the destination "local". Aliases are expanded before, by the Router."""
 
-    def __init__(self, directory: LocalAddresses, server: str, clock: Clock, quotas: Quotas | None = None) -> None:
-        """`server` is the host name in trace fields. Without `quotas` no mailbox is ever full."""
+    def __init__(
+        self,
+        directory: LocalAddresses,
+        server: str,
+        clock: Clock,
+        quotas: Quotas | None = None,
+        folders: NamedFolders | None = None,
+    ) -> None:
+        """`server` is the host name in trace fields. Without `quotas` no mailbox is ever full.
+
+        `folders`: folders that user+folder@ delivers into; None: each letter enters INBOX.
+        """
+        self._folders = folders
         self._quotas = quotas
         self._directory = directory
         self._server = server
@@ -56,11 +78,25 @@ class DeliveryAgent:
                 hop = handover_field(self._server, delivery.letter, address, self._clock.now())
                 headers = return_path(sender_for(envelope, delivery.recipient)) + delivered_to(address) + hop
                 full = await self._full(mailbox, len(headers) + size)
-                return full or Delivered(DELIVERED, "in the mailbox", "", mailbox, headers)
+                if full is not None:
+                    return full
+                delivered = Delivered(DELIVERED, "in the mailbox", "", mailbox, headers)
+                return delivered if "+" not in address.local else await self._into_folder(delivered, address, mailbox)
             return NO_MAILBOX if await self._directory.alias(address) is None else LEADS_NOWHERE
         except StoreError as trouble:
             _log.warning("message %s is deferred: accounts can't be read: %s", delivery.letter, trouble)
             return Deferred(_STORE_TROUBLE, f"{self._server} can't look up its mailboxes at present")
+
+    async def _into_folder(self, delivered: Delivered, address: Address, mailbox: str) -> Delivered:
+        """The outcome with the folder that the address names, if there is one (RFC 5233). Raises StoreError."""
+        user, _, name = address.local.partition("+")
+        # An account may have a plus in its own name, and the letters of a postmaster go to another account.
+        if self._folders is None or replace(address, local=user).key != mailbox:
+            return delivered
+        folder = await self._folders.named(mailbox, name)
+        if folder is None or folder.mailbox == mailbox:
+            return delivered
+        return replace(delivered, folder=folder.path, folder_mailbox=folder.mailbox)
 
     async def _full(self, mailbox: str, size: int) -> Deferred | Failed | None:
         """The failure of a full mailbox; None if the letter fits. Raises StoreError."""

@@ -113,6 +113,8 @@ def local_delivery(  # noqa: PLR0917  # each of a type of its own
     `report` is the id of the success report, if one is due; deliveries with the same id share it.
     """
     facts = {"recipient": str(delivery.recipient.address), "mailbox": mailbox}
+    if outcome.folder:
+        facts["folder"] = outcome.folder
     reports: tuple[ReportDue, ...] = ()
     if is_report_requested(letter, delivery.recipient, "delivered"):
         reports = (
@@ -271,6 +273,8 @@ class _ChangeBuilder:
             self._change(delivery, DeliveryState.DELIVERED, outcome)
             self._placements.append(_placement(self._letter, delivery, outcome, outcome.mailbox, self._now))
             recipient = str(delivery.recipient.address)
+            if outcome.folder:
+                facts = {"folder": outcome.folder, **facts}
             self._step("delivered", {"recipient": recipient, "mailbox": outcome.mailbox, **facts})
 
     def _add_failures(self) -> list[ReportDue]:
@@ -335,4 +339,7 @@ def _after(
 
 def _placement(letter: Letter, delivery: Delivery, outcome: Delivered, mailbox: str, now: float) -> Placement:
     size = len(outcome.headers) + letter.content.size
+    if outcome.folder:
+        folder = outcome.folder_mailbox
+        return Placement(folder, (letter.id, delivery.number), outcome.headers, size, now, mailbox)
     return Placement(mailbox, (letter.id, delivery.number), outcome.headers, size, now)

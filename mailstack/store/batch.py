@@ -95,6 +95,7 @@ class Batch:
         "contents",
         "deliveries",
         "finished",
+        "folders",
         "letters",
         "moves",
         "outbox",
@@ -115,6 +116,8 @@ class Batch:
         self.steps: list[Any] = []
         self.moves: list[Any] = []
         self.placements: list[tuple[Any, ...]] = []
+        self.folders: dict[str, str] = {}
+        """Accounts of the folders that letters enter, by the mailbox of the folder."""
         self.finished: list[LetterId] = []
         """Letters with contents that may have become unneeded."""
         self.revived: list[LetterId] = []
@@ -174,6 +177,8 @@ class Batch:
         for placement in placements:
             letter, number = placement.delivery
             self.placements.append((placement.mailbox, letter, number, placement.size, placement.at, placement.headers))
+            if placement.account:
+                self.folders[placement.mailbox] = placement.account
 
     def add_steps(self, steps: Sequence[Step]) -> None:
         for step in steps:
@@ -196,6 +201,8 @@ class Batch:
         self.additions += other.additions
         self.placements += other.placements
         self.finished += other.finished
+        if other.folders:
+            self.folders |= other.folders
         self.revived += other.revived
 
     def write(self, transaction: Transaction) -> None:
@@ -216,6 +223,8 @@ class Batch:
             transaction.insert("outbox", rows.OUTBOX, self.outbox)
         if self.placements:
             # Late, since other writers wait for these mailboxes from here on. No prune removes their entries meanwhile.
+            if self.folders:
+                self._find_folders(transaction)
             self._place(transaction)
         if self.finished:
             transaction.drop_contents(self.finished)
@@ -241,6 +250,18 @@ class Batch:
                 raise Conflict(f"deliveries: {error}") from error
             if added != 1:
                 raise Conflict(f"letter {row[0]}: there is none to add a delivery to")
+
+    def _find_folders(self, transaction: Transaction) -> None:
+        """Change to INBOX for letters into folders that were removed meanwhile; the others are locked.
+
+        Concurrent writers lock all mailboxes here, in the order of `_place`, so that none waits for another in a circle.
+        """
+        connection = transaction.connection
+        names = self.folders if connection.has_one_writer else {name for name, *_ in self.placements}
+        gone = {name for name in sorted(names) if not connection.hold_mailbox(name)}
+        inbox = {name: account for name, account in self.folders.items() if name in gone}
+        if inbox:
+            self.placements = [(inbox.get(name, name), *entry) for name, *entry in self.placements]
 
     def _place(self, transaction: Transaction) -> None:
         # A plain dict: a Counter for each letter costs more than all else here.

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from string import ascii_lowercase, ascii_uppercase
 from typing import Protocol
 
 from msgspec import Struct
 
 INBOX = "INBOX"
 SEPARATOR = "/"
+_ASCII_LOWER = str.maketrans(ascii_uppercase, ascii_lowercase)
 
 
 def names_below(name: str) -> tuple[str, str]:
@@ -17,6 +19,11 @@ def names_below(name: str) -> tuple[str, str]:
     A folder's mailbox has the name of the account, SEPARATOR and an id: no address ends so, since no domain has a slash.
     """
     return name + SEPARATOR, name + chr(ord(SEPARATOR) + 1)
+
+
+def ascii_lower(name: str) -> str:
+    """A name with the letters of ASCII in lower case, and all others as they are."""
+    return name.translate(_ASCII_LOWER)
 
 
 def account_of(mailbox: str) -> str:
@@ -63,6 +70,13 @@ class FolderStore(Protocol):
 
     async def list(self, account: str) -> list[Folder]:
         """All folders and subscribed names of an account, by path; INBOX first."""
+
+    async def named(self, account: str, name: str) -> Folder | None:
+        """Folder that an address names as its detail (RFC 5233): user+name@; None without one.
+
+        ASCII letters match in any case, other characters as they are; a name in the same case comes first. Folders with
+        a special use are no answer, so that no sender can file a message as sent or as a draft.
+        """
 
     async def prepare(self, account: str, folders: Sequence[Folder], now: float) -> None:
         """Create INBOX and folders (`path`, `use`, `is_subscribed`) at the first call for an account.

@@ -24,6 +24,8 @@ class Placement(Struct, frozen=True):
     """Octets of headers and content together."""
     at: float
     """Time of arrival, seconds since 1970. It is also the validity of a mailbox that this entry creates."""
+    account: str = ""
+    """For the mailbox of a folder: its account. If the folder is gone by then, the letter enters INBOX."""
 
 
 class Entry(NamedTuple):

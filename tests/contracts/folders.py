@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
+from mailstack.letter import LetterId
 from mailstack.store.accounts import Account
 from mailstack.store.folders import INBOX, Folder, FolderExists, FolderHasChildren, FolderRefused, NoSuchFolder
 from mailstack.store.mailboxes import SEEN
 from tests.contracts.imap_messages import add, messages, status
-from tests.contracts.store import ALICE, BOB, Subject, entries, octets_of, place
+from tests.contracts.store import ALICE, BOB, Subject, claimed, entries, octets_of, place, placing
 
 FIRST = [Folder("Sent", use=r"\Sent", is_subscribed=True), Folder("Trash", use=r"\Trash", is_subscribed=True)]
 
@@ -191,3 +193,81 @@ def test_the_size_of_an_account_counts_all_its_folders(subject: Subject) -> None
     subject.run(subject.store.mailboxes.copy(BOB.key, [1], mailbox, 3000.0))
     assert subject.run(subject.store.mailboxes.octets_in(BOB.key)) == 2 * one
     assert subject.run(subject.store.mailboxes.sizes()) == {BOB.key: 2 * one, ALICE.key: one}
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("Lists", "Lists"),
+        ("lists", "LISTS"),
+        ("LiStS/pYthon", "Lists/Python"),
+        ("Ärzte", "Ärzte"),
+        ("A\u0308rzte", "Ärzte"),
+        ("ärzte", None),
+        ("Kelvin", None),
+        ("sent", None),
+        ("Sent", None),
+        ("gone", None),
+        ("Gone", None),
+        ("%", None),
+        ("' OR 1=1 --", None),
+        ("", None),
+    ],
+)
+def test_an_address_names_a_folder(subject: Subject, name: str, path: str | None) -> None:
+    """IMAP-125."""
+    for each in ("Lists", "LISTS", "Lists/Python", "Ärzte", "\u212aelvin"):
+        create(subject, each)
+    create(subject, "Sent", r"\Sent")
+    subject.run(subject.store.folders.subscribe(BOB.key, "Gone", on=True))
+    found = subject.run(subject.store.folders.named(BOB.key, name))
+    assert (None if found is None else found.path) == path
+    assert subject.run(subject.store.folders.named(ALICE.key, name)) is None
+
+
+def place_in(subject: Subject, folder: Folder) -> LetterId:
+    (delivery,) = claimed(subject)
+    placed = placing(delivery, folder.mailbox)
+    subject.run(
+        subject.store.queue.settle(replace(placed, placements=(replace(placed.placements[0], account=BOB.key),)))
+    )
+    return delivery.letter
+
+
+def test_a_delivery_enters_a_folder(subject: Subject) -> None:
+    """IMAP-125."""
+    folder, other = create(subject, "Lists"), create(subject, "Other")
+    letter = place_in(subject, folder)
+    assert [(each.uid, each.letter) for each in messages(subject, folder.mailbox)] == [(1, letter)]
+    assert status(subject, folder.mailbox).unseen == 1
+    assert messages(subject, BOB.key) == []
+    rename(subject, "Lists", "New")
+    place_in(subject, folder)
+    assert status(subject, folders(subject)["New"].mailbox).messages == 2
+    assert status(subject, other.mailbox).messages == 0
+
+
+def test_a_delivery_into_a_removed_folder_enters_the_inbox(subject: Subject) -> None:
+    """IMAP-125: removed between the choice and the transaction, and another one has taken its row."""
+    folder = create(subject, "Lists")
+    subject.run(subject.store.folders.remove(BOB.key, "Lists"))
+    first = place_in(subject, folder)
+    again = create(subject, "Lists")
+    second = place_in(subject, folder)
+    assert [each.letter for each in messages(subject, BOB.key)] == [first, second]
+    assert status(subject, again.mailbox).messages == 0
+    assert subject.run(subject.store.mailboxes.status(folder.mailbox)) is None
+
+
+def test_deliveries_into_folders_and_inboxes_are_written_together(subject: Subject) -> None:
+    """IMAP-125."""
+    here, gone = create(subject, "Lists"), create(subject, "Gone")
+    subject.run(subject.store.folders.remove(BOB.key, "Gone"))
+    placed = []
+    for mailbox, account in ((here.mailbox, BOB.key), (BOB.key, ""), (gone.mailbox, BOB.key), (ALICE.key, "")):
+        (delivery,) = claimed(subject)
+        settlement = placing(delivery, mailbox)
+        placed.append(replace(settlement, placements=(replace(settlement.placements[0], account=account),)))
+    assert subject.run(subject.store.queue.settle_together(placed)) == [None] * 4
+    counts = [status(subject, mailbox).messages for mailbox in (here.mailbox, BOB.key, ALICE.key)]
+    assert counts == [1, 2, 1]

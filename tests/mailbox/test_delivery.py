@@ -13,6 +13,7 @@ from mailstack.letter.trace import date_time
 from mailstack.mailbox.delivery import DeliveryAgent
 from mailstack.policy.limits import Quotas
 from mailstack.store import StoreError
+from mailstack.store.folders import Folder
 from tests.aid import run
 from tests.clock import START, HandClock
 from tests.policy.test_limits import Holdings
@@ -94,3 +95,45 @@ def test_a_full_mailbox_takes_nothing(permanent, kind, status):
         (outcome,) = run(DeliveryAgent(PEOPLE, SERVER, HandClock(), quotas).deliver(letter, (delivery,))).outcomes
         assert isinstance(outcome, expected)
     assert (str(outcome.status), outcome.text) == (status, "the mailbox of bob@home.test is full")
+
+
+class NamedFolders:
+    async def named(self, account: str, name: str, /) -> Folder | None:
+        assert account == "bob@home.test"
+        return {"Lists": Folder("Lists", "bob@home.test/1"), "INBOX": Folder("INBOX", account)}.get(name)
+
+
+class TaggedDirectory(MemoryDirectory):
+    """user+anything@ is user@; postmaster+anything@ is bob."""
+
+    async def mailbox(self, address: Address) -> str | None:
+        user = address.local.lower().partition("+")[0]
+        return await super().mailbox(address) or ("bob@home.test" if user in {"bob", "postmaster"} else None)
+
+
+@pytest.mark.parametrize(
+    ("address", "folder"),
+    [
+        ("bob+Lists@home.test", ("Lists", "bob@home.test/1")),
+        ("Bob+Lists@home.test", ("Lists", "bob@home.test/1")),
+        ("bob+other@home.test", ("", "")),
+        ("bob+INBOX@home.test", ("", "")),
+        ("bob+@home.test", ("", "")),
+        ("bob@home.test", ("", "")),
+        ("ann+Lists@home.test", ("", "")),
+        ("postmaster+Lists@home.test", ("", "")),
+    ],
+)
+def test_a_letter_enters_the_folder_that_its_address_names(address: str, folder: tuple[str, str]) -> None:
+    """IMAP-125."""
+    letter = a_letter(address)
+    delivery = Delivery(letter.id, 0, letter.envelope.recipients[0], "local")
+    directory = TaggedDirectory("bob@home.test", "ann+lists@home.test")
+    agent = DeliveryAgent(directory, SERVER, HandClock(), folders=NamedFolders())
+    (outcome,) = run(agent.deliver(letter, (delivery,))).outcomes
+    assert isinstance(outcome, Delivered)
+    assert (outcome.folder, outcome.folder_mailbox) == folder
+    assert outcome.mailbox == ("ann+lists@home.test" if "ann" in address else "bob@home.test")
+    (outcome,) = run(DeliveryAgent(directory, SERVER, HandClock()).deliver(letter, (delivery,))).outcomes
+    assert isinstance(outcome, Delivered)
+    assert outcome.folder == ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -18,12 +19,17 @@ from mailstack.store.folders import (
     FolderHasChildren,
     FolderRefused,
     NoSuchFolder,
+    ascii_lower,
     names_below,
 )
 from mailstack.store.sql_parts import imap_copies, removals
 
 FOLDER = ("path", "mailbox", "use", "subscribed")
+_NAMES = 20
+"""Folders with names that differ in case alone, of which an address may name one."""
 _LIST = f"SELECT {', '.join(FOLDER)} FROM folders WHERE account = ? ORDER BY path"  # noqa: S608  # our own names
+_NAMED = f"""SELECT {", ".join(FOLDER)} FROM folders WHERE account = ? AND (path = ? OR LOWER(path) = ?)
+    AND mailbox <> '' AND use = '' ORDER BY path <> ?, path LIMIT {_NAMES}"""  # noqa: S608  # our own names
 _INSERT = "INSERT INTO folders (account, path, mailbox, use, subscribed) VALUES (?, ?, ?, ?, ?)"
 _PUT = f"""{_INSERT} ON CONFLICT (account, path)
     DO UPDATE SET mailbox = excluded.mailbox, use = excluded.use"""
@@ -46,6 +52,10 @@ class SqlFolders:
 
     async def list(self, account: str) -> list[Folder]:
         return await self._readers.do(lambda connection: _listed(account, _folders(connection, account)))
+
+    async def named(self, account: str, name: str) -> Folder | None:
+        wanted = unicodedata.normalize("NFC", name)
+        return await self._readers.do(lambda connection: _named(connection, account, wanted)) if wanted else None
 
     async def prepare(self, account: str, folders: Sequence[Folder], now: float) -> None:
         found = await self._readers.do(lambda connection: _folders(connection, account))
@@ -78,6 +88,14 @@ class SqlFolders:
 def _folders(connection: Connection, account: str) -> list[Folder]:
     found = connection.fetch(_LIST, FOLDER, (account,))
     return rows.checked("folders", account, lambda: [_folder(row) for row in found])
+
+
+def _named(connection: Connection, account: str, name: str) -> Folder | None:
+    """The first folder of a name. LOWER of other letters than those of ASCII is not the same in all databases."""
+    lower = ascii_lower(name)
+    found = connection.fetch(_NAMED, FOLDER, (account, name, lower, name))
+    folders = rows.checked("folders", account, lambda: [_folder(row) for row in found])
+    return next((folder for folder in folders if ascii_lower(folder.path) == lower), None)
 
 
 def _folder(row: Sequence[object]) -> Folder:

@@ -128,7 +128,11 @@ function sentence(step) {
         case "relayed":
             return [names(), ": ", userText(step.reply || step.host || "")];
         case "delivered":
-            return ["into the mailbox ", userText(step.mailbox || recipients[0] || "")];
+            return [
+                "into the mailbox ",
+                userText(step.mailbox || recipients[0] || ""),
+                step.folder ? [", to the folder ", userText(step.folder)] : null,
+            ];
         case "bounced":
             return [
                 names(),

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from mailstack.config.imap_settings import ImapSettings
+from mailstack.config.mail_sections import DeliverySettings
 from mailstack.protocols.imap.client_session import ImapConnectionLost, ImapRefused
 from mailstack.sandbox.faults import new_validity
 from mailstack.sandbox.simulation import Internet, SimulatedReader
@@ -215,3 +216,39 @@ def test_a_journey_goes_on_at_the_reader(limit: int, names: list[str]) -> None:
     assert [(step.step, step.facts["by"], step.facts["folder"]) for step in steps] == [
         (name, "bob@b.test", "INBOX") for name in names
     ]
+
+
+@pytest.mark.parametrize("on", [True, False])
+@pytest.mark.parametrize("store", ["memory", "sqlite"])
+def test_an_address_delivers_into_a_folder(store: Any, on: bool) -> None:
+    """IMAP-125: from this server and from another one, at once and after an alias; POP3 shows INBOX only."""
+    internet = Internet(7)
+    delivery = DeliverySettings(subaddress_folders=on)
+    aliases = {"sales": ["bob+Lists@b.test"]}
+    hosts = {"domains": ["b.test"], "accounts": ["bob@b.test"], "aliases": aliases, "store": store}
+    internet.host("mx.b.test", delivery=delivery, **hosts)
+    internet.host("mx.a.test", domains=["a.test"], accounts=["ann@a.test"])
+    reader = internet.reader("bob@b.test")
+
+    async def create() -> None:
+        session = await reader.imap_session()
+        await session.create("Lists")
+        await session.logout()
+
+    internet.result_of(create())
+    letters = [
+        internet.author(author).submit(to=to, subject=f"{number}", text="Hello")
+        for number, (author, to) in enumerate(
+            (("bob@b.test", "bob+lists@b.test"), ("ann@a.test", "bob+LISTS@b.test"), ("ann@a.test", "sales@b.test"))
+        )
+    ]
+    internet.author("ann@a.test").submit(to="bob+other@b.test", subject="Other", text="Hello")
+    internet.run()
+    there = [message.letter.subject for message in reader.sync("Lists").messages]
+    inbox = [message.letter.subject for message in reader.sync().messages]
+    assert sorted(there) == (["0", "1", "2"] if on else [])
+    assert sorted(inbox) == (["Other"] if on else ["0", "1", "2", "Other"])
+    assert sorted(letter.subject for letter in reader.collect()) == sorted(inbox)
+    for letter in letters:
+        (step,) = internet.journey(letter).only("delivered")
+        assert step.facts.get("folder") == ("Lists" if on else None)
