@@ -25,7 +25,7 @@ class Placement(Struct, frozen=True):
     at: float
     """Time of arrival, seconds since 1970. It is also the validity of a mailbox that this entry creates."""
     account: str = ""
-    """For the mailbox of a folder: its account. If the folder is gone by then, the letter enters INBOX."""
+    """Account of a folder; "" for INBOX. If the folder is gone by then, the letter enters the account's INBOX."""
 
 
 class Entry(NamedTuple):
