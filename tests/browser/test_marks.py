@@ -45,3 +45,15 @@ def test_a_mail_client_and_the_page_show_the_same_marks(dev: Environment, visit:
         dev.wait(lambda: b"Flagged" not in newest_flags(client))
         page.get_by_role("button", name="Mark as unread").click()
         dev.wait(lambda: b"Seen" not in newest_flags(client))
+
+
+def test_the_page_shows_a_move_of_a_mail_client(dev: Environment, visit: Open) -> None:
+    letter = dev.send(order(), "bob@home.test")
+    dev.summary(letter)
+    page = visit(f"#/letter/{letter}")
+    page.get_by_text("bob@home.test: INBOX").wait_for()
+    with inbox(dev) as client:
+        client.copy("*", "Trash")
+        client.store("*", "+FLAGS", r"(\Deleted)")
+        client.expunge()
+    page.get_by_text("bob@home.test: Trash", exact=True).wait_for()

@@ -129,6 +129,15 @@ class ChangedItems(Struct, frozen=True):
     """Ids of these letters."""
 
 
+class LetterFolder(Struct, frozen=True):
+    """Folder that has a letter."""
+
+    mailbox: str
+    """`Address.key` of its account."""
+    folder: str
+    """Name, with "/" between its levels."""
+
+
 class MailboxCount(Struct, frozen=True):
     """Number of letters of one mailbox."""
 

@@ -21,6 +21,7 @@ from mailstack.mailbox.index.items import (
     Item,
     ItemFilter,
     ItemList,
+    LetterFolder,
     MailboxCount,
 )
 from mailstack.mailbox.index.marks import Marks, MarkSync, letters_with_ids, set_marks
@@ -32,6 +33,7 @@ from mailstack.protocols.connection import Clock
 from mailstack.protocols.log import RateLimitedLog
 from mailstack.store import Filter, Record, Store, StoreError, StoreFull
 from mailstack.store.archive import ARCHIVE
+from mailstack.store.folders import account_of
 
 _log = logging.getLogger(__name__)
 
@@ -82,6 +84,11 @@ class LetterIndex:
         self._cancel_poll: Callable[[], None] = lambda: None
         self._limited_log = RateLimitedLog(_log, clock.steady)
         self._is_open = False
+
+    @property
+    def shares_flags(self) -> bool:
+        """Whether all readers see the same letters."""
+        return self._shares_flags
 
     async def start(self) -> None:
         """Opens the database and starts to index; on a full disk that waits for free space. Raises StoreError."""
@@ -185,6 +192,18 @@ class LetterIndex:
         """Steps of a letter, the oldest first."""
         return await self._store.history.steps(item.id)
 
+    async def folders_of(self, item: Item, account: str | None = None) -> list[LetterFolder]:
+        """Folders that have a letter or a copy of it, each once: of all accounts, or of one."""
+        entries = await self._store.mailboxes.entries_of([item.id, *item.copies])
+        held = {entry.mailbox for entry in entries if entry.mailbox != ARCHIVE}
+        accounts = sorted({account_of(name) for name in held if account in {None, account_of(name)}})
+        return [
+            LetterFolder(each, folder.path)
+            for each in accounts
+            for folder in await self._store.folders.list(each)
+            if folder.mailbox in held
+        ]
+
     async def records(self, items: Sequence[Item]) -> dict[LetterId, Record]:
         """Records of letters and their copies in the store, by id."""
         ids = tuple([each for item in items for each in (item.id, *item.copies)])
@@ -277,6 +296,8 @@ class LetterIndex:
         gone = [letter.number for letter in known if not (archived & set(letter.ids) and kept & set(letter.ids))]
         if gone:
             await self.soft_delete(ItemFilter(numbers=tuple(gone)), undo=False)
+        # Pages show the folders of the others.
+        await self._publish_changed([letter.number for letter in known if letter.number not in gone])
 
     async def _letters_under_way(self, letters: Sequence[LetterId]) -> set[LetterId]:
         """Letters with a delivery that is not finished."""

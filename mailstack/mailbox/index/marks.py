@@ -21,7 +21,7 @@ from mailstack.mailbox.index.queries import IN_NUMBERS
 from mailstack.mailbox.index.writes import counted
 from mailstack.protocols.connection import Clock
 from mailstack.store import MailboxStore, StoreError
-from mailstack.store.folders import NoSuchFolder
+from mailstack.store.folders import NoSuchFolder, account_of
 from mailstack.store.mailboxes import FLAGGED, SEEN, FlagChange, Flags, LetterEntry, MailboxMessage
 
 _log = logging.getLogger(__name__)
@@ -185,7 +185,8 @@ class MarkSync:
         while True:
             batch = await self._mailboxes.messages(name, after=after, changed_since=since, limit=BATCH)
             if batch:
-                await self._apply(batch)
+                is_news = since > 0 and account_of(name) != name
+                await self._apply(batch, is_news=is_news)
             if len(batch) < BATCH:
                 break
             after = batch[-1].uid
@@ -197,8 +198,8 @@ class MarkSync:
         if len(self._unsaved) >= BATCH:
             await self._save()
 
-    async def _apply(self, batch: Sequence[MailboxMessage]) -> None:
-        """Sets marks where the flags are different."""
+    async def _apply(self, batch: Sequence[MailboxMessage], *, is_news: bool) -> None:
+        """Sets marks where the flags are different. `is_news`: the letters may have moved, which pages show."""
         if any(message.flags.system & (SEEN | FLAGGED) for message in batch):
             # A letter may be read before it is indexed.
             await self._up_to_date()
@@ -212,12 +213,13 @@ class MarkSync:
                 for letter in letters
                 if any(flags[each] != letter.system for each in letter.ids if each in flags)
             ]
-            if not differing:
+            moved = [letter.number for letter in letters] if is_news else []
+            if not differing and not moved:
                 return
             entries = await self._mailboxes.entries_of([each for letter in differing for each in letter.ids])
             numbers = await self._database.write(partial(set_marks, changes=_marks_of(differing, entries)))
             await self._save()
-        await self._publish(numbers)
+        await self._publish(sorted({*numbers, *moved}))
 
     async def _save(self) -> None:
         saved = {name: self._positions[name] for name in self._unsaved}

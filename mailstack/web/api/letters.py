@@ -202,7 +202,9 @@ class LetterPages:
         if not found:
             raise HttpError(404, f"The content of message {item.id} is deleted; only its history is left.")
         warnings = serialize.warnings_of(await self._reader.index.steps_of(item))
-        return json_response(replace(found[0], warnings=warnings) if warnings else found[0])
+        index, user = self._reader.index, request.user
+        folders = await index.folders_of(item, None if index.shares_flags else user.account)
+        return json_response(replace(found[0], warnings=warnings, folders=folders))
 
     async def source(self, request: Request) -> Response:
         item = await self._reader.item(request)

@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct, field
 
+from mailstack.mailbox.index.items import LetterFolder
+
 Time = str
 """ISO 8601, UTC: "2026-11-23T21:00:00.123456Z"."""
 MAX_IDS = 10_000
@@ -116,6 +118,8 @@ class LetterDetail(LetterSummary, frozen=True, kw_only=True):
     list_unsubscribe: UnsubscribeInfo | None
     events: list[CalendarEventInfo]
     """Events of calendar invitations."""
+    folders: list[LetterFolder] = field(default_factory=list)
+    """IMAP folders that have it, of the user's own account, or of all in a dev environment; only for a single letter."""
     warnings: list[str] = field(default_factory=list)
     """Deviations that other servers reject; only in the response for a single letter."""
 

@@ -1,4 +1,4 @@
-/** Buttons that mark an open letter. */
+/** Marks and folders of an open letter. */
 
 import { markFlagged, markUnread } from "./actions.js";
 import { h } from "./dom.js";
@@ -17,3 +17,9 @@ export function markButtons({ id, unread, flagged }) {
     flag.setAttribute("aria-pressed", String(flagged));
     return h("span", { class: "letter-marks" }, read, flag);
 }
+
+/** What the header shows and may change. */
+export const headOf = ({ state, tags, folders }) => [state, tags, folders];
+
+/** Folders that have a letter, such as "bob@home.test: Trash". */
+export const foldersOf = ({ folders }) => folders.map(({ mailbox, folder }) => `${mailbox}: ${folder}`).join(", ");

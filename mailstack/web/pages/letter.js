@@ -7,7 +7,7 @@ import { copyButton } from "./copy.js";
 import { button, fill, h, userText } from "./dom.js";
 import { exact, externalLink, person, safeLink, size, stateSign, time } from "./format.js";
 import { icon, iconButton } from "./icons.js";
-import { markButtons } from "./letter-marks.js";
+import { foldersOf, headOf, markButtons } from "./letter-marks.js";
 import { invitationsOf } from "./invitations.js";
 import { debounced, on } from "./live.js";
 import { showError } from "./notices.js";
@@ -81,7 +81,7 @@ export class LetterView {
         const { letter: before } = this;
         this.letter = letter;
         // Only changed parts, so that the focus and unfolded lists stay.
-        if (JSON.stringify([letter.state, letter.tags]) !== JSON.stringify([before.state, before.tags]))
+        if (JSON.stringify(headOf(letter)) !== JSON.stringify(headOf(before)))
             this.head.replaceWith((this.head = this.header()));
         if (letter.unread !== before.unread || letter.flagged !== before.flagged)
             this.marker.replaceWith((this.marker = markButtons(letter)));
@@ -221,6 +221,7 @@ export class LetterView {
                 people("Bcc", letter.bcc),
                 people("Reply to", letter.reply_to),
                 people("For", hiddenRecipients(letter)),
+                letter.folders?.length ? row("In", userText(foldersOf(letter))) : null,
                 attached(letter),
                 row(
                     "Arrived",

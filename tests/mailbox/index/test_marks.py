@@ -6,12 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mailstack.letter import LetterId
-from mailstack.mailbox.index.items import ItemFilter
+from mailstack.mailbox.index.items import ItemFilter, LetterFolder
 from mailstack.store.archive import ARCHIVE
 from mailstack.store.mailboxes import ANSWERED, FLAGGED, SEEN, FlagChange, Flags
 from mailstack.store.settings import StoreSettings
 from mailstack.store.sqlite.store import SqliteStore
-from tests.mailbox.index.shelf import BOB, CAROL, Shelf, check_counts, wait_until
+from tests.mailbox.index.shelf import ALICE, BOB, CAROL, Shelf, check_counts, wait_until
 
 
 def shared_shelf(directory: Path | None = None) -> Shelf:
@@ -165,4 +165,19 @@ def test_changes_of_other_processes_are_found(tmp_path: Path) -> None:
     # It does not tell which mailbox it has changed.
     shelf.store.changes.poll()
     wait_for_marks(shelf, [(False, False)])
+    shelf.close()
+
+
+def test_folders_of_a_letter_are_those_of_all_accounts_or_of_one() -> None:
+    shelf = shared_shelf()
+    shelf.put(to=(ALICE, BOB), mailbox=BOB.key)
+    (item,) = shelf.items()
+    for account in (ALICE, BOB):
+        shelf.run(shelf.store.folders.prepare(account.key, (), 1.0))
+    trash = shelf.run(shelf.store.folders.create(ALICE.key, "Old/Trash", 1.0)).mailbox
+    shelf.run(shelf.store.mailboxes.copy(BOB.key, [1], trash, 1.0))
+    of_alice, of_bob = LetterFolder(ALICE.key, "Old/Trash"), LetterFolder(BOB.key, "INBOX")
+    assert shelf.run(shelf.index.folders_of(item)) == [of_alice, of_bob]
+    assert shelf.run(shelf.index.folders_of(item, BOB.key)) == [of_bob]
+    assert shelf.run(shelf.index.folders_of(item, CAROL.key)) == []
     shelf.close()

@@ -14,6 +14,7 @@ from tests.mailbox.imap.sessions import ImapServer, ImapTelnet
 from tests.mailbox.index.shelf import BOB
 from tests.sandbox.simulation.protocols import Recorder
 from tests.web.api.test_live import Live, events
+from tests.web.browsing import responses
 
 
 class Doors(Live):
@@ -125,3 +126,21 @@ def test_a_deletion_of_the_page_is_heard_in_idle(doors: Doors) -> None:
     doors.change("DELETE", undo=False)
     doors.reactor.advance(1.5)
     assert client.read().count("EXPUNGE\r\n") == 3
+
+
+def folders(doors: Doors, letter: str) -> list[tuple[str, str]]:
+    answer = responses(doors.request(f"/v1/letters/{letter}").received)[0]
+    return [(each["mailbox"], each["folder"]) for each in json.loads(answer.body)["folders"]]
+
+
+def test_a_move_is_shown_with_the_message_within_a_second(doors: Doors) -> None:
+    letter = doors.shelf.put(mailbox=BOB.key)
+    client = doors.open_inbox()
+    assert folders(doors, letter) == [(BOB.key, "INBOX")]
+    client.ask("COPY 1 Archive")
+    doors.reactor.advance(0.5)
+    stream = doors.request("/v1/events")
+    client.ask("MOVE 1 Archive")
+    doors.reactor.advance(0.5)
+    assert folders(doors, letter) == [(BOB.key, "Archive")]
+    assert [data["ids"] for _, name, data in events(stream) if name == "changed"] == [[letter]]

@@ -60,7 +60,7 @@ def test_summary_and_letter_have_the_names_that_are_promised(desk: Desk) -> None
     }  # fmt: skip
     assert set(desk.json("GET", f"/v1/letters/{letter}")) == set(summary) | {
         "bcc", "reply_to", "date", "message_id", "text", "text_truncated", "html", "parts", "headers", "links", "codes", "envelope",
-        "list_unsubscribe", "events", "warnings",
+        "list_unsubscribe", "events", "folders", "warnings",
     }  # fmt: skip
 
 
