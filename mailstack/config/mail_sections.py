@@ -202,6 +202,7 @@ class DeliverySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     undeliverable_reports: Literal["postmaster", "drop"] = "postmaster"
     subaddress: bool = True
     subaddress_folders: bool = True
+    junk_folder: bool = True
     quota: SizeOrNone = SizeOrNone(0)
     mailbox_full: Literal["temporary", "permanent"] = "temporary"
 

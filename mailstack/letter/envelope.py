@@ -102,7 +102,7 @@ class Envelope(Struct, frozen=True):
         return bool(self.parameters) and ("SMTPUTF8", "") in self.parameters
 
 
-class Arrival(Struct, frozen=True):
+class Arrival(Struct, frozen=True, omit_defaults=True):
     """Time, client and connection of a letter's arrival; becomes its `Received:` field (RFC 5321 §4.4)."""
 
     at: float
@@ -121,6 +121,8 @@ class Arrival(Struct, frozen=True):
     tls: TlsInfo | None = None
     name: str = ""
     """Confirmed DNS name of the client (RFC 8601 §2.7.3); "" without one."""
+    is_junk: bool = False
+    """Whether a verdict sends the letter into the folder for junk."""
 
 
 XVERP = "XVERP"

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from msgspec.structs import replace
 
-from mailstack.letter import Address, Deferred, Delivered, Envelope, Failed, Letter, Outcome, Status
+from mailstack.letter import Address, Deferred, Delivered, Failed, Letter, Outcome, Status
 from mailstack.letter.delivery import Delivery
 from mailstack.letter.envelope import sender_for
 from mailstack.letter.trace import delivered_to, handover_field, return_path
@@ -33,11 +33,18 @@ MAILBOX_FULL_FOR_GOOD = Status(5, 2, 2)
 _STORE_TROUBLE = Status(4, 3, 0)
 
 
-class NamedFolders(Protocol):
-    """Folders by the name in an address; `mailstack.store.FolderStore` has them."""
+class DeliveryFolders(Protocol):
+    """Folders by the name in an address, and by special use; `mailstack.store.FolderStore` has them."""
 
     async def named(self, account: str, name: str, /) -> Folder | None:
         """See `FolderStore.named`."""
+
+    async def with_use(self, account: str, use: str, /) -> Folder | None:
+        """See `FolderStore.with_use`."""
+
+
+JUNK = "\\Junk"
+"""Special use of the folder for what a verdict calls junk (RFC 6154 §2)."""
 
 
 class DeliveryAgent:
@@ -49,12 +56,18 @@ class DeliveryAgent:
         server: str,
         clock: Clock,
         quotas: Quotas | None = None,
-        folders: NamedFolders | None = None,
+        folders: DeliveryFolders | None = None,
+        *,
+        by_name: bool = True,
+        by_verdict: bool = True,
     ) -> None:
         """`server` is the host name in trace fields. Without `quotas` no mailbox is ever full.
 
-        `folders`: folders that user+folder@ delivers into; None: each letter enters INBOX.
+        `folders`: folders of accounts; None: each letter enters INBOX. `by_name`: user+folder@ delivers into them.
+        `by_verdict`: letters with a verdict enter the folder for junk.
         """
+        self._by_name = by_name
+        self._by_verdict = by_verdict
         self._folders = folders
         self._quotas = quotas
         self._directory = directory
@@ -65,35 +78,40 @@ class DeliveryAgent:
         self, letter: Letter, deliveries: tuple[Delivery, ...], _watch: ProgressWatch | None = None, /
     ) -> Attempt:
         """Returns an outcome for each delivery, without reading the content."""
-        envelope, size = letter.envelope, letter.content.size
         if len(deliveries) == 1:
-            return Attempt((await self._outcome(deliveries[0], envelope, size),))
-        return Attempt(tuple([await self._outcome(delivery, envelope, size) for delivery in deliveries]))
+            return Attempt((await self._outcome(deliveries[0], letter),))
+        return Attempt(tuple([await self._outcome(delivery, letter) for delivery in deliveries]))
 
-    async def _outcome(self, delivery: Delivery, envelope: Envelope, size: int) -> Outcome:
+    async def _outcome(self, delivery: Delivery, letter: Letter) -> Outcome:
         address = delivery.recipient.address
         try:
             mailbox = await self._directory.mailbox(address)
             if mailbox is not None:
                 hop = handover_field(self._server, delivery.letter, address, self._clock.now())
-                headers = return_path(sender_for(envelope, delivery.recipient)) + delivered_to(address) + hop
-                full = await self._full(mailbox, len(headers) + size)
+                headers = return_path(sender_for(letter.envelope, delivery.recipient)) + delivered_to(address) + hop
+                full = await self._full(mailbox, len(headers) + letter.content.size)
                 if full is not None:
                     return full
                 delivered = Delivered(DELIVERED, "in the mailbox", "", mailbox, headers)
-                return delivered if "+" not in address.local else await self._into_folder(delivered, address, mailbox)
+                if "+" in address.local or letter.arrival.is_junk:
+                    return await self._into_folder(delivered, letter, address, mailbox)
+                return delivered
             return NO_MAILBOX if await self._directory.alias(address) is None else LEADS_NOWHERE
         except StoreError as trouble:
             _log.warning("message %s is deferred: accounts can't be read: %s", delivery.letter, trouble)
             return Deferred(_STORE_TROUBLE, f"{self._server} can't look up its mailboxes at present")
 
-    async def _into_folder(self, delivered: Delivered, address: Address, mailbox: str) -> Delivered:
-        """The outcome with the folder that the address names, if there is one (RFC 5233). Raises StoreError."""
-        user, _, name = address.local.partition("+")
-        # An account may have a plus in its own name, and the letters of a postmaster go to another account.
-        if self._folders is None or replace(address, local=user).key != mailbox:
+    async def _into_folder(self, delivered: Delivered, letter: Letter, address: Address, mailbox: str) -> Delivered:
+        """The outcome with the folder for junk, or the one that the address names (RFC 5233). Raises StoreError."""
+        if self._folders is None:
             return delivered
-        folder = await self._folders.named(mailbox, name)
+        folder = None
+        user, plus, name = address.local.partition("+")
+        if letter.arrival.is_junk and self._by_verdict:
+            folder = await self._folders.with_use(mailbox, JUNK)
+        # An account may have a plus in its own name, and the letters of a postmaster go to another account.
+        elif self._by_name and plus and replace(address, local=user).key == mailbox:
+            folder = await self._folders.named(mailbox, name)
         if folder is None or folder.mailbox == mailbox:
             return delivered
         return replace(delivered, folder=folder.path, folder_mailbox=folder.mailbox)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from msgspec.structs import replace
+
 from mailstack.letter import Arrival, Envelope, Letter, LetterId, Recipient
-from mailstack.letter.header import strip_fields
+from mailstack.letter.header import fields_of, strip_fields
 from mailstack.policy import enforce
 from mailstack.policy.authentication.dkim import OutboundSigner
 from mailstack.policy.authentication.results import remove_results_of
@@ -116,6 +118,9 @@ class MxRules:
         await self.intake.accept(letter, "exchanged", facts)
 
 
+SPAM_FLAG = b"x-spam-flag"
+"""Field of a spam filter's verdict. Other hosts may write it, so it counts from LMTP clients only."""
+
 CLIENT_NOT_ALLOWED = reply(554, "5.7.1", "no LMTP service for your address")
 
 
@@ -136,6 +141,12 @@ class LmtpRules(MxRules):
     def _without_forged(self, section: bytes) -> bytes:
         """Leaves every field: LMTP clients may write results in the name of this server (RFC 8601 §5)."""
         return section
+
+    async def complete(self, letter: Letter, arrived: ReceivedOctets) -> tuple[Letter, Facts]:
+        """Marks what the program, such as a spam filter, calls spam by `X-Spam-Flag: YES`."""
+        if any(field.partition(b":")[2].strip().lower() == b"yes" for field in fields_of(arrived.section, SPAM_FLAG)):
+            letter = replace(letter, arrival=replace(letter.arrival, is_junk=True))
+        return letter, NO_FACTS
 
     async def check_delivery(self, recipient: Recipient, size: int) -> None:
         """Checks the mailbox again now that the size is known: it may be full or deleted by now."""

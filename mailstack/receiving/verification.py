@@ -96,6 +96,11 @@ def fails_dmarc(dmarc: DmarcResult) -> bool:
     return dmarc.result in ("fail", "permerror")
 
 
+def is_quarantined(dmarc: DmarcResult | None) -> bool:
+    """Whether the domain in From asks for more than a mark (RFC 7489 §6.3: quarantine, or reject that was not obeyed)."""
+    return dmarc is not None and fails_dmarc(dmarc) and dmarc.wish != "none"
+
+
 def findings_of(verdicts: VerificationResults, *, overridden: bool) -> Sequence[AuthFinding]:
     """Findings for Authentication-Results, in the order of the checks."""
     found: list[AuthFinding] = []
@@ -231,7 +236,10 @@ class SenderVerification:
         if refusal is not None:
             raise Refusal(refusal, f"from {remote.host}: {', '.join(map(str, findings))}")
         field = results(self._authserv_id, findings)
-        return replace(letter, content=Prefixed(field, letter.content)), facts_of(verdicts)
+        arrival = letter.arrival
+        if not overridden and is_quarantined(verdicts.dmarc):
+            arrival = replace(arrival, is_junk=True)
+        return replace(letter, content=Prefixed(field, letter.content), arrival=arrival), facts_of(verdicts)
 
     def _from(self, section: Fields, host: str) -> From:
         """The domains in From. Raises Refusal if readers could see an author that DMARC can't check (RFC 7489 §6.6.1)."""

@@ -63,8 +63,9 @@ class DeliveryPipeline:
         self.relay = _relay(config, runtime, storage, self.collector, is_ours)
         full = config.delivery.mailbox_full == "permanent"
         self.quotas = Quotas(store, default=config.delivery.quota, permanent=full)
-        by_name = config.delivery.subaddress and config.delivery.subaddress_folders
-        local = DeliveryAgent(directory, name, clock, self.quotas, store.folders if by_name else None)
+        found = config.delivery
+        by_name, junk = found.subaddress and found.subaddress_folders, found.junk_folder
+        local = DeliveryAgent(directory, name, clock, self.quotas, store.folders, by_name=by_name, by_verdict=junk)
         holds = config.relay.when_not_allowed == "hold"
         hold_rules = HoldRules(store, allowed_domains=config.relay.allowed_domains if holds else ())
         gate = OutboundGate(self.relay, store, hold_rules, directory, name, clock, _outbound_rules(config))

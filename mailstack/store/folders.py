@@ -78,6 +78,9 @@ class FolderStore(Protocol):
         a special use are no answer, so that no sender can file a message as sent or as a draft.
         """
 
+    async def with_use(self, account: str, use: str) -> Folder | None:
+        r"""The first folder with a special use, such as "\Junk"; None without one."""
+
     async def prepare(self, account: str, folders: Sequence[Folder], now: float) -> None:
         """Create INBOX and folders (`path`, `use`, `is_subscribed`) at the first call for an account.
 

@@ -271,3 +271,18 @@ def test_deliveries_into_folders_and_inboxes_are_written_together(subject: Subje
     assert subject.run(subject.store.queue.settle_together(placed)) == [None] * 4
     counts = [status(subject, mailbox).messages for mailbox in (here.mailbox, BOB.key, ALICE.key)]
     assert counts == [1, 2, 1]
+
+
+def test_a_folder_is_found_by_its_special_use(subject: Subject) -> None:
+    """IMAP-125."""
+    find = subject.store.folders.with_use
+    assert subject.run(find(BOB.key, r"\Junk")) is None
+    create(subject, "Junk")
+    spam = create(subject, "Spam", r"\Junk")
+    create(subject, "Zoo", r"\Junk")
+    assert subject.run(find(BOB.key, r"\Junk")) == spam
+    assert subject.run(find(ALICE.key, r"\Junk")) is None
+    subject.run(subject.store.folders.remove(BOB.key, "Spam"))
+    found = subject.run(find(BOB.key, r"\Junk"))
+    assert found is not None
+    assert found.path == "Zoo"

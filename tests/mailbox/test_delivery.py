@@ -102,6 +102,9 @@ class NamedFolders:
         assert account == "bob@home.test"
         return {"Lists": Folder("Lists", "bob@home.test/1"), "INBOX": Folder("INBOX", account)}.get(name)
 
+    async def with_use(self, account: str, use: str, /) -> Folder | None:
+        return Folder("Spam", "bob@home.test/2", use) if use == "\\Junk" and account == "bob@home.test" else None
+
 
 class TaggedDirectory(MemoryDirectory):
     """user+anything@ is user@; postmaster+anything@ is bob."""
@@ -137,3 +140,18 @@ def test_a_letter_enters_the_folder_that_its_address_names(address: str, folder:
     (outcome,) = run(DeliveryAgent(directory, SERVER, HandClock()).deliver(letter, (delivery,))).outcomes
     assert isinstance(outcome, Delivered)
     assert outcome.folder == ""
+
+
+@pytest.mark.parametrize("address", ["bob@home.test", "bob+Lists@home.test", "postmaster+Lists@home.test"])
+@pytest.mark.parametrize("on", [True, False])
+def test_a_letter_with_a_bad_verdict_enters_the_folder_for_junk(address: str, *, on: bool) -> None:
+    """IMAP-125."""
+    letter = a_letter(address)
+    letter = replace(letter, arrival=replace(letter.arrival, is_junk=True))
+    delivery = Delivery(letter.id, 0, letter.envelope.recipients[0], "local")
+    agent = DeliveryAgent(
+        TaggedDirectory("bob@home.test"), SERVER, HandClock(), folders=NamedFolders(), by_name=False, by_verdict=on
+    )
+    (outcome,) = run(agent.deliver(letter, (delivery,))).outcomes
+    assert isinstance(outcome, Delivered)
+    assert (outcome.folder, outcome.folder_mailbox) == (("Spam", "bob@home.test/2") if on else ("", ""))

@@ -192,8 +192,9 @@ async def enqueue(target: TargetServer, mail_server: OpenStore, prepared: Prepar
     relay = config.relay
     hold_rules = HoldRules(store, allowed_domains=relay.allowed_domains if relay.when_not_allowed == "hold" else ())
     await hold_rules.refresh()
-    by_name = config.delivery.subaddress and config.delivery.subaddress_folders
-    local = DeliveryAgent(directory, name, time, quotas, store.folders if by_name else None)
+    found = config.delivery
+    by_name = found.subaddress and found.subaddress_folders
+    local = DeliveryAgent(directory, name, time, quotas, store.folders, by_name=by_name, by_verdict=found.junk_folder)
     # A queue that is not started claims nothing: the server makes all attempts, and logs them.
     settings = QueueSettings(name, name)
     queue = Queue(store, router, bouncer, Agents(local, local), hold_rules, time, SilentJournal(), settings)

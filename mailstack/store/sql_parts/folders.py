@@ -30,6 +30,8 @@ _NAMES = 20
 _LIST = f"SELECT {', '.join(FOLDER)} FROM folders WHERE account = ? ORDER BY path"  # noqa: S608  # our own names
 _NAMED = f"""SELECT {", ".join(FOLDER)} FROM folders WHERE account = ? AND (path = ? OR LOWER(path) = ?)
     AND mailbox <> '' AND use = '' ORDER BY path <> ?, path LIMIT {_NAMES}"""  # noqa: S608  # our own names
+_WITH_USE = f"""SELECT {", ".join(FOLDER)} FROM folders WHERE account = ? AND use = ? AND mailbox <> ''
+    ORDER BY path LIMIT 1"""  # noqa: S608  # our own names
 _INSERT = "INSERT INTO folders (account, path, mailbox, use, subscribed) VALUES (?, ?, ?, ?, ?)"
 _PUT = f"""{_INSERT} ON CONFLICT (account, path)
     DO UPDATE SET mailbox = excluded.mailbox, use = excluded.use"""
@@ -56,6 +58,9 @@ class SqlFolders:
     async def named(self, account: str, name: str) -> Folder | None:
         wanted = unicodedata.normalize("NFC", name)
         return await self._readers.do(lambda connection: _named(connection, account, wanted)) if wanted else None
+
+    async def with_use(self, account: str, use: str) -> Folder | None:
+        return await self._readers.do(lambda connection: _with_use(connection, account, use))
 
     async def prepare(self, account: str, folders: Sequence[Folder], now: float) -> None:
         found = await self._readers.do(lambda connection: _folders(connection, account))
@@ -96,6 +101,11 @@ def _named(connection: Connection, account: str, name: str) -> Folder | None:
     found = connection.fetch(_NAMED, FOLDER, (account, name, lower, name))
     folders = rows.checked("folders", account, lambda: [_folder(row) for row in found])
     return next((folder for folder in folders if ascii_lower(folder.path) == lower), None)
+
+
+def _with_use(connection: Connection, account: str, use: str) -> Folder | None:
+    found = connection.fetch(_WITH_USE, FOLDER, (account, use))
+    return rows.checked("folders", account, lambda: _folder(found[0])) if found else None
 
 
 def _folder(row: Sequence[object]) -> Folder:
