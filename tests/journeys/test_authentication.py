@@ -12,6 +12,7 @@ from mailstack.config import AuthenticationSettings, DkimKeySettings, DkimSettin
 from mailstack.config.values import Domain, Keyword, Network, Selector
 from mailstack.letter.times import Duration
 from mailstack.policy.authentication.keys import generate
+from mailstack.store.folders import Folder
 from tests.journeys.internet import Internet, SimulatedServer
 from tests.journeys.raw_client import connect
 
@@ -105,6 +106,21 @@ def test_dmarc_policy_is_applied(internet: Internet, tmp_path: Path) -> None:
     assert bring(internet, there, CONTENT).startswith(b"250 ")
     (letter,) = internet.fetch(there, "carol@other.test")
     assert b"dmarc=fail header.from=home.test policy.dmarc=quarantine" in results_in(letter)
+
+
+def test_quarantine_leads_into_the_folder_for_junk(internet: Internet, tmp_path: Path) -> None:
+    """IMAP-125: p=quarantine, or p=reject that the operator does not obey; the field of another host means nothing."""
+    home(internet, tmp_path)
+    internet.zone.remove("_dmarc.home.test")
+    internet.zone.add("_dmarc.home.test", dns.Record_TXT(b"v=DMARC1; p=quarantine"))
+    there, folders = other(internet), [Folder("Spam", use="\\Junk")]
+    internet.result_of(there.store.folders.prepare("carol@other.test", folders, 1000.0))
+    assert bring(internet, there, CONTENT).startswith(b"250 ")
+    assert bring(internet, there, b"X-Spam-Flag: YES\r\nFrom: a@x.test\r\n\r\nHi\r\n", "a@x.test").startswith(b"250 ")
+    delivered = [step.facts for step in there.journal.steps if step.step == "delivered"]
+    assert [facts.get("folder") for facts in delivered] == ["Spam", None]
+    (letter,) = internet.fetch(there, "carol@other.test")
+    assert letter.endswith(b"Hi\r\n")
 
 
 def test_dmarc_with_several_authors(internet: Internet, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from mailstack.config.syntax import Size
 from mailstack.config.values import read_network
 from mailstack.protocols.smtp.client_session import SmtpSessionError
 from mailstack.relay.routes import StaticRoutes
+from mailstack.store.folders import Folder
 from tests.journeys.internet import ONE_LETTER, Internet, SimulatedServer
 
 
@@ -44,6 +45,21 @@ def test_each_recipient_has_an_outcome(internet: Internet, outer: SimulatedServe
         (letter,) = internet.fetch(inner, user)
         assert letter.endswith(ONE_LETTER)
         assert re.search(rb"by mx\.inner\.test\s+with LMTPS\s+id", letter)
+
+
+@pytest.mark.parametrize(("flag", "folder"), [(b"YES", "Spam"), (b" yes ", "Spam"), (b"NO", None), (b"", None)])
+def test_a_spam_filter_chooses_the_folder(
+    internet: Internet, outer: SimulatedServer, inner: SimulatedServer, flag: bytes, folder: str | None
+) -> None:
+    """IMAP-125."""
+    internet.result_of(inner.store.folders.prepare("bob@inner.test", [Folder("Spam", use="\\Junk")], 1000.0))
+    content = b"X-Spam-Flag:" + flag + b"\r\n" + ONE_LETTER
+    internet.submit(outer, "alice@outer.test", "bob@inner.test", "carol@inner.test", content=content)
+    internet.reactor.advance(5)
+    delivered = {
+        step.facts["mailbox"]: step.facts.get("folder") for step in inner.journal.steps if step.step == "delivered"
+    }
+    assert delivered == {"bob@inner.test": folder, "carol@inner.test": None}
 
 
 def test_trace_of_a_letter_in_utf8(internet: Internet, outer: SimulatedServer, inner: SimulatedServer) -> None:
