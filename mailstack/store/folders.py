@@ -8,6 +8,8 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from mailstack.letter import LetterId
+
 INBOX = "INBOX"
 SEPARATOR = "/"
 _ASCII_LOWER = str.maketrans(ascii_uppercase, ascii_lowercase)
@@ -99,6 +101,12 @@ class FolderStore(Protocol):
         Subscriptions stay at their names. `to` is not below `path`, which the caller has checked.
 
         INBOX keeps existing: its messages move into the new folder (RFC 3501 §6.3.5).
+        """
+
+    async def letters_in(self, name: str, account: str | None, limit: int) -> Sequence[LetterId]:
+        """Letters in folders with a name or a special use (without its backslash), in any case of ASCII letters.
+
+        Of one account, or of all; at most `limit`, the latest in the folders.
         """
 
     async def subscribe(self, account: str, path: str, *, on: bool) -> None:

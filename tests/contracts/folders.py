@@ -286,3 +286,26 @@ def test_a_folder_is_found_by_its_special_use(subject: Subject) -> None:
     found = subject.run(find(BOB.key, r"\Junk"))
     assert found is not None
     assert found.path == "Zoo"
+
+
+def test_letters_are_found_by_the_name_or_use_of_their_folder(subject: Subject) -> None:
+    folders = subject.store.folders
+
+    def found(name: str, account: str | None = None, limit: int = 10) -> set[LetterId]:
+        letters = subject.run(folders.letters_in(name, account, limit))
+        assert len(letters) == len(set(letters))
+        return set(letters)
+
+    first, second, other = place(subject), place(subject), place(subject, mailbox=ALICE.key)
+    assert found("INBOX") == {first, second, other}, "nobody has logged in yet"
+    subject.run(folders.prepare(BOB.key, FIRST, 1000.0))
+    bin_ = create(subject, "Müll/Old", r"\Junk").mailbox
+    subject.run(subject.store.mailboxes.move(BOB.key, [2], bin_, 3000.0))
+    subject.run(subject.store.mailboxes.copy(BOB.key, [1], bin_, 4000.0))
+    assert found("inbox") == {first, other}
+    assert found("inbox", BOB.key) == {first}
+    for name in ("Müll/Old", "Müll/old", "junk"):
+        assert found(name) == found(name, BOB.key) == {first, second}
+        assert found(name, ALICE.key) == set()
+    assert found("junk", limit=1) == {first}, "the latest in the folder"
+    assert found("Trash") == found("none") == found("") == set()

@@ -20,7 +20,7 @@ MAX_QUERY = 4096
 MAX_TERMS = 50
 
 PEOPLE = ("from", "to", "cc", "bcc", "reply-to", "addressed")
-_NAMES = (*PEOPLE, "subject", "message-id", "tag", "is", "has", "larger", "smaller", "after", "before")
+_NAMES = (*PEOPLE, "subject", "message-id", "tag", "in", "is", "has", "larger", "smaller", "after", "before")
 
 _TERM = re.compile(r'[-!]?(?:[a-z][a-z-]*:)?(?:"(?:[^"])*"?|[^\s"]+)', re.IGNORECASE)
 _FILTER = re.compile(r"([a-z][a-z-]*):(.*)", re.IGNORECASE | re.DOTALL)
@@ -101,8 +101,14 @@ class InState(Struct, frozen=True):
     state: DeliveryState
 
 
+class InFolder(Struct, frozen=True):
+    """IMAP folder by name or special use, in any account that the reader sees."""
+
+    name: str
+
+
 class LettersInState(Struct, frozen=True):
-    """Ids of the letters with an `InState`, as the store has them now; see `states.resolve`."""
+    """Ids of the letters with an `InState` or `InFolder`, as the store has them now; see `states.resolve`."""
 
     ids: str
     """JSON list of the letters, or of their copies."""
@@ -115,7 +121,7 @@ class LettersInState(Struct, frozen=True):
 class Term(Struct, frozen=True):
     """One condition."""
 
-    what: Words | Named | Within | Tagged | Flag | Sized | Arrived | InState | LettersInState
+    what: Words | Named | Within | Tagged | Flag | Sized | Arrived | InState | InFolder | LettersInState
     negated: bool = False
 
 
@@ -162,7 +168,7 @@ def _bare(text: str) -> str:
 
 def _filter(  # noqa: PLR0911 - one for each kind
     name: str, value: str, now: float, zone: tzinfo
-) -> Named | Within | Tagged | Flag | Sized | Arrived | InState | None:
+) -> Named | Within | Tagged | Flag | Sized | Arrived | InState | InFolder | None:
     """The filter of a name and a value; None for a word."""
     folded = value.casefold()
     if not value:
@@ -175,6 +181,8 @@ def _filter(  # noqa: PLR0911 - one for each kind
         return Within("message-id", folded.strip("<>"))
     if name == "tag":
         return Tagged(folded)
+    if name == "in":
+        return InFolder(value)
     if name in ("is", "has"):
         return _flag(name, folded)
     if name in ("larger", "smaller"):

@@ -1,4 +1,4 @@
-"""Searches by delivery state, answered by the store instead of the index."""
+"""Searches by delivery state and folder, answered by the store."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from mailstack.letter import LetterId
 from mailstack.letter.delivery import DeliveryState
 from mailstack.mailbox.index.database import IndexDatabase
 from mailstack.mailbox.index.items import ItemFilter
-from mailstack.mailbox.index.query import InState, LettersInState, Term
+from mailstack.mailbox.index.query import InFolder, InState, LettersInState, Term
 from mailstack.store import Store
 
 MAX_IN_STATE = 100_000
-"""Maximum deliveries of one state in a search: the newest."""
+"""Maximum deliveries of one state, or messages of one folder name, in a search: the newest."""
 
 Recipients = Sequence[tuple[LetterId, str, str | None]]
 """Letter, address, and the original address if an alias led to it."""
@@ -32,14 +32,17 @@ async def resolve(store: Store, database: IndexDatabase, item_filter: ItemFilter
         if isinstance(term.what, InState):
             found = await _letters_in(store, database, term.what.state, item_filter.seen_by)
             terms.append(replace(term, what=found))
+        elif isinstance(term.what, InFolder):
+            letters = await store.folders.letters_in(term.what.name, item_filter.seen_by, MAX_IN_STATE)
+            terms.append(replace(term, what=LettersInState(json.dumps(letters))))
         else:
             terms.append(term)
     return replace(item_filter, terms=tuple(terms))
 
 
 def has_states(item_filter: ItemFilter) -> bool:
-    """Whether the filter depends on delivery states."""
-    return any(isinstance(term.what, InState) for term in item_filter.terms)
+    """Whether the filter depends on delivery states or folders."""
+    return any(isinstance(term.what, InState | InFolder) for term in item_filter.terms)
 
 
 async def _letters_in(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from mailstack.letter import new_letter_id
+from mailstack.letter import LetterId, new_letter_id
 from mailstack.store import rows
 from mailstack.store.batch import ReaderPool, Transaction, WriterPool
 from mailstack.store.connection import Connection
@@ -43,6 +43,12 @@ _NEW_MAILBOX = "INSERT INTO mailboxes (name, validity, next_uid) VALUES (?, ?, 1
 _LAST_VALIDITY = "SELECT MAX(validity) FROM mailboxes WHERE name > ? AND name < ?"
 _REMOVED = "SELECT name FROM mailboxes WHERE name > ? AND name < ? ORDER BY name LIMIT 1"
 _RENAME_MAILBOX = "UPDATE mailboxes SET name = ?, validity = ? WHERE id = ?"
+_LETTERS = """SELECT DISTINCT letter FROM (SELECT e.letter AS letter FROM {source}
+    JOIN entries AS e ON e.mailbox = m.id WHERE {condition} ORDER BY COALESCE(e.saved, e.at) DESC LIMIT ?) AS found"""
+_FOLDER_MAILBOXES = "folders AS f JOIN mailboxes AS m ON m.name = f.mailbox"
+_HAS_NAME = "f.mailbox <> '' AND (f.path = ? OR LOWER(f.path) = ? OR LOWER(f.use) = ?)"
+# INBOX has no row before the first login over IMAP.
+_IS_INBOX = "m.name LIKE '%@%' AND m.name NOT LIKE '%@%/%'"
 
 
 class SqlFolders:
@@ -77,6 +83,9 @@ class SqlFolders:
     async def rename(self, account: str, path: str, to: str, now: float) -> None:
         await self._change(partial(_rename, path=path, to=to), account, now)
 
+    async def letters_in(self, name: str, account: str | None, limit: int) -> Sequence[LetterId]:
+        return await self._readers.do(lambda connection: _letters_in(connection, name, account, limit))
+
     async def subscribe(self, account: str, path: str, *, on: bool) -> None:
         await self._change(partial(_subscribe, path=path, on=on), account, 0.0)
 
@@ -88,6 +97,20 @@ class SqlFolders:
             return result
 
         return await self._writer.do(perform)
+
+
+def _letters_in(connection: Connection, name: str, account: str | None, limit: int) -> list[LetterId]:
+    lower = name.lower()
+    owner = () if account is None else (account,)
+    if lower == INBOX.lower():
+        condition = _IS_INBOX if account is None else "m.name = ?"
+        statement, values = _LETTERS.format(source="mailboxes AS m", condition=condition), owner
+    else:
+        condition = _HAS_NAME if account is None else f"{_HAS_NAME} AND f.account = ?"
+        statement = _LETTERS.format(source=_FOLDER_MAILBOXES, condition=condition)
+        values = (name, lower, f"\\{lower}", *owner)
+    found = connection.execute(statement, (*values, limit)).fetchall()
+    return rows.checked("entries", "letter", lambda: [LetterId(rows.text(letter)) for (letter,) in found])
 
 
 def _folders(connection: Connection, account: str) -> list[Folder]:

@@ -15,6 +15,7 @@ const SYNTAX = [
     ["is:bounced", "also is:queued is:held is:delivered is:relayed is:collected"],
     ["has:attachment", "also has:inline"],
     ["tag:release", "with this tag"],
+    ["in:Trash", "in this IMAP folder, such as in:INBOX in:Archive"],
     ["after:2026-11-01 before:2h", "date of arrival, or time since then"],
     ["larger:1M smaller:10M", "size"],
     ["message-id:…", "by its Message-ID"],

@@ -180,4 +180,8 @@ def test_folders_of_a_letter_are_those_of_all_accounts_or_of_one() -> None:
     assert shelf.run(shelf.index.folders_of(item)) == [of_alice, of_bob]
     assert shelf.run(shelf.index.folders_of(item, BOB.key)) == [of_bob]
     assert shelf.run(shelf.index.folders_of(item, CAROL.key)) == []
+    assert shelf.find("in:inbox") == shelf.find("in:OLD/TRASH") == [item.id]
+    assert shelf.find("-in:Trash") == [item.id]
+    assert shelf.find("in:Old/Trash", seen_by=BOB.key) == []
+    assert shelf.find("in:Old/Trash", seen_by=ALICE.key) == [item.id]
     shelf.close()
