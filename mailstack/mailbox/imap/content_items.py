@@ -57,12 +57,13 @@ class ContentItems:
             section = await (text.octets(found) if item.part else text.header())
             fields = sections.selected_fields(item, section)
             window = OctetRange(0, len(fields)).window(item.partial)
-            await self._write(sections.section_start(item, window.size) + fields[window.start : window.end])
+            shown = sections.without_nul(fields[window.start : window.end])
+            await self._write(sections.section_start(item, window.size) + shown)
         else:
             window = found.window(item.partial)
             await self._write(sections.section_start(item, window.size))
             async for octets in text.stream(window):
-                await self._write(octets)
+                await self._write(sections.without_nul(octets))
 
     async def _write_binary(self, item: BinarySection, text: MessageText) -> None:
         found = sections.binary_range(item, await text.outline(with_parts=True))

@@ -107,6 +107,11 @@ def body_range(item: BodySection, message: PartStructure) -> OctetRange | None:
             return OctetRange(part.head, part.start)
 
 
+def without_nul(octets: bytes) -> bytes:
+    """Octets for a literal, which has no NUL (RFC 3501 §9, CHAR8): 0x80 in its place, as Dovecot sends, keeps the size."""
+    return octets.replace(b"\0", b"\x80") if b"\0" in octets else octets
+
+
 def is_filtered(item: BodySection) -> bool:
     """Whether the section is fields of a header section."""
     return item.text in _FILTERED

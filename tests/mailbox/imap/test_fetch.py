@@ -57,6 +57,20 @@ def test_parts_and_binary() -> None:
     assert "BODY[]<7> {5}\r\n: par)" in telnet.ask("FETCH 1 BODY.PEEK[]<7.5>")
 
 
+def test_no_literal_but_that_of_binary_has_a_nul() -> None:
+    """IMAP-10, IMAP-87: an octet of the same size stands for it, so that RFC822.SIZE and partial fetches remain right."""
+    telnet = ImapServer(b"Subject: a\0b\r\n\r\nc\0d").selected()
+    answer = telnet.ask(
+        "FETCH 1 (BODY.PEEK[] BODY.PEEK[TEXT]<1.2> BODY.PEEK[1] BODY.PEEK[HEADER.FIELDS (Subject)] BINARY.PEEK[1])"
+    )
+    before, _, binary = answer.encode("utf-8", "surrogateescape").partition(b"BINARY[1] ")
+    assert b"BODY[] {19}\r\nSubject: a\x80b\r\n\r\nc\x80d" in before
+    assert b"BODY[TEXT]<1> {2}\r\n\x80d" in before
+    assert b"BODY[1] {3}\r\nc\x80d" in before
+    assert b"BODY[HEADER.FIELDS (Subject)] {16}\r\nSubject: a\x80b\r\n\r\n" in before
+    assert binary.startswith(b"~{3}\r\nc\0d")
+
+
 def test_an_unknown_encoding_is_refused_for_binary_alone() -> None:
     """IMAP-87"""
     odd = MULTIPART.replace(b"base64", b"x-odd")
